@@ -1,0 +1,97 @@
+"""The parts a story is made of, and what may stand inside them.
+
+It does not know how a part looks as text; that is `render` and `parse`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from shoritui.blockml.lengths import Length
+
+BLOCK_OPEN = "▀"
+BLOCK_CLOSE = "▄"
+
+Role = Literal["title", "tags", "lore", "description", "scenario", "message", "ooc"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One `▀role … ▄` block."""
+
+    role: Role
+    body: str
+    """The text, without the speaker."""
+    name: str = ""
+    """The speaker of a `message`; every other role has none."""
+    length: Length | None = None
+    """The hint of a `message`; None leaves it out (the dynamic mode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An `[INST] … [/INST]` note between blocks: a system instruction or an author's note."""
+
+    text: str
+
+
+Part: TypeAlias = Block | Instruction
+
+# ECMA-48 sequences: CSI, OSC and the other string commands, and two-byte escapes.
+_ESCAPE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x1b\x07\x9c]*(?:\x1b\\\\|\x07|\x9c)?"
+    "|\x1b[ -/]*[0-~]?"
+)
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    r"""Text that is safe to store, send and show: no escape sequence, no control but `\n`.
+
+    A tab becomes four spaces, every line end becomes `\n`; marks that reorder a line
+    (bidirectional overrides) and lone surrogates are dropped.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CONTROL.sub("", text.replace("\t", "    ").replace("\u2028", "\n"))
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def check_name(name: str) -> str:
+    """The name itself if it can stand before the colon of a message.
+
+    Raises:
+        ValueError: It is empty, padded, too long, or holds a colon, a newline, a control
+            character or a block character.
+    """
+    if not name or name != name.strip():
+        raise ValueError("a name must not be empty or begin or end with a space")
+    if len(name) > 60:
+        raise ValueError("a name must have at most 60 characters")
+    for character in name:
+        if character in ":\n":
+            raise ValueError("a name must not hold a colon or a newline")
+        if character in (BLOCK_OPEN, BLOCK_CLOSE):
+            raise ValueError(f"a name must not hold the block character {character}")
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError("a name must not hold control characters")
+    return name
+
+
+def description_body(name: str, text: str) -> str:
+    """The body of a character's `description` block.
+
+    The name goes on the first line unless the text's own first line makes it clear.
+    """
+    first_line = text.lstrip().partition("\n")[0]
+    words = re.findall(r"\w+", first_line.casefold())
+    if set(re.findall(r"\w+", name.casefold())) <= set(words) and words:
+        return text
+    return f"{name}\n{text}"
