@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,7 +156,7 @@ def test_bad_text_is_told_by_line(text: str, sentence: str) -> None:
 def test_the_hint_table_has_no_gaps() -> None:
     assert [length_for(token_range(length)[0]) for length in LENGTHS] == list(LENGTHS)
     assert [length_for(token_range(length)[1]) for length in LENGTHS] == list(LENGTHS)
-    for shorter, longer in zip(LENGTHS, LENGTHS[1:], strict=False):
+    for shorter, longer in itertools.pairwise(LENGTHS):
         assert token_range(shorter)[1] + 1 == token_range(longer)[0]
 
 

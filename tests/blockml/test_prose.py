@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,9 +57,7 @@ def test_a_fence_spans_lines_and_nothing_in_it_is_a_mark() -> None:
 def test_spans_cover_the_text_in_order_without_gaps(text: str) -> None:
     spans = lex(text)
     assert "".join(text[s.start : s.end] for s in spans) == text
-    assert all(
-        a.end == b.start and a.kinds != b.kinds for a, b in zip(spans, spans[1:], strict=False)
-    )
+    assert all(a.end == b.start and a.kinds != b.kinds for a, b in itertools.pairwise(spans))
 
 
 @given(MARKED | st.text(), st.data())

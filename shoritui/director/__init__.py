@@ -1,0 +1,46 @@
+"""One turn: who speaks, how long, which lore fires, what the model reads, what of it stays.
+
+The only room that joins the story and the engine. It has no screen in it.
+"""
+
+from shoritui.director.director import Director, Figures, default_user, new_chat
+from shoritui.director.disk import Disk
+from shoritui.director.document import Form, header_segments, open_message, story_segments
+from shoritui.director.events import (
+    Appended,
+    Changed,
+    Evaluating,
+    Event,
+    Failed,
+    Notice,
+    Removed,
+    SceneChanged,
+    TurnEnded,
+    TurnStarted,
+    Wrote,
+)
+from shoritui.director.speakers import next_speaker
+
+__all__ = [
+    "Appended",
+    "Changed",
+    "Director",
+    "Disk",
+    "Evaluating",
+    "Event",
+    "Failed",
+    "Figures",
+    "Form",
+    "Notice",
+    "Removed",
+    "SceneChanged",
+    "TurnEnded",
+    "TurnStarted",
+    "Wrote",
+    "default_user",
+    "header_segments",
+    "new_chat",
+    "next_speaker",
+    "open_message",
+    "story_segments",
+]

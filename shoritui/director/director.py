@@ -1,0 +1,554 @@
+"""One chat being played: what is said, who answers, what the model reads, what stays of it.
+
+It does not know a screen, a database's schema or a model's insides; it joins the three.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from shoritui.blockml import LENGTHS, Length, clean, length_for
+from shoritui.cards import Card, Character
+from shoritui.director import document as doc
+from shoritui.director.disk import Disk
+from shoritui.director.events import (
+    Appended,
+    Changed,
+    Evaluating,
+    Event,
+    Failed,
+    Removed,
+    SceneChanged,
+    TurnEnded,
+    TurnStarted,
+    Wrote,
+)
+from shoritui.director.speakers import next_speaker
+from shoritui.engine import (
+    Engine,
+    Evaluated,
+    Finished,
+    Outcome,
+    Preset,
+    Sampling,
+    Segment,
+    Text,
+)
+from shoritui.errors import UserError
+from shoritui.settings import Settings
+from shoritui.story import Chat, Entry, Library
+from shoritui.story import Kind as EntryKind
+
+JOURNAL_SECONDS = 0.5
+"""How often at least what has arrived of a reply is written to disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the last turn cost, for the status line; counts are tokens."""
+
+    context_used: int = 0
+    reused: int = 0
+    evaluated: int = 0
+    tokens_per_second: float = 0.0
+    dropped_messages: int = 0
+    """Old messages the model no longer reads, since the context is full."""
+
+
+@dataclass(slots=True)
+class _Reply:
+    """A reply while it is being written."""
+
+    entry: Entry
+    segments: list[Segment]
+    text: str
+    outcome: Outcome | None = None
+    journalled: float = field(default_factory=time.monotonic)
+
+
+class Director:
+    """Plays one chat.
+
+    Every action is an async generator of events; to act is to read it to its end. Actions
+    that write a reply may be ended with `stop()`, or by closing the generator: what was
+    written until then is on disk.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        chat: Chat,
+        entries: Sequence[Entry],
+        engine: Engine,
+        settings: Settings,
+        presets: dict[str, Preset],
+    ) -> None:
+        self.chat = chat
+        self.entries = list(entries)
+        self.engine = engine
+        self.settings = settings
+        self.presets = presets
+        self.figures = Figures()
+        self.busy = False
+        self._disk = disk
+        self._stopping = False
+        self._sizes: dict[str, int] = {}  # Tokens of a segment, by its text.
+        self._first_kept: int | None = chat.settings.get("first_kept")
+        self._form = doc.Form(settings.instruction, settings.instruction_place, settings.ooc_form)
+
+    @classmethod
+    async def open(
+        cls,
+        disk: Disk,
+        chat: Chat,
+        engine: Engine,
+        settings: Settings,
+        presets: dict[str, Preset],
+    ) -> Director:
+        """The director of a chat out of the library."""
+        entries = await disk.run(Library.entries, chat.id)
+        return cls(disk, chat, entries, engine, settings, presets)
+
+    # What the user chose for this chat, kept with it.
+
+    @property
+    def scene(self) -> Card:
+        """The scene as it is now."""
+        return self.chat.scene
+
+    @property
+    def cast(self) -> list[str]:
+        """The names of the scene's characters, in order."""
+        return [character.name for character in self.scene.characters]
+
+    @property
+    def user(self) -> str:
+        """The name the user speaks as."""
+        return self.chat.user
+
+    @property
+    def messages(self) -> list[Entry]:
+        """The messages of the active path, oldest first."""
+        return [entry for entry in self.entries if entry.kind == "message"]
+
+    @property
+    def preset(self) -> str:
+        """The name of the sampler preset in use."""
+        name = self.chat.settings.get("preset", self.settings.preset)
+        return name if name in self.presets else next(iter(self.presets))
+
+    @property
+    def sampling(self) -> Sampling:
+        """The preset's sampler with the values changed in this chat."""
+        changes = self.chat.settings.get("sampling", {})
+        return replace(self.presets[self.preset].sampling, **changes)
+
+    @property
+    def length(self) -> Length | None:
+        """The hint that replies get; None gives none (the dynamic mode)."""
+        hint = self.chat.settings.get("length", self.settings.length)
+        return cast(Length, hint) if hint in LENGTHS else None
+
+    @property
+    def next_speaker(self) -> str | None:
+        """The character asked to speak next; None lets the cast take turns."""
+        name = self.chat.settings.get("next_speaker")
+        return name if name in self.cast else None
+
+    async def choose_preset(self, name: str) -> None:
+        """Takes another preset; values changed one by one are forgotten.
+
+        Raises:
+            UserError: There is no such preset.
+        """
+        if name not in self.presets:
+            raise UserError(f"There is no preset {name!r}: choose {', '.join(self.presets)}.")
+        await self._settle(preset=name, sampling={})
+
+    async def change_sampling(self, **values: Any) -> None:
+        """Changes single values of the sampler, from the next reply on."""
+        changes = {**self.chat.settings.get("sampling", {}), **values}
+        original = self.presets[self.preset].sampling
+        await self._settle(sampling={k: v for k, v in changes.items() if getattr(original, k) != v})
+
+    async def choose_length(self, length: Length | None) -> None:
+        """Takes another hint for the replies to come."""
+        await self._settle(length=length or "auto")
+
+    async def choose_next(self, name: str | None) -> None:
+        """Says who speaks next and from then on; None lets the cast take turns."""
+        await self._settle(next_speaker=name)
+
+    async def choose_user(self, name: str) -> None:
+        """Says as whom the user speaks from now on."""
+        await self._disk.run(Library.set_user, self.chat.id, name)
+        self.chat = replace(self.chat, user=name)
+
+    async def _settle(self, **changes: Any) -> None:
+        await self._disk.run(Library.update_settings, self.chat.id, **changes)
+        self.chat = replace(self.chat, settings={**self.chat.settings, **changes})
+
+    # Actions without a reply.
+
+    async def say(
+        self, text: str, name: str | None = None, length: Length | None = None
+    ) -> AsyncGenerator[Event]:
+        """Puts a message into the story; nobody answers yet."""
+        text = clean(text).strip()
+        if text:
+            yield await self._append("message", name or self.user, text, length=length)
+
+    async def note(self, text: str) -> AsyncGenerator[Event]:
+        """Puts an author's note, an [INST] block, into the story."""
+        if text := clean(text).strip():
+            yield await self._append("note", "", text)
+
+    async def change_title(self, text: str) -> AsyncGenerator[Event]:
+        """Begins a new scene in the middle of the story with a title of its own."""
+        if text := clean(text).strip():
+            yield await self._append("title", "", text)
+
+    async def delete_last(self) -> AsyncGenerator[Event]:
+        """Takes the last entry out of the story; the library keeps it."""
+        if self.busy:
+            yield Failed("A reply is being written: stop it first.")
+        elif self.entries:
+            last = self.entries[-1]
+            await self._move_head(last.parent)
+            yield Removed((last.id,))
+
+    async def edit(self, entry_id: int, text: str) -> AsyncGenerator[Event]:
+        """Gives an entry another text; its hint stays, its tokens are counted again."""
+        entry = self._entry(entry_id)
+        text = clean(text).strip()
+        if entry is None or not text or text == entry.text:
+            return
+        if self.busy:
+            yield Failed("A reply is being written: stop it first.")
+            return
+        edited = await self._disk.run(Library.write, entry_id, text, status="complete", tokens=0)
+        self._replace(edited)
+        yield Changed(edited)
+
+    async def choose(self, entry_id: int) -> AsyncGenerator[Event]:
+        """Takes another version of the last entry."""
+        if self.busy or not self.entries:
+            return
+        last = self.entries[-1]
+        versions = await self.alternatives(last.id)
+        if entry_id != last.id and entry_id in {version.id for version in versions}:
+            await self._move_head(entry_id)
+            yield Removed((last.id,))
+            yield Appended(self.entries[-1])
+
+    async def change_scene(self, scene: Card) -> AsyncGenerator[Event]:
+        """Takes another scene: title, tags, scenario, lore or cast were edited."""
+        await self._disk.run(Library.update_scene, self.chat.id, scene)
+        self.chat = replace(self.chat, scene=scene)
+        yield SceneChanged(scene)
+
+    async def alternatives(self, entry_id: int) -> list[Entry]:
+        """All versions of an entry, oldest first."""
+        return await self._disk.run(Library.alternatives, entry_id)
+
+    # Actions with a reply.
+
+    def who_next(self) -> str:
+        """The character that `reply()` would let speak; empty if there is none."""
+        return self.next_speaker or next_speaker(self.scene.characters, self.user, self.messages)
+
+    async def reply(
+        self, speaker: str | None = None, length: Length | None = None
+    ) -> AsyncGenerator[Event]:
+        """Lets a character write one message."""
+        name = speaker or self.who_next()
+        if not name:
+            yield Failed("Nobody is there to answer: add a character to the scene's cast.")
+            return
+        opened = doc.open_message(name, length or self.length)
+        async with aclosing(self._turn("message", name, opened, length or self.length)) as turn:
+            async for event in turn:
+                yield event
+
+    async def regenerate(self) -> AsyncGenerator[Event]:
+        """Writes the last reply anew; the old one stays as an alternative."""
+        old = self.entries[-1] if self.entries else None
+        if self.busy or old is None or old.kind not in ("message", "ooc"):
+            yield Failed("There is no reply to write anew.")
+            return
+        if old.speaker == self.user:
+            yield Failed("The last words are your own: ask for a reply instead.")
+            return
+        before = self.chat.head
+        await self._move_head(old.parent)
+        yield Removed((old.id,))
+        opened = (
+            doc.open_message(old.speaker, old.length)
+            if old.kind == "message"
+            else doc.open_ooc(old.speaker, self._form)
+        )
+        try:
+            async with aclosing(self._turn(old.kind, old.speaker, opened, old.length)) as turn:
+                async for event in turn:
+                    yield event
+        finally:
+            nothing_came = self.chat.head == old.parent
+            if nothing_came:
+                await self._move_head(before)
+        if nothing_came:
+            yield Appended(old)
+
+    async def continue_(self) -> AsyncGenerator[Event]:
+        """Lets the last message go on."""
+        last = self.entries[-1] if self.entries else None
+        if self.busy or last is None or last.kind != "message":
+            yield Failed("There is no message to continue.")
+            return
+        opened, joint = doc.reopened(last)
+        turn = self._turn("message", last.speaker, opened, last.length, last, joint)
+        async with aclosing(turn):
+            async for event in turn:
+                yield event
+
+    async def ooc(self, text: str, *, answer: bool = True) -> AsyncGenerator[Event]:
+        """Says something out of character, and lets the next speaker's player answer it."""
+        if text := clean(text).strip():
+            yield await self._append("ooc", self.user, text)
+        name = self.who_next()
+        if answer and name:
+            opened = doc.open_ooc(name, self._form)
+            async with aclosing(self._turn("ooc", name, opened, None)) as turn:
+                async for event in turn:
+                    yield event
+
+    async def stop(self) -> None:
+        """Ends the reply being written; what has arrived of it stays."""
+        if self.busy:
+            self._stopping = True
+            await self.engine.cancel()
+
+    async def preview(self, speaker: str | None = None) -> list[Segment]:
+        """What the model would read if this character (or the next one) spoke now."""
+        name = speaker or self.who_next() or self.user
+        return await self._document(self.entries, doc.open_message(name, self.length))
+
+    # One turn.
+
+    async def _turn(
+        self,
+        kind: EntryKind,
+        speaker: str,
+        opened: Segment,
+        length: Length | None,
+        continued: Entry | None = None,
+        joint: str = "",
+    ) -> AsyncGenerator[Event]:
+        if self.busy:
+            yield Failed("A reply is being written already.")
+            return
+        self.busy, self._stopping = True, False
+        try:
+            async for event in self._label_messages():
+                yield event
+            before = self.entries[:-1] if continued else self.entries
+            segments = await self._document(before, opened)
+            if self._stopping:
+                return
+            entry = continued or await self._append_entry(
+                kind, speaker, "", length=length, status="streaming"
+            )
+            yield TurnStarted(entry, speaker, length)
+            reply = _Reply(entry, segments, entry.text)
+            if joint:
+                reply.text += joint
+                yield Wrote(entry.id, joint)
+            async with aclosing(self._write(reply)) as writing:
+                async for event in writing:
+                    yield event
+        except UserError as error:
+            yield Failed(str(error))
+        finally:
+            self.busy = False
+
+    async def _write(self, reply: _Reply) -> AsyncGenerator[Event]:
+        """Streams the reply; whatever ends it, what has arrived is on disk and its end told."""
+        entry, failure = reply.entry, ""
+        try:
+            async with aclosing(self._generated(reply)) as generated:
+                async for event in generated:
+                    yield event
+        except UserError as error:
+            failure = str(error)
+        finally:
+            ended = await self._finish(reply)
+        if ended is None:
+            yield Removed((entry.id,))
+        elif reply.outcome is not None:
+            yield TurnEnded(ended, reply.outcome)
+        else:
+            yield Changed(ended)
+        if failure:
+            yield Failed(failure)
+
+    async def _generated(self, reply: _Reply) -> AsyncGenerator[Event]:
+        stream = self.engine.generate(
+            reply.segments,
+            self.sampling,
+            max_tokens=self.settings.max_tokens,
+            penalized=[e.text for e in self._kept(self.entries) if e.kind == "message" and e.text],
+        )
+        begins = not reply.text
+        async with aclosing(stream):
+            async for event in stream:
+                match event:
+                    case Evaluated(done, total):
+                        yield Evaluating(done, total)
+                    case Text(text):
+                        piece = clean(text.removeprefix(" ") if begins else text)
+                        begins = False
+                        reply.text += piece
+                        yield Wrote(reply.entry.id, piece)
+                        await self._journal(reply)
+                    case Finished(outcome):
+                        reply.outcome = outcome
+
+    async def _journal(self, reply: _Reply) -> None:
+        if time.monotonic() - reply.journalled >= JOURNAL_SECONDS:
+            reply.journalled = time.monotonic()
+            await self._disk.run(
+                Library.write, reply.entry.id, reply.text, status="streaming", tokens=0
+            )
+
+    async def _finish(self, reply: _Reply) -> Entry | None:
+        """Writes the reply's end; an empty one leaves the story, and None is returned."""
+        entry, outcome = reply.entry, reply.outcome
+        if outcome is not None:
+            self.figures = replace(
+                self.figures,
+                context_used=outcome.prompt_tokens + outcome.generated_tokens,
+                reused=outcome.reused_tokens,
+                evaluated=outcome.evaluated_tokens,
+                tokens_per_second=outcome.tokens_per_second,
+                dropped_messages=len(self.entries) - len(self._kept(self.entries)),
+            )
+        if not reply.text.strip():
+            await self._disk.run(Library.write, entry.id, reply.text, status="cut", tokens=0)
+            await self._move_head(entry.parent)
+            return None
+        ended_by_itself = outcome is not None and outcome.stop == "block_end"
+        ended = await self._disk.run(
+            Library.write,
+            entry.id,
+            reply.text if ended_by_itself else reply.text.rstrip(),
+            status="complete" if ended_by_itself else "cut",
+            tokens=entry.tokens + (outcome.generated_tokens if outcome else 0),
+        )
+        self._replace(ended)
+        return ended
+
+    async def _label_messages(self) -> AsyncGenerator[Event]:
+        """Counts the tokens of new messages, and gives them the hints these earn."""
+        new = [entry for entry in self.messages if not entry.tokens and entry.text]
+        counts = await self.engine.count([" " + entry.text for entry in new]) if new else []
+        for entry, tokens in zip(new, counts, strict=True):
+            hint = entry.length or (length_for(tokens) if self.length else None)
+            labelled = await self._disk.run(
+                Library.write,
+                entry.id,
+                entry.text,
+                status=entry.status,
+                tokens=tokens,
+                length=hint,
+            )
+            self._replace(labelled)
+            yield Changed(labelled)
+
+    async def _document(self, entries: Sequence[Entry], opened: Segment) -> list[Segment]:
+        """The segments the model reads, old messages dropped if the context is full."""
+        header = doc.header_segments(self.scene, self.user, self._form)
+        kept = self._kept(entries)
+        story = list(doc.story_segments(self.scene, kept, self._form))
+        every = [*header, *(s for group in story for s in group), opened]
+        await self._measure(every)
+        size = self.engine.info.n_ctx if self.engine.info else 0
+        reserve = min(self.settings.max_tokens, size // 4)
+        fixed = self._total([*header, opened]) + reserve
+        if fixed > size:
+            raise UserError(
+                f"The scene's own blocks take {fixed - reserve} of the context's {size} tokens: "
+                "shorten descriptions or lore, or choose a larger n_ctx."
+            )
+        sizes = [self._total(group) for group in story]
+        start = doc.trimmed_start(sizes, 0, size - fixed)
+        if start == 0:
+            return every
+        if start == len(sizes):
+            raise UserError(
+                f"The last message takes {sizes[-1]} tokens, but only {size - fixed} are free: "
+                "shorten it, or choose a larger n_ctx."
+            )
+        await self._drop_before(kept[start])
+        return await self._document(entries, opened)
+
+    async def _drop_before(self, entry: Entry) -> None:
+        self._first_kept = entry.id
+        await self._settle(first_kept=entry.id)
+
+    def _kept(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries from the first one that the model still reads."""
+        starts = [at for at, entry in enumerate(entries) if entry.id == self._first_kept]
+        return list(entries[starts[0] :]) if starts else list(entries)
+
+    async def _measure(self, segments: Sequence[Segment]) -> None:
+        new = list({segment.text for segment in segments} - self._sizes.keys())
+        if new:
+            self._sizes.update(zip(new, await self.engine.count(new), strict=True))
+
+    def _total(self, segments: Sequence[Segment]) -> int:
+        return sum(self._sizes[segment.text] for segment in segments)
+
+    # The active path.
+
+    async def _append(
+        self, kind: EntryKind, speaker: str, text: str, length: Length | None = None
+    ) -> Event:
+        if self.busy:
+            return Failed("A reply is being written: stop it first.")
+        return Appended(await self._append_entry(kind, speaker, text, length=length))
+
+    async def _append_entry(self, kind: EntryKind, speaker: str, text: str, **rest: Any) -> Entry:
+        entry = await self._disk.run(Library.append, self.chat.id, kind, speaker, text, **rest)
+        self.entries.append(entry)
+        self.chat = replace(self.chat, head=entry.id)
+        return entry
+
+    async def _move_head(self, entry_id: int | None) -> None:
+        await self._disk.run(Library.set_head, self.chat.id, entry_id)
+        self.chat = replace(self.chat, head=entry_id)
+        self.entries = await self._disk.run(Library.entries, self.chat.id)
+
+    def _entry(self, entry_id: int) -> Entry | None:
+        return next((entry for entry in self.entries if entry.id == entry_id), None)
+
+    def _replace(self, changed: Entry) -> None:
+        self.entries = [changed if entry.id == changed.id else entry for entry in self.entries]
+
+
+def default_user(scene: Card) -> str:
+    """The name the user speaks as unless told otherwise.
+
+    That is the character marked `user = true`; else the last of the cast; else `You`.
+    """
+    marked: list[Character] = [c for c in scene.characters if c.user]
+    if marked:
+        return marked[0].name
+    return scene.characters[-1].name if len(scene.characters) > 1 else "You"
+
+
+async def new_chat(disk: Disk, scene: Card, user: str = "") -> Chat:
+    """Begins a chat in the library from a scene."""
+    return await disk.run(Library.create_chat, scene, user or default_user(scene))

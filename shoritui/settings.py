@@ -1,0 +1,160 @@
+"""The user's settings and the folders everything lives in.
+
+It does not know what a setting does; the room that reads it does.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli
+
+from shoritui.errors import UserError
+
+HOME_VARIABLE = "SHORITUI_HOME"
+DEFAULT_INSTRUCTION = (
+    "Write a safe conversation suitable for all audiences. Don't be vulgar or sexually explicit."
+)
+HintSetting = Literal[
+    "auto", "nano", "micro", "tiny", "short", "medium", "long", "massive", "huge", "enormous"
+]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `settings.toml` may hold, with the defaults."""
+
+    version: Literal[1] = 1
+    """The format of the file."""
+    model: str = ""
+    """The GGUF file to load; empty takes the small model that ships."""
+    preset: str = "card-main"
+    """The sampler preset a new chat begins with."""
+    n_ctx: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The context size in tokens; 0 takes the model's own, at most 8192."""
+    n_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """CPU threads of the engine; 0 takes all physical cores but one."""
+    n_gpu_layers: Annotated[int, msgspec.Meta(ge=-1)] = -1
+    """Layers on the GPU; -1 takes all."""
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """The most tokens of one reply."""
+    length: HintSetting = "medium"
+    """The length hint of replies; `auto` sends none (the dynamic mode)."""
+    instruction: str = DEFAULT_INSTRUCTION
+    """The system instruction, an [INST] block; empty leaves it out."""
+    instruction_place: Literal["before-messages", "top"] = "before-messages"
+    """Where the system instruction stands."""
+    ooc_form: str = "{name}: {text}"
+    """How an out-of-character line is written inside its block."""
+    theme: str = "shori-dark"
+    """The theme's name."""
+    show_marks: bool = True
+    """Show the quote marks, underscores and asterisks of the prose."""
+    keymap: dict[str, str] = {}
+    """Keys by action id, such as `retry = "ctrl+y"`."""
+
+
+def config_dir() -> Path:
+    """Where settings, themes, presets and the user's own cards lie."""
+    return _folder("config")
+
+
+def data_dir() -> Path:
+    """Where the library of chats lies."""
+    return _folder("data")
+
+
+def cache_dir() -> Path:
+    """Where logs lie, and whatever can be made again."""
+    return _folder("cache")
+
+
+def bundled_dir(name: Literal["characters", "themes"]) -> Path:
+    """The folder of cards or themes that ships, in a wheel or in a checkout."""
+    package = Path(__file__).parent
+    in_wheel = package / "_bundled" / name
+    return in_wheel if in_wheel.is_dir() else package.parent / name
+
+
+def settings_path() -> Path:
+    """The settings file, which need not exist."""
+    return config_dir() / "settings.toml"
+
+
+def load_settings() -> Settings:
+    """The user's settings; the defaults where there is no file.
+
+    Raises:
+        UserError: The file is not TOML, or a key or value in it is not known.
+    """
+    path = settings_path()
+    try:
+        document = tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise UserError(f"{path}: {error}. Correct or remove this settings file.") from None
+    return _checked(document, path)
+
+
+def save_settings(**changes: Any) -> Settings:
+    """Writes changed settings into the file, keeping its comments, and returns them all.
+
+    Raises:
+        UserError: A value is not allowed, or the file cannot be written.
+    """
+    import tomlkit
+
+    path = settings_path()
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    document = tomlkit.parse(old)
+    for key, value in changes.items():
+        document[key] = value
+    settings = _checked(document.unwrap(), path)
+    write_atomically(path, tomlkit.dumps(document))
+    return settings
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old text or the new one, never a part.
+
+    Raises:
+        UserError: The folder or file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _checked(document: dict[str, Any], path: Path) -> Settings:
+    known = Settings.__struct_fields__
+    for key in document:
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise UserError(f"{path}: unknown setting {key!r}.{hint}")
+    try:
+        return msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {error}.") from None
+
+
+def _folder(kind: Literal["config", "data", "cache"]) -> Path:
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser() / kind
+    import platformdirs
+
+    folder: Path = getattr(platformdirs, f"user_{kind}_path")("shoritui", appauthor=False)
+    return folder
