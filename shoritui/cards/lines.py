@@ -1,0 +1,168 @@
+"""On which line of a TOML text each key and each element stands.
+
+It does not check TOML: the text has been parsed before, and only places are found here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+import tomli
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and list positions from the top, as in `("character", 1, "name")`."""
+
+_TOKEN = re.compile(
+    r'''"""(?:[^"\\]++|\\[\s\S]|"{1,2}+(?!"))*+"{3,5}'''
+    r"""|'''(?:[^']++|'{1,2}+(?!'))*+'{3,5}"""
+    r"""|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'"""
+    r"""|\#[^\n]*+|\n|[\[\]{},=.]|[^\s\#"'\[\]{},=.]++"""
+)
+
+# No field of a card lies deeper than `character = [{ aliases = ["x"] }]`.
+_DEEPEST = 4
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """The line, counted from 1, of every key, table and list element of a valid TOML text.
+
+    What lies deeper than any field of a card is left out.
+    """
+    return _Scan(text).lines
+
+
+def line_of(lines: dict[Path, int], path: Path) -> int:
+    """The line of `path`, or of the nearest thing around it that has one."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+class _Scan:
+    def __init__(self, text: str) -> None:
+        self.lines: dict[Path, int] = {}
+        self._tokens: list[tuple[str, int]] = []
+        self._lengths: dict[Path, int] = {}
+        self._at = 0
+        self._tokenize(text.replace("\r\n", "\n"))
+        self._document()
+
+    def _tokenize(self, text: str) -> None:
+        line, end = 1, 0
+        for match in _TOKEN.finditer(text):
+            line += text.count("\n", end, match.start())
+            end = match.start()
+            if not match[0].startswith("#"):
+                self._tokens.append((match[0], line))
+
+    @property
+    def _token(self) -> str:
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
+
+    def _take(self) -> str:
+        self._at += 1
+        return self._tokens[self._at - 1][0]
+
+    def _mark(self, path: Path) -> None:
+        self.lines.setdefault(path, self._tokens[self._at][1])
+
+    def _document(self) -> None:
+        table: Path = ()
+        while self._token:
+            if self._token == "\n":
+                self._take()
+            elif self._token == "[":
+                table = self._header()
+            else:
+                self._assignment(table)
+
+    def _header(self) -> Path:
+        """Reads `[a.b]` or `[[a.b]]`; the path of the table it opens."""
+        start = self._at
+        self._take()
+        repeated = self._token == "["
+        if repeated:
+            self._take()
+        table: Path = ()
+        for key in self._key():
+            table = self._last_of((*table, key))
+        self._take()
+        if repeated:
+            self._take()
+            table = self._next_of(table)
+        self._at, end = start, self._at
+        self._mark(table)
+        self._at = end
+        return table
+
+    def _last_of(self, path: Path) -> Path:
+        count = self._lengths.get(path)
+        return path if count is None else (*path, count - 1)
+
+    def _next_of(self, path: Path) -> Path:
+        """The path of the element that a `[[...]]` header begins."""
+        array = path[:-1] if path and isinstance(path[-1], int) else path
+        position = self._lengths.get(array, 0)
+        self._lengths[array] = position + 1
+        return (*array, position)
+
+    def _key(self) -> list[str]:
+        parts = [_plain_key(self._take())]
+        while self._token == ".":
+            self._take()
+            parts.append(_plain_key(self._take()))
+        return parts
+
+    def _assignment(self, table: Path) -> None:
+        start = self._at
+        keys = self._key()
+        self._at, after = start, self._at
+        path = table
+        for key in keys:
+            path = (*path, key)
+            self._mark(path)
+        self._at = after + 1  # past the "="
+        self._value(path)
+
+    def _value(self, path: Path) -> None:
+        if self._token == "[" and len(path) <= _DEEPEST:
+            self._array(path)
+        elif self._token == "{" and len(path) <= _DEEPEST:
+            self._inline_table(path)
+        else:
+            self._skip_value()
+
+    def _array(self, path: Path) -> None:
+        self._take()
+        position = 0
+        while self._token != "]":
+            if self._token in ("\n", ","):
+                self._take()
+                continue
+            self._mark((*path, position))
+            self._value((*path, position))
+            position += 1
+        self._take()
+
+    def _inline_table(self, path: Path) -> None:
+        self._take()
+        while self._token != "}":
+            if self._token in ("\n", ","):
+                self._take()
+            else:
+                self._assignment(path)
+        self._take()
+
+    def _skip_value(self) -> None:
+        """Goes past a value of any depth, to the comma, bracket or line end behind it."""
+        depth = 0
+        while self._token and (depth or self._token not in (",", "]", "}", "\n")):
+            token = self._take()
+            depth += (token in ("[", "{")) - (token in ("]", "}"))
+
+
+def _plain_key(token: str) -> str:
+    if token[0] not in "\"'":
+        return token
+    return next(iter(tomli.loads(f"{token} = 0")))

@@ -1,0 +1,63 @@
+"""Writing a card into its file.
+
+It never overwrites a file that it cannot read, and never leaves half a file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shoritui.cards.load import check_card, parse_card, read_text, told
+from shoritui.cards.model import Card
+from shoritui.cards.plain import to_data
+from shoritui.errors import UserError
+
+
+def save_card(path: str | os.PathLike[str], card: Card) -> None:
+    """Writes the card to `path`; in a file that exists, only what differs is changed.
+
+    The card's `source` is not written. The new file replaces the old one in one step.
+
+    Raises:
+        UserError: The card is not right, or the file there cannot be read or written.
+    """
+    from shoritui.cards.edit import edited  # tomlkit: some 30 ms that only a writer should pay
+
+    target = Path(path).expanduser().resolve()
+    card = check_card(card)
+    old = read_text(target) if target.exists() else ""
+    try:
+        text = edited(old, to_data(card))
+    except ValueError as error:
+        raise told(target, f"this is not TOML, so it was left as it is ({error})") from error
+    _prove(target, text, card)
+    _replace(target, text)
+
+
+def _prove(path: Path, text: str, card: Card) -> None:
+    """Reads the new text back before anything is replaced by it."""
+    try:
+        written = to_data(parse_card(path, text))
+    except UserError:
+        written = {}
+    if written != to_data(card):
+        sentence = "this file cannot be changed safely, so it was left as it is"
+        raise told(path, f"{sentence}; save under another name")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts the text in the place of the file, wholly or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o7777)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise told(path, f"the file cannot be written ({error.strerror})") from error
