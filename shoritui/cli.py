@@ -1,0 +1,206 @@
+"""The command line: which door is asked for, and how a user's mistake is told.
+
+It does not know how any door works inside; it imports that only once the door is chosen, so
+that `--help` costs no more than Python itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shoritui import __version__
+from shoritui.errors import UserError
+
+if TYPE_CHECKING:
+    from shoritui.settings import Settings
+
+LENGTH_NAMES = "nano micro tiny short medium long massive huge enormous auto".split()
+
+DESCRIPTION = """\
+A terminal home for multi-character roleplay with a local language model.
+
+A story is a scene (characters, lore, what must still happen) and the messages everybody
+writes into it: you as any of the characters, the model as the others. Scenes are small TOML
+files, called cards; several ship with the program, and so does a small model to try them with.
+"""
+
+EXAMPLES = """\
+examples:
+  shoritui chat                          go on with the last story, or pick a scene
+  shoritui chat mine.toml --model ~/models/ShoriRP.v075d.q6_k.gguf
+  shoritui say "Who took the lamp?" mine.toml --speaker Mara --json
+  shoritui prompt mine.toml --tokens     what exactly the model would read
+  shoritui doctor                        what is installed, and whether a GPU is used
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code is 0, or 1 after telling a user's error in a sentence."""
+    options = parser().parse_args(arguments)
+    door: Callable[[argparse.Namespace], int] = options.door
+    try:
+        return door(options)
+    except UserError as error:
+        print(f"shoritui: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output left; what Python still holds back must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Everything the command line understands."""
+    root = argparse.ArgumentParser(
+        prog="shoritui",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    root.add_argument("--version", action="version", version=f"shoritui {__version__}")
+    root.set_defaults(door=_chat, cards=[], model=None, preset=None, new=False)
+    doors = root.add_subparsers(title="commands", metavar="COMMAND")
+    _add_chat(doors)
+    _add_say(doors)
+    _add_prompt(doors)
+    _add_doctor(doors)
+    return root
+
+
+if TYPE_CHECKING:
+    Doors = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _add_chat(doors: Doors) -> None:
+    chat = doors.add_parser(
+        "chat",
+        help="open the app (this is also what no command does)",
+        description="Opens the app. Without a card it goes on with the last story where it was; "
+        "with cards it begins a new one from them. Several cards make one scene together.",
+    )
+    _add_cards(chat, needed="*")
+    _add_model(chat)
+    chat.add_argument("--preset", metavar="NAME", help="the sampler preset to begin with")
+    chat.add_argument("--new", action="store_true", help="pick a scene for a new story")
+    chat.set_defaults(door=_chat)
+
+
+def _add_say(doors: Doors) -> None:
+    say = doors.add_parser(
+        "say",
+        help="say one thing, print one reply",
+        description="Begins the cards' scene, says TEXT as your character, and prints the reply "
+        "as it streams. Nothing is kept. The same seed gives the same text.",
+    )
+    say.add_argument("text", metavar="TEXT", help="what your character says or does")
+    _add_cards(say, needed="+")
+    _add_turn(say)
+    _add_model(say)
+    say.add_argument("--preset", metavar="NAME", help="the sampler preset to use")
+    say.add_argument("--seed", metavar="N", type=int, help="make the reply repeatable")
+    say.add_argument(
+        "--json", action="store_true", help="print one JSON object with the reply and its figures"
+    )
+    say.set_defaults(door=_say)
+
+
+def _add_prompt(doors: Doors) -> None:
+    prompt = doors.add_parser(
+        "prompt",
+        help="print exactly what the model would read",
+        description="Prints the BlockML text that a reply would be generated from, up to the "
+        "colon at which the reply begins.",
+    )
+    _add_cards(prompt, needed="+")
+    prompt.add_argument("--say", metavar="TEXT", help="say this first, as your character")
+    _add_turn(prompt)
+    _add_model(prompt)
+    prompt.add_argument(
+        "--tokens", action="store_true", help="print one token a line, its id and its text"
+    )
+    prompt.set_defaults(door=_prompt)
+
+
+def _add_doctor(doors: Doors) -> None:
+    doctor = doors.add_parser(
+        "doctor",
+        help="what is installed, found and used",
+        description="Tells the versions, whether llama.cpp offloads to a GPU, which model is "
+        "found and what memory it will take, and where the data lies.",
+    )
+    _add_model(doctor)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(door=_doctor)
+
+
+def _add_cards(command: argparse.ArgumentParser, *, needed: str) -> None:
+    command.add_argument(
+        "cards",
+        metavar="CARD",
+        nargs=needed,
+        type=Path,
+        help="a TOML file with characters, lore or a scene; or the name of one that ships",
+    )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        help="the GGUF model to use (else the settings' one, else the small one that ships)",
+    )
+
+
+def _add_turn(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--as", dest="user", metavar="NAME", help="who you speak as")
+    command.add_argument("--speaker", metavar="NAME", help="who answers (else whose turn it is)")
+    command.add_argument(
+        "--length",
+        metavar="L",
+        choices=LENGTH_NAMES,
+        help=f"the reply's length hint: {', '.join(LENGTH_NAMES)} (auto: none)",
+    )
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from shoritui.tui import run
+
+    return run(
+        cards=options.cards,
+        model=options.model,
+        preset=options.preset,
+        new=options.new,
+        settings=_settings(),
+    )
+
+
+def _say(options: argparse.Namespace) -> int:
+    from shoritui.scripting import say
+
+    return say(options, _settings())
+
+
+def _prompt(options: argparse.Namespace) -> int:
+    from shoritui.scripting import prompt
+
+    return prompt(options, _settings())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from shoritui.doctor import doctor
+
+    return doctor(options, _settings())
+
+
+def _settings() -> Settings:
+    from shoritui.settings import load_settings
+
+    return load_settings()
