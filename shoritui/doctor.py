@@ -1,0 +1,113 @@
+"""`shoritui doctor`: what is installed, found and used, as rows or as JSON.
+
+It only looks; it changes nothing and loads no model's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from shoritui import __version__
+from shoritui.engine import EngineDescription, ModelSummary, describe, inspect_model
+from shoritui.errors import UserError
+from shoritui.scripting import model_file
+from shoritui.settings import Settings, cache_dir, config_dir, data_dir
+
+
+def doctor(options: argparse.Namespace, settings: Settings) -> int:
+    """Prints the findings; the exit code is 1 if no story could be played with them."""
+    findings = asyncio.run(_findings(model_file(options.model, settings), settings))
+    if options.json:
+        print(json.dumps(findings, indent=2, ensure_ascii=False))
+    else:
+        for name, value in _rows(findings):
+            print(f"{name:<12} {value}")
+    return 1 if findings["model"].get("problem") else 0
+
+
+async def _findings(model: Path, settings: Settings) -> dict[str, Any]:
+    engine = await describe()
+    return {
+        "shoritui": __version__,
+        "python": platform.python_version(),
+        "engine": _engine_facts(engine),
+        "model": await _model_facts(model, settings),
+        "folders": {
+            "config": str(config_dir()),
+            "data": str(data_dir()),
+            "cache": str(cache_dir()),
+        },
+    }
+
+
+def _engine_facts(engine: EngineDescription) -> dict[str, Any]:
+    return {
+        "llama_cpp_python": engine.package,
+        "llama_cpp": engine.llama_cpp,
+        "gpu_offload": engine.gpu_offload,
+        "gpus": list(engine.gpus),
+        "threads": engine.n_threads,
+        "system": engine.system,
+    }
+
+
+async def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
+    try:
+        summary: ModelSummary = await inspect_model(model, n_ctx=settings.n_ctx)
+    except UserError as error:
+        return {"path": str(model), "problem": str(error)}
+    return {
+        "path": str(summary.path),
+        "description": summary.description,
+        "parameters": summary.n_params,
+        "bytes": summary.size_bytes,
+        "context": summary.n_ctx,
+        "trained_context": summary.n_ctx_train,
+        "block_tokens": summary.block_tokens,
+        "memory_bytes": summary.memory_bytes,
+    }
+
+
+def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
+    engine, model, folders = findings["engine"], findings["model"], findings["folders"]
+    runs_on = (
+        f"GPU: {', '.join(engine['gpus'])}; all layers go there unless n_gpu_layers says less"
+        if engine["gpu_offload"]
+        else "CPU: this build of llama.cpp has no GPU offload, or found no GPU"
+    )
+    rows = [
+        ("shoritui", f"{findings['shoritui']} on Python {findings['python']}"),
+        ("llama.cpp", f"{engine['llama_cpp']} (llama-cpp-python {engine['llama_cpp_python']})"),
+        ("runs on", runs_on),
+        ("threads", f"{engine['threads']} by default"),
+        ("model", model["path"]),
+        *_model_rows(model),
+    ]
+    return rows + [(name, path) for name, path in folders.items()]
+
+
+def _model_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
+    if "problem" in model:
+        return [("", model["problem"])]
+    blocks = (
+        "▀ and ▄ are single tokens"
+        if model["block_tokens"]
+        else "▀ and ▄ are no single tokens here: replies are stopped by their text"
+    )
+    size = f"{model['parameters'] / 1e6:,.1f} M parameters, {_mebibytes(model['bytes'])} on disk"
+    context = f"{model['context']:,} tokens (trained for {model['trained_context']:,})"
+    return [
+        ("", f"{model['description']}, {size}"),
+        ("", blocks),
+        ("context", context),
+        ("memory", f"about {_mebibytes(model['memory_bytes'])} at this context"),
+    ]
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"

@@ -1,0 +1,74 @@
+"""The house rules that tools can hold: style, types, arrows between rooms, imports at start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("llama_cpp", "torch", "transformers", "peft", "bitsandbytes", "numpy", "sentencepiece")
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "ruff", "check", "."),
+        ("-m", "ruff", "format", "--check", "."),
+        ("-m", "mypy"),
+        ("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
+    ],
+    ids=["lint", "format", "types", "arrows between rooms"],
+)
+def test_tool_finds_nothing(command: tuple[str, ...]) -> None:
+    result = run(*command)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level modules and rooms that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    result = run("-c", code)
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_help_imports_neither_the_screen_nor_the_engine() -> None:
+    loaded = modules_after(
+        "from shoritui.cli import main\n"
+        "import contextlib, io\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main(['--help'])"
+    )
+    assert not loaded & {"textual", "rich", "msgspec", "sqlite3", "asyncio", *HEAVY}
+
+
+def test_the_app_imports_no_model_library() -> None:
+    loaded = modules_after("import shoritui.tui.app, shoritui.director, shoritui.engine")
+    assert not loaded & set(HEAVY)
+    assert not {name for name in loaded if name.startswith("shoritui.demo.")}
+
+
+def test_the_format_imports_only_the_standard_library() -> None:
+    loaded = modules_after("import shoritui.blockml")
+    rooms = {name for name in loaded if name.startswith("shoritui.")}
+    assert all(name.startswith("shoritui.blockml") for name in rooms)
+    assert not loaded & {"textual", "msgspec", *HEAVY}
+
+
+def test_modules_stay_small() -> None:
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in ("shoritui", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > 500} == {}
