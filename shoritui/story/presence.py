@@ -1,0 +1,73 @@
+"""Which processes that write into a library are alive.
+
+It does not know what they write. Each holds a lock on a small file of its own beside the
+library; the lock is SQLite's, so it works wherever the library does, and a process that
+dies in any way lets go of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+
+class Presence:
+    """This process's sign of life, from now until `close`.
+
+    Create and `sweep` only inside a write transaction of the library: no other process
+    can then mistake a file that is about to be locked for a dead one.
+    """
+
+    def __init__(self, library: Path) -> None:
+        self._stem = library.with_name(f"{library.name}-writer-")
+        self.name = uuid.uuid4().hex
+        self._connection = _locked(self._file(self.name), create=True)
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the process of that name still holds its lock."""
+        file = self._file(name)
+        if not file.exists():
+            return False
+        try:
+            _locked(file).close()
+        except sqlite3.OperationalError:
+            return True
+        return False
+
+    def sweep(self) -> None:
+        """Removes the files of the dead."""
+        for file in self._stem.parent.glob(f"{self._stem.name}*"):
+            if not self.is_alive(file.name.removeprefix(self._stem.name)):
+                file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Lets go of the lock and takes the file away."""
+        self._connection.close()
+        self._file(self.name).unlink(missing_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self._stem.with_name(f"{self._stem.name}{name}")
+
+
+def _locked(file: Path, *, create: bool = False) -> sqlite3.Connection:
+    """A connection that holds the file's lock.
+
+    Raises:
+        sqlite3.OperationalError: Somebody else holds it.
+    """
+    mode = "rwc" if create else "rw"
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # no second file beside it
+        connection.execute("BEGIN EXCLUSIVE")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
