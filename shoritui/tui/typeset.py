@@ -1,0 +1,308 @@
+"""One passage set into rows of styled text for a column of some width.
+
+It does not know the screen, scrolling or selection; it knows which characters of the source stand
+in which row, so that those who do can ask. Text that streams in is set from the last row on: a
+row that has another below it never changes its wording again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from shoritui.blockml import ProseLexer, Span
+from shoritui.tui.inks import Inks
+from shoritui.tui.passage import Passage
+from shoritui.tui.wrapping import fit, height, offset_at, wrap
+
+PROSE_CELLS = 84
+CARET = "▍"
+_LABELS = {"note": "Author's note", "description": "Enters the story", "lore": "Lore"}
+_HIDEABLE = {"thought": "_", "sound": "*", "emphasis": "**"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Where names and prose stand in a transcript."""
+
+    left: int
+    """The column of names."""
+    indent: int
+    """How much further right the prose stands."""
+    right: int
+    """The column after the last one of the prose."""
+
+    @property
+    def text_column(self) -> int:
+        """Where the prose begins."""
+        return self.left + self.indent
+
+    @property
+    def text_width(self) -> int:
+        """How many cells a row of prose has."""
+        return max(1, self.right - self.left - self.indent)
+
+
+def measure(width: int) -> Measure:
+    """The measure for a widget of some width: narrow screens get slim margins."""
+    gutter, indent = (2, 2) if width >= 72 else (2, 1)
+    column = max(indent + 1, min(width - 2 * gutter, PROSE_CELLS + indent))
+    left = max(gutter, (width - column) // 2)
+    return Measure(left, indent, left + column)
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of a passage; offsets count characters of the passage's text."""
+
+    strip: Strip
+    start: int
+    end: int
+    column: int = 0
+    """The cell where the first piece stands."""
+    pieces: tuple[tuple[int, str], ...] = ()
+    """What is drawn of the source: its offset and its text."""
+    buttons: tuple[tuple[int, int, int], ...] = ()
+    """Cells that can be clicked: first, last + 1, and the step between alternatives."""
+
+    def source_at(self, cell: int) -> int:
+        """The source offset of the character drawn at a cell, or nearest to it."""
+        at = cell - self.column
+        for offset, text in self.pieces:
+            cells = cell_len(text)
+            if at < cells:
+                return offset + offset_at(text, at)
+            at -= cells
+        return self.end if self.pieces else self.start
+
+    def cells_of(self, start: int, end: int) -> tuple[int, int]:
+        """The cells that the source range `[start, end)` takes in this row."""
+        first = last = column = self.column
+        for offset, text in self.pieces:
+            stop = offset + len(text)
+            if offset < start:
+                first = column + cell_len(text[: start - offset])
+            if offset < end:
+                last = column + cell_len(text[: max(0, min(end, stop) - offset)])
+            column += cell_len(text)
+        return first, max(first, last)
+
+
+def rows_of(item: Passage, where: Measure, *, show_marks: bool) -> int:
+    """How many rows the passage takes, its blank last row included, without setting it."""
+    if item.kind == "title":
+        return 2
+    text = item.text
+    if not show_marks and item.kind == "message" and ("*" in text or "_" in text):
+        return len(Typeset(item, where, _BLANK_INKS, 1, show_marks=False).rows) + 1
+    return height(text, where.text_width) + 2
+
+
+class Typeset:
+    """The rows of a passage, the blank one after it left out."""
+
+    def __init__(
+        self, item: Passage, where: Measure, inks: Inks, speaker: int, *, show_marks: bool
+    ) -> None:
+        self.item = item
+        self.rows: list[Row] = []
+        self._where = where
+        self._inks = inks
+        self._speaker = speaker
+        self._show_marks = show_marks
+        self._lexer = ProseLexer() if item.kind == "message" else None
+        if self._lexer is not None:
+            self._lexer.feed(item.text)
+        if item.kind == "title":
+            self.rows.append(self._rule())
+        else:
+            self.rows.append(self._heading())
+            self._set_from(0)
+
+    def feed(self, piece: str) -> int:
+        """Takes text that was added to the passage; returns the first row that may differ."""
+        changed = self._lexer.feed(piece) if self._lexer is not None else len(self.item.text)
+        rows = self.rows
+        first = len(rows) - 1
+        while first > 1 and rows[first].start > changed:
+            first -= 1
+        at = rows[first].start
+        del rows[first:]
+        self._set_from(at)
+        self.rows[0] = self._heading()
+        return first
+
+    def refresh_ends(self) -> None:
+        """Sets the heading and the last row again: status, length or version changed."""
+        if self.item.kind != "title":
+            self.feed("")
+
+    def _set_from(self, at: int) -> None:
+        text = self.item.text
+        while True:
+            newline = text.find("\n", at)
+            end = len(text) if newline < 0 else newline
+            self._set_line(at, end)
+            if newline < 0:
+                break
+            at = newline + 1
+        if self.item.status == "streaming":
+            self._add_caret()
+
+    def _set_line(self, at: int, end: int) -> None:
+        pieces = self._pieces(at, end)
+        drawn = "".join(text for _, text, _ in pieces)
+        starts = wrap(drawn, self._where.text_width)
+        piece = skipped = 0
+        for start, stop in zip(starts, [*starts[1:], len(drawn)], strict=True):
+            row: list[tuple[int, str, Style]] = []
+            length = stop - start
+            while length > 0:
+                offset, text, style = pieces[piece]
+                part = text[skipped : skipped + length]
+                row.append((offset + skipped, part, style))
+                length -= len(part)
+                skipped += len(part)
+                if skipped == len(text):
+                    piece, skipped = piece + 1, 0
+            first = row[0][0] if row else at
+            last = row[-1][0] + len(row[-1][1]) if row else at
+            self.rows.append(self._row(first, last, row))
+
+    def _row(self, start: int, end: int, row: list[tuple[int, str, Style]]) -> Row:
+        if row:
+            offset, text, style = row[-1]
+            row[-1] = (offset, text.rstrip(" "), style)
+        segments = self._margin()
+        segments += [Segment(text, style) for _, text, style in row if text]
+        column = self._where.text_column
+        cells = sum(cell_len(text) for _, text, _ in row)
+        if row and self._inks_fence(start):
+            padding = self._where.text_width - cells
+            segments.append(Segment(" " * max(0, padding), self._inks["fence"]))
+            strip = Strip(segments)
+        else:
+            strip = Strip(segments, column + cells)
+        return Row(strip, start, end, column, tuple((offset, text) for offset, text, _ in row))
+
+    def _margin(self) -> list[Segment]:
+        where, base = self._where, self._inks.base
+        if self.item.kind in _LABELS:
+            bar = "┆".ljust(where.indent)
+            return [Segment(" " * where.left, base), Segment(bar, self._inks["bar"])]
+        return [Segment(" " * where.text_column, base)]
+
+    def _inks_fence(self, at: int) -> bool:
+        spans = self._lexer.spans if self._lexer is not None else ()
+        if not spans:
+            return False
+        return spans[_span_at(spans, at)].kinds == ("fence",)
+
+    def _pieces(self, start: int, end: int) -> list[tuple[int, str, Style]]:
+        """The drawn parts of the source range: offset, text, style."""
+        text = self.item.text
+        if self._lexer is None:
+            ink = self._inks["note"] if self.item.kind in _LABELS else self._inks.base
+            return [(start, text[start:end], ink)] if end > start else []
+        spans = self._lexer.spans
+        pieces = []
+        index = _span_at(spans, start) if start < end else len(spans)
+        while index < len(spans) and spans[index].start < end:
+            span = spans[index]
+            first, last = max(start, span.start), min(end, span.end)
+            if not self._show_marks:
+                begin, stop = _without_marks(text, spans, index)
+                first, last = max(first, begin), min(last, stop)
+            if last > first:
+                pieces.append((first, text[first:last], self._inks.prose(span.kinds)))
+            index += 1
+        return pieces
+
+    def _add_caret(self) -> None:
+        last = self.rows[-1]
+        segments = [*last.strip, Segment(CARET, self._inks["caret"])]
+        last.strip = Strip(segments, last.strip.cell_length + 1)
+
+    def _heading(self) -> Row:
+        item, where, inks = self.item, self._where, self._inks
+        if item.kind in _LABELS:
+            label = Segment(_LABELS[item.kind], inks["label"])
+            return Row(Strip([*self._margin(), label]), 0, 0)
+        right, buttons = self._heading_right()
+        taken = sum(cell_len(text) for text, _ in right)
+        state = {"streaming": " ● writing", "cut": " ✂ cut short"}.get(item.status, "")
+        room = where.right - where.left - taken - 2
+        name = fit(item.speaker, max(4, room - cell_len(state)))
+        if cell_len(name) + cell_len(state) > room:
+            state = state[:2]
+        gap = max(1, where.right - where.left - cell_len(name) - cell_len(state) - taken)
+        segments = [
+            Segment(" " * where.left, inks.base),
+            Segment(name, inks[f"speaker-{self._speaker}"]),
+            Segment(state, inks["writing" if item.status == "streaming" else "cut"]),
+            Segment(" " * gap, inks.base),
+            *(Segment(text, inks[ink]) for text, ink in right),
+        ]
+        start = where.right - taken
+        placed = tuple((start + first, start + last, step) for first, last, step in buttons)
+        return Row(Strip([segment for segment in segments if segment.text]), 0, 0, buttons=placed)
+
+    def _heading_right(self) -> tuple[list[tuple[str, str]], list[tuple[int, int, int]]]:
+        """What stands at the right of the name: alternatives, length hint, tokens."""
+        item = self.item
+        parts: list[tuple[str, str]] = []
+        buttons: list[tuple[int, int, int]] = []
+        position, count = item.version
+        if count > 1:
+            label = f"◀ {position}/{count} ▶"
+            parts += [(label, "version"), ("  ", "info")]
+            buttons = [(0, 2, -1), (len(label) - 2, len(label), 1)]
+        tokens = f"{item.tokens}{'…' if item.status == 'streaming' else ''}" if item.tokens else ""
+        info = " · ".join(word for word in (item.length, tokens) if word)
+        if info:
+            parts.append((info, "info"))
+        return parts, buttons
+
+    def _rule(self) -> Row:
+        where, inks = self._where, self._inks
+        width = where.right - where.left
+        title = fit(" ".join(self.item.text.split()), width - 8)
+        dashes = width - cell_len(title) - 2
+        segments = [
+            Segment(" " * where.left, inks.base),
+            Segment("─" * (dashes // 2), inks["rule"]),
+            Segment(f" {title} ", inks["title"]),
+            Segment("─" * (dashes - dashes // 2), inks["rule"]),
+        ]
+        pieces = ((0, title),) if title == self.item.text else ()
+        column = where.left + dashes // 2 + 1
+        return Row(Strip(segments), 0, len(self.item.text), column, pieces)
+
+
+_BLANK_INKS = Inks(Style.null(), lambda name: Style.null())
+
+
+def _span_at(spans: list[Span], offset: int) -> int:
+    return max(0, bisect_right(spans, offset, key=lambda span: span.start) - 1)
+
+
+def _without_marks(text: str, spans: list[Span], index: int) -> tuple[int, int]:
+    """The part of a span left when the marks of what begins and ends there are hidden."""
+    span = spans[index]
+    before = spans[index - 1].kinds if index else ()
+    after = spans[index + 1].kinds if index + 1 < len(spans) else ()
+    first, last = span.start, span.end
+    for kind in span.kinds:
+        mark = _HIDEABLE.get(kind, "")
+        if mark and kind not in before and text.startswith(mark, first, last):
+            first += len(mark)
+    for kind in reversed(span.kinds):
+        mark = _HIDEABLE.get(kind, "")
+        if mark and kind not in after and text.endswith(mark, first, last):
+            last -= len(mark)
+    return first, last
