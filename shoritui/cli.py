@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui import __version__
+from shoritui.blockml import LENGTHS
 from shoritui.errors import UserError
 
 if TYPE_CHECKING:
     from shoritui.settings import Settings
 
-LENGTH_NAMES = "nano micro tiny short medium long massive huge enormous auto".split()
 
 DESCRIPTION = """\
 A terminal home for multi-character roleplay with a local language model.
@@ -165,16 +165,17 @@ def _add_turn(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--length",
         metavar="L",
-        choices=LENGTH_NAMES,
-        help=f"the reply's length hint: {', '.join(LENGTH_NAMES)} (auto: none)",
+        choices=[*LENGTHS, "auto"],
+        help=f"the reply's length hint: {', '.join(LENGTHS)}, or auto for none",
     )
 
 
 def _chat(options: argparse.Namespace) -> int:
+    from shoritui.settings import card_files
     from shoritui.tui import run
 
     return run(
-        cards=options.cards,
+        cards=card_files(options.cards),
         model=options.model,
         preset=options.preset,
         new=options.new,

@@ -15,8 +15,7 @@ from typing import Any
 from shoritui import __version__
 from shoritui.engine import EngineDescription, ModelSummary, describe, inspect_model
 from shoritui.errors import UserError
-from shoritui.scripting import model_file
-from shoritui.settings import Settings, cache_dir, config_dir, data_dir
+from shoritui.settings import Settings, cache_dir, config_dir, data_dir, model_file
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> int:

@@ -17,10 +17,18 @@ from pathlib import Path
 
 from shoritui.blockml import check_name
 from shoritui.cards import Card, load_cards
-from shoritui.director import Director, Disk, Failed, TurnEnded, Wrote, new_chat
-from shoritui.engine import Engine, EngineOptions, presets
+from shoritui.director import (
+    Director,
+    Disk,
+    Failed,
+    TurnEnded,
+    Wrote,
+    engine_options,
+    new_chat,
+)
+from shoritui.engine import Engine, presets
 from shoritui.errors import UserError
-from shoritui.settings import Settings, bundled_dir, config_dir
+from shoritui.settings import Settings, card_files, config_dir, model_file
 
 
 def say(options: argparse.Namespace, settings: Settings) -> int:
@@ -31,41 +39,6 @@ def say(options: argparse.Namespace, settings: Settings) -> int:
 def prompt(options: argparse.Namespace, settings: Settings) -> int:
     """Prints what the model would read, as text or as tokens."""
     return asyncio.run(_with_director(options, settings, _prompt))
-
-
-def model_file(option: Path | None, settings: Settings) -> Path:
-    """The model to load: the option's, else the settings', else the one that ships."""
-    if option is not None:
-        return option.expanduser()
-    if settings.model:
-        return Path(settings.model).expanduser()
-    from shoritui.demo import model_path
-
-    return model_path()
-
-
-def engine_options(settings: Settings) -> EngineOptions:
-    """The settings that the engine is opened with."""
-    return EngineOptions(
-        n_ctx=settings.n_ctx,
-        n_threads=settings.n_threads,
-        n_gpu_layers=settings.n_gpu_layers,
-    )
-
-
-def card_files(names: Sequence[Path]) -> list[Path]:
-    """The files meant by names on a command line: a path, or the name of a card that ships."""
-    return [_card_file(name.expanduser()) for name in names]
-
-
-def _card_file(name: Path) -> Path:
-    if name.exists() or len(name.parts) > 1:
-        return name
-    for folder in (config_dir() / "characters", bundled_dir("characters")):
-        for file in (folder / name.name, folder / f"{name.name}.toml"):
-            if file.is_file():
-                return file
-    return name
 
 
 Act = Callable[[Director, argparse.Namespace], Awaitable[int]]

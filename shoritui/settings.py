@@ -6,6 +6,7 @@ It does not know what a setting does; the room that reads it does.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -79,6 +80,27 @@ def bundled_dir(name: Literal["characters", "themes"]) -> Path:
     return in_wheel if in_wheel.is_dir() else package.parent / name
 
 
+def model_file(option: Path | None, settings: Settings) -> Path:
+    """The model to load: the option's, else the settings', else the one that ships."""
+    if option is not None:
+        return option.expanduser()
+    if settings.model:
+        return Path(settings.model).expanduser()
+    from shoritui.demo import model_path
+
+    return model_path()
+
+
+def card_folders() -> tuple[Path, Path]:
+    """Where cards are found by name: the user's own first, then those that ship."""
+    return config_dir() / "characters", bundled_dir("characters")
+
+
+def card_files(names: Sequence[Path]) -> list[Path]:
+    """The files meant by names on a command line: a path, or the name of a known card."""
+    return [_card_file(name.expanduser()) for name in names]
+
+
 def settings_path() -> Path:
     """The settings file, which need not exist."""
     return config_dir() / "settings.toml"
@@ -135,6 +157,16 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _card_file(name: Path) -> Path:
+    if name.exists() or len(name.parts) > 1:
+        return name
+    for folder in card_folders():
+        for file in (folder / name, folder / f"{name}.toml"):
+            if file.is_file():
+                return file
+    return name
 
 
 def _checked(document: dict[str, Any], path: Path) -> Settings:

@@ -3,7 +3,13 @@
 The only room that joins the story and the engine. It has no screen in it.
 """
 
-from shoritui.director.director import Director, Figures, default_user, new_chat
+from shoritui.director.director import (
+    Director,
+    Figures,
+    default_user,
+    engine_options,
+    new_chat,
+)
 from shoritui.director.disk import Disk
 from shoritui.director.document import Form, header_segments, open_message, story_segments
 from shoritui.director.events import (
@@ -38,6 +44,7 @@ __all__ = [
     "TurnStarted",
     "Wrote",
     "default_user",
+    "engine_options",
     "header_segments",
     "new_chat",
     "next_speaker",

@@ -6,14 +6,18 @@ It does not know a screen, a database's schema or a model's insides; it joins th
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from functools import wraps
+from typing import Any, ParamSpec
 
-from shoritui.blockml import LENGTHS, Length, clean, length_for
+import msgspec
+
+from shoritui.blockml import Length, clean, length_for
 from shoritui.cards import Card, Character
 from shoritui.director import document as doc
+from shoritui.director.choices import SamplingValue, read_choices
 from shoritui.director.disk import Disk
 from shoritui.director.events import (
     Appended,
@@ -30,6 +34,7 @@ from shoritui.director.events import (
 from shoritui.director.speakers import next_speaker
 from shoritui.engine import (
     Engine,
+    EngineOptions,
     Evaluated,
     Finished,
     Outcome,
@@ -42,6 +47,8 @@ from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.story import Chat, Entry, Library
 from shoritui.story import Kind as EntryKind
+
+P = ParamSpec("P")
 
 JOURNAL_SECONDS = 0.5
 """How often at least what has arrived of a reply is written to disk."""
@@ -70,6 +77,21 @@ class _Reply:
     journalled: float = field(default_factory=time.monotonic)
 
 
+def _action(method: Callable[P, AsyncGenerator[Event]]) -> Callable[P, AsyncGenerator[Event]]:
+    """An action whose user's errors are its last event."""
+
+    @wraps(method)
+    async def told(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Event]:
+        try:
+            async with aclosing(method(*args, **kwargs)) as events:
+                async for event in events:
+                    yield event
+        except UserError as error:
+            yield Failed(str(error))
+
+    return told
+
+
 class Director:
     """Plays one chat.
 
@@ -88,6 +110,7 @@ class Director:
         presets: dict[str, Preset],
     ) -> None:
         self.chat = chat
+        self.choices = read_choices(chat.settings)
         self.entries = list(entries)
         self.engine = engine
         self.settings = settings
@@ -97,7 +120,6 @@ class Director:
         self._disk = disk
         self._stopping = False
         self._sizes: dict[str, int] = {}  # Tokens of a segment, by its text.
-        self._first_kept: int | None = chat.settings.get("first_kept")
         self._form = doc.Form(settings.instruction, settings.instruction_place, settings.ooc_form)
 
     @classmethod
@@ -138,25 +160,24 @@ class Director:
     @property
     def preset(self) -> str:
         """The name of the sampler preset in use."""
-        name = self.chat.settings.get("preset", self.settings.preset)
-        return name if name in self.presets else next(iter(self.presets))
+        chosen = self.choices.preset or self.settings.preset
+        return chosen if chosen in self.presets else next(iter(self.presets))
 
     @property
     def sampling(self) -> Sampling:
         """The preset's sampler with the values changed in this chat."""
-        changes = self.chat.settings.get("sampling", {})
-        return replace(self.presets[self.preset].sampling, **changes)
+        return replace(self.presets[self.preset].sampling, **self.choices.sampling)
 
     @property
     def length(self) -> Length | None:
         """The hint that replies get; None gives none (the dynamic mode)."""
-        hint = self.chat.settings.get("length", self.settings.length)
-        return cast(Length, hint) if hint in LENGTHS else None
+        hint = self.choices.length or self.settings.length
+        return None if hint == "auto" else hint
 
     @property
     def next_speaker(self) -> str | None:
         """The character asked to speak next; None lets the cast take turns."""
-        name = self.chat.settings.get("next_speaker")
+        name = self.choices.next_speaker
         return name if name in self.cast else None
 
     async def choose_preset(self, name: str) -> None:
@@ -167,33 +188,36 @@ class Director:
         """
         if name not in self.presets:
             raise UserError(f"There is no preset {name!r}: choose {', '.join(self.presets)}.")
-        await self._settle(preset=name, sampling={})
+        await self._choose(preset=name, sampling={})
 
-    async def change_sampling(self, **values: Any) -> None:
+    async def change_sampling(self, **values: SamplingValue) -> None:
         """Changes single values of the sampler, from the next reply on."""
-        changes = {**self.chat.settings.get("sampling", {}), **values}
+        changes = {**self.choices.sampling, **values}
         original = self.presets[self.preset].sampling
-        await self._settle(sampling={k: v for k, v in changes.items() if getattr(original, k) != v})
+        kept = {name: value for name, value in changes.items() if getattr(original, name) != value}
+        await self._choose(sampling=kept)
 
     async def choose_length(self, length: Length | None) -> None:
         """Takes another hint for the replies to come."""
-        await self._settle(length=length or "auto")
+        await self._choose(length=length or "auto")
 
     async def choose_next(self, name: str | None) -> None:
         """Says who speaks next and from then on; None lets the cast take turns."""
-        await self._settle(next_speaker=name)
+        await self._choose(next_speaker=name)
 
     async def choose_user(self, name: str) -> None:
         """Says as whom the user speaks from now on."""
-        await self._disk.run(Library.set_user, self.chat.id, name)
-        self.chat = replace(self.chat, user=name)
+        self.chat = await self._disk.run(Library.set_user, self.chat.id, name)
 
-    async def _settle(self, **changes: Any) -> None:
-        await self._disk.run(Library.update_settings, self.chat.id, **changes)
-        self.chat = replace(self.chat, settings={**self.chat.settings, **changes})
+    async def _choose(self, **changes: Any) -> None:
+        self.choices = msgspec.structs.replace(self.choices, **changes)
+        self.chat = await self._disk.run(
+            lambda library: library.update_settings(self.chat.id, **changes)
+        )
 
     # Actions without a reply.
 
+    @_action
     async def say(
         self, text: str, name: str | None = None, length: Length | None = None
     ) -> AsyncGenerator[Event]:
@@ -202,16 +226,19 @@ class Director:
         if text:
             yield await self._append("message", name or self.user, text, length=length)
 
+    @_action
     async def note(self, text: str) -> AsyncGenerator[Event]:
         """Puts an author's note, an [INST] block, into the story."""
         if text := clean(text).strip():
             yield await self._append("note", "", text)
 
+    @_action
     async def change_title(self, text: str) -> AsyncGenerator[Event]:
         """Begins a new scene in the middle of the story with a title of its own."""
         if text := clean(text).strip():
             yield await self._append("title", "", text)
 
+    @_action
     async def delete_last(self) -> AsyncGenerator[Event]:
         """Takes the last entry out of the story; the library keeps it."""
         if self.busy:
@@ -221,6 +248,7 @@ class Director:
             await self._move_head(last.parent)
             yield Removed((last.id,))
 
+    @_action
     async def edit(self, entry_id: int, text: str) -> AsyncGenerator[Event]:
         """Gives an entry another text; its hint stays, its tokens are counted again."""
         entry = self._entry(entry_id)
@@ -234,6 +262,7 @@ class Director:
         self._replace(edited)
         yield Changed(edited)
 
+    @_action
     async def choose(self, entry_id: int) -> AsyncGenerator[Event]:
         """Takes another version of the last entry."""
         if self.busy or not self.entries:
@@ -245,15 +274,16 @@ class Director:
             yield Removed((last.id,))
             yield Appended(self.entries[-1])
 
+    @_action
     async def change_scene(self, scene: Card) -> AsyncGenerator[Event]:
         """Takes another scene: title, tags, scenario, lore or cast were edited."""
-        await self._disk.run(Library.update_scene, self.chat.id, scene)
-        self.chat = replace(self.chat, scene=scene)
+        self.chat = await self._disk.run(Library.update_scene, self.chat.id, scene)
         yield SceneChanged(scene)
 
     async def alternatives(self, entry_id: int) -> list[Entry]:
-        """All versions of an entry, oldest first."""
-        return await self._disk.run(Library.alternatives, entry_id)
+        """All versions of an entry that hold any text, oldest first."""
+        versions = await self._disk.run(Library.alternatives, entry_id)
+        return [version for version in versions if version.text.strip()]
 
     # Actions with a reply.
 
@@ -261,6 +291,7 @@ class Director:
         """The character that `reply()` would let speak; empty if there is none."""
         return self.next_speaker or next_speaker(self.scene.characters, self.user, self.messages)
 
+    @_action
     async def reply(
         self, speaker: str | None = None, length: Length | None = None
     ) -> AsyncGenerator[Event]:
@@ -274,6 +305,7 @@ class Director:
             async for event in turn:
                 yield event
 
+    @_action
     async def regenerate(self) -> AsyncGenerator[Event]:
         """Writes the last reply anew; the old one stays as an alternative."""
         old = self.entries[-1] if self.entries else None
@@ -302,6 +334,7 @@ class Director:
         if nothing_came:
             yield Appended(old)
 
+    @_action
     async def continue_(self) -> AsyncGenerator[Event]:
         """Lets the last message go on."""
         last = self.entries[-1] if self.entries else None
@@ -314,6 +347,7 @@ class Director:
             async for event in turn:
                 yield event
 
+    @_action
     async def ooc(self, text: str, *, answer: bool = True) -> AsyncGenerator[Event]:
         """Says something out of character, and lets the next speaker's player answer it."""
         if text := clean(text).strip():
@@ -369,8 +403,6 @@ class Director:
             async with aclosing(self._write(reply)) as writing:
                 async for event in writing:
                     yield event
-        except UserError as error:
-            yield Failed(str(error))
         finally:
             self.busy = False
 
@@ -495,12 +527,11 @@ class Director:
         return await self._document(entries, opened)
 
     async def _drop_before(self, entry: Entry) -> None:
-        self._first_kept = entry.id
-        await self._settle(first_kept=entry.id)
+        await self._choose(first_kept=entry.id)
 
     def _kept(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries from the first one that the model still reads."""
-        starts = [at for at, entry in enumerate(entries) if entry.id == self._first_kept]
+        starts = [at for at, entry in enumerate(entries) if entry.id == self.choices.first_kept]
         return list(entries[starts[0] :]) if starts else list(entries)
 
     async def _measure(self, segments: Sequence[Segment]) -> None:
@@ -536,6 +567,15 @@ class Director:
 
     def _replace(self, changed: Entry) -> None:
         self.entries = [changed if entry.id == changed.id else entry for entry in self.entries]
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """What the settings say of how a model is loaded."""
+    return EngineOptions(
+        n_ctx=settings.n_ctx,
+        n_threads=settings.n_threads,
+        n_gpu_layers=settings.n_gpu_layers,
+    )
 
 
 def default_user(scene: Card) -> str:

@@ -1,0 +1,98 @@
+"""What the model reads: order, lore, notes, and what a full context drops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoritui.blockml import Length
+from shoritui.director import document as doc
+from shoritui.story import Entry
+from shoritui.story import Kind as EntryKind
+from tests.director.conftest import SCENE
+
+FORM = doc.Form(instruction="Be kind.")
+
+
+def entry(
+    text: str,
+    speaker: str = "Mara",
+    *,
+    at: int = 1,
+    kind: EntryKind = "message",
+    length: Length | None = "short",
+) -> Entry:
+    return Entry(at, None, kind, speaker, length, text, "complete", 0.0, 5)
+
+
+def text_of(segments: list[doc.Segment]) -> str:
+    return "".join(segment.text for segment in segments)
+
+
+def test_the_header_has_the_formats_order_and_the_users_character_last() -> None:
+    sources = [s.source for s in doc.header_segments(SCENE, "Wren", FORM)]
+    assert sources == [
+        "title", "tags", "lore: The fog", "description: Mara", "description: Tobin",
+        "description: Isolde", "description: Wren", "scenario", "instruction",
+    ]  # fmt: skip
+    assert [s.source for s in doc.header_segments(SCENE, "Mara", FORM)][3:7] == [
+        "description: Tobin", "description: Isolde", "description: Wren", "description: Mara",
+    ]  # fmt: skip
+
+
+def test_the_instruction_can_stand_at_the_top_or_nowhere() -> None:
+    top = doc.header_segments(SCENE, "Wren", replace(FORM, instruction_place="top"))
+    assert top[0].text == "[INST] Be kind. [/INST]\n"
+    assert "INST" not in text_of(doc.header_segments(SCENE, "Wren", doc.Form()))
+
+
+def test_lore_fires_once_right_after_the_first_entry_that_names_its_key() -> None:
+    entries = [
+        entry("Nothing rang.", at=1),
+        entry("A labelled bellows.", at=2),
+        entry("The BELL hung still.", at=3),
+        entry("A bell again.", at=4),
+    ]
+    sources = [[s.source for s in group] for group in doc.story_segments(SCENE, entries, FORM)]
+    assert sources == [["entry: 1"], ["entry: 2"], ["entry: 3", "lore: The bell"], ["entry: 4"]]
+
+
+def test_out_of_character_talk_fires_no_lore_and_keeps_its_form() -> None:
+    talk = entry("Is the bell important?", "Wren", kind="ooc", length=None)
+    [[segment]] = doc.story_segments(SCENE, [talk], replace(FORM, ooc_form="({name}) {text}"))
+    assert segment.text == "▀ooc\n(Wren) Is the bell important?▄\n"
+    assert doc.open_ooc("Mara", FORM).text == "▀ooc\nMara:"
+
+
+def test_every_kind_of_entry_has_its_block() -> None:
+    assert doc.entry_text(entry("Dusk", kind="title"), FORM) == "▀title\nDusk▄\n"
+    assert doc.entry_text(entry("Be brief.", kind="note"), FORM) == "[INST] Be brief. [/INST]\n"
+    assert doc.entry_text(entry("Old.", kind="lore"), FORM) == "▀lore\nOld.▄\n"
+    assert doc.entry_text(entry("Is tall.", "Ada", kind="description"), FORM) == (
+        "▀description\nAda\nIs tall.▄\n"
+    )
+    assert doc.entry_text(entry("Hi."), FORM) == "▀message (length: short)\nMara: Hi.▄\n"
+
+
+def test_a_message_is_continued_where_it_was_cut_and_after_its_end_in_a_new_paragraph() -> None:
+    ended = entry("The end.")
+    assert doc.reopened(ended) == (
+        doc.Segment("▀message (length: short)\nMara: The end.\n\n", "reply"),
+        "\n\n",
+    )
+    cut = replace(ended, text="The en", status="cut")
+    assert doc.reopened(cut)[0].text == "▀message (length: short)\nMara: The en"
+    assert doc.reopened(replace(cut, text=""))[0].text == "▀message (length: short)\nMara:"
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 600))
+def test_old_messages_go_in_big_steps_and_only_when_they_must(sizes: list[int], room: int) -> None:
+    start = doc.trimmed_start(sizes, 0, room)
+    kept = sum(sizes[start:])
+    if sum(sizes) <= room:
+        assert start == 0
+    else:
+        assert kept <= room * doc.TRIM_TO
+        assert start == 0 or kept + sizes[start - 1] > room * doc.TRIM_TO
