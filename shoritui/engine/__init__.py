@@ -1,0 +1,45 @@
+"""The engine: segments of text in, text out, by llama.cpp in a worker process.
+
+It does not know characters, chats or blocks; importing it loads no inference library.
+"""
+
+from shoritui.engine.client import Engine
+from shoritui.engine.inspection import describe, inspect_model
+from shoritui.engine.interface import (
+    EngineDescription,
+    EngineOptions,
+    EngineState,
+    Evaluated,
+    Event,
+    Finished,
+    ModelInfo,
+    Outcome,
+    Segment,
+    Text,
+    WorkerDied,
+)
+from shoritui.engine.presets import Preset, presets
+from shoritui.engine.sampling import ORDER, SETTINGS, Sampling, changed
+
+__all__ = [
+    "ORDER",
+    "SETTINGS",
+    "Engine",
+    "EngineDescription",
+    "EngineOptions",
+    "EngineState",
+    "Evaluated",
+    "Event",
+    "Finished",
+    "ModelInfo",
+    "Outcome",
+    "Preset",
+    "Sampling",
+    "Segment",
+    "Text",
+    "WorkerDied",
+    "changed",
+    "describe",
+    "inspect_model",
+    "presets",
+]

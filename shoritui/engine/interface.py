@@ -1,0 +1,143 @@
+"""What the engine takes and gives: segments, options, events, figures.
+
+It does not know how any of it travels or who computes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from shoritui.errors import UserError
+
+Stop = Literal["block_end", "token_limit", "cancelled"]
+Phase = Literal[
+    "closed", "starting", "loading", "ready", "evaluating", "generating", "failed", "restarting"
+]
+
+
+class WorkerDied(UserError):
+    """The process that runs the model ended during a call; it restarts by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One block of what the model reads, and where it came from.
+
+    Segments meet directly before or after `▀`, `▄` or a newline, or directly before spaces: there
+    tokenising them apart equals tokenising them together.
+    """
+
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a model is loaded."""
+
+    n_ctx: int = 0
+    """Context size in tokens; 0 takes the model's own, at most 8192."""
+    n_threads: int = 0
+    """CPU threads; 0 takes the physical cores but one."""
+    n_gpu_layers: int = -1
+    """Layers on the GPU; -1 takes all, where there is one."""
+    n_batch: int = 512
+    """The most tokens evaluated in one step."""
+
+
+DEFAULT_OPTIONS: Final = EngineOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model, loaded or only inspected, and what it runs on."""
+
+    path: Path
+    description: str
+    n_params: int
+    size_bytes: int
+    n_ctx: int
+    n_ctx_train: int
+    n_vocab: int
+    gpu: str
+    """The GPU's name, "" when everything runs on the CPU."""
+    n_gpu_layers: int
+    """Layers on the GPU, the output layer counted."""
+    n_threads: int
+    block_tokens: bool
+    """Whether `▀`, `▄` and the newline are tokens of their own; else the end is sought in the text."""
+    memory_bytes: int
+    """Weights, KV cache and working memory, estimated."""
+    llama_cpp: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """The inference library that is installed and what it can use."""
+
+    package: str
+    """The version of llama-cpp-python."""
+    llama_cpp: str
+    """The version of the llama.cpp inside it."""
+    gpu_offload: bool
+    """Whether this build can use a GPU and found one."""
+    gpus: tuple[str, ...]
+    system: str
+    """llama.cpp's own line about the processor features that it was built for."""
+    n_threads: int
+    """The threads that it would use by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """What the engine is doing now; `message` is for people and may be empty."""
+
+    phase: Phase = "closed"
+    progress: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a generation ended, and its figures."""
+
+    stop: Stop
+    text: str
+    prompt_tokens: int
+    reused_tokens: int
+    """Of the prompt: already in the KV cache."""
+    evaluated_tokens: int
+    """Of the prompt: evaluated now."""
+    generated_tokens: int
+    """Tokens of `text`, the closing `▄` not counted."""
+    first_token_ms: float
+    """From the arrival of the request to the first token; 0 if there was none."""
+    tokens_per_second: float
+    """While generating, after the first token; 0 if there was one token or none."""
+
+
+class Evaluated(Struct, frozen=True, tag=True):
+    """Some of the prompt's new tokens have been evaluated."""
+
+    done: int
+    total: int
+
+
+class Text(Struct, frozen=True, tag=True):
+    """New text, whole characters only, and how many tokens it is made of."""
+
+    text: str
+    tokens: int
+
+
+class Finished(Struct, frozen=True, tag=True):
+    """The last event of a generation."""
+
+    outcome: Outcome
+
+
+Event = Evaluated | Text | Finished

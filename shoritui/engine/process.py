@@ -1,0 +1,148 @@
+"""One worker process from the outside: starting, asking, the end and its likely cause.
+
+It does not know which model is open or what to do when the worker dies; `client.py` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from shoritui.engine import protocol
+from shoritui.engine.interface import WorkerDied
+from shoritui.engine.protocol import Reply, Request
+from shoritui.errors import UserError
+
+# -P: a file in the user's current folder must never be taken for one of our libraries.
+COMMAND: Final = (sys.executable, "-P", "-m", "shoritui.engine.worker")
+_STOP_SECONDS: Final = 2.0
+_LOG_TAIL: Final = 4000
+
+
+def environment() -> dict[str, str]:
+    """The worker's environment: this package comes first where Python looks."""
+    root = str(Path(__file__).parents[2])
+    others = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
+
+
+class WorkerProcess:
+    """A running worker. Its output goes to a nameless temporary file, never to the terminal."""
+
+    def __init__(self, process: Process, log: BinaryIO, on_end: Callable[[], None]) -> None:
+        self._process = process
+        self._log = log
+        self._on_end = on_end
+        self._replies: dict[int, asyncio.Queue[Reply | None]] = {}
+        self._stopping = False
+        self.cause = ""
+        """Why it ended, once it did."""
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, on_end: Callable[[], None]) -> WorkerProcess:
+        """Start one; `on_end` is called if it ends without `stop`."""
+        log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the worker
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=log,
+            env=environment(),
+            start_new_session=True,  # the terminal's Ctrl+C is for the app
+        )
+        return cls(process, log, on_end)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def ask(self, request: Request) -> AsyncGenerator[Reply, None]:
+        """All replies to a request; leaving early cancels it. `UserError`, `WorkerDied`."""
+        queue = self._replies[request.id] = asyncio.Queue()
+        answered = False
+        try:
+            self._send(request)
+            while not answered:
+                reply = await queue.get()
+                if reply is None:
+                    raise WorkerDied(f"The model's process ended: {self.cause}; it is restarted.")
+                answered = protocol.is_last(reply)
+                if isinstance(reply, protocol.Failed):
+                    raise UserError(reply.sentence)
+                yield reply
+        finally:
+            del self._replies[request.id]
+            if not answered:
+                self._send(protocol.Cancel(request.id))
+
+    def cancel(self) -> None:
+        """End all requests in flight early; their last replies still come."""
+        for id_ in self._replies:
+            self._send(protocol.Cancel(id_))
+
+    async def stop(self) -> None:
+        """End the process, by force if need be."""
+        self._stopping = True
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        await self._reading
+
+    def _send(self, request: Request) -> None:
+        stdin = self._process.stdin
+        if self.cause or stdin is None or stdin.is_closing():
+            return  # whoever asked hears of the end from `_read`
+        stdin.write(protocol.frame(request))
+
+    async def _read(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                (length,) = protocol.LENGTH.unpack(await stdout.readexactly(protocol.LENGTH.size))
+                reply = protocol.reply(await stdout.readexactly(length))
+                if reply.id in self._replies:
+                    self._replies[reply.id].put_nowait(reply)
+        self.cause = likely_cause(await self._process.wait(), self._tail())
+        self._log.close()
+        for queue in self._replies.values():
+            queue.put_nowait(None)
+        if not self._stopping:
+            self._on_end()
+
+    def _tail(self) -> str:
+        self._log.seek(max(self._log.seek(0, os.SEEK_END) - _LOG_TAIL, 0))
+        return self._log.read().decode("utf-8", "replace")
+
+
+def likely_cause(status: int, log: str) -> str:
+    """What probably ended a worker, from its exit status and the end of its log."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    low = log.lower()
+    if "out of memory" in low or "failed to allocate" in low:
+        return "memory ran out; a smaller context, or fewer layers on the GPU, needs less"
+    for line in lines:
+        if "GGML_ASSERT" in line or "CUDA error" in line:
+            return f"llama.cpp gave up ({line.rpartition('/')[2][:160]})"
+    if status == -signal.SIGILL:
+        return "llama-cpp-python is built for another processor; install it from source"
+    if status == -getattr(signal, "SIGKILL", 9):
+        return "it was killed from outside, perhaps because memory ran out"
+    if status < 0:
+        return f"llama.cpp crashed ({signal.Signals(-status).name})"
+    return lines[-1][:200].rstrip(".") if status and lines else f"exit status {status}"

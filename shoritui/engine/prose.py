@@ -1,0 +1,40 @@
+"""Bytes of tokens to text: whole characters only, ended by a block mark.
+
+It does not know tokens or models; it never waits for bytes that cannot become a character.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+MARKS = ("▀", "▄")
+
+
+class Prose:
+    """The text of one message while its bytes arrive."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parts: list[str] = []
+        self.ended = False
+        """Whether a block mark came, in any number of tokens; it is not part of the text."""
+
+    @property
+    def text(self) -> str:
+        """Everything so far."""
+        return "".join(self._parts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no bytes wait for the rest of their character."""
+        return not self._decoder.getstate()[0]
+
+    def feed(self, piece: bytes) -> str:
+        """The new whole characters, up to a block mark."""
+        new = self._decoder.decode(piece)
+        for mark in MARKS:
+            if mark in new:
+                new = new.partition(mark)[0]
+                self.ended = True
+        self._parts.append(new)
+        return new

@@ -1,0 +1,174 @@
+"""Requests to replies, one after the other; a cancel overtakes them.
+
+It does not know how a model is run; `runtime.py` does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import BinaryIO, Final
+
+from shoritui.engine import llama, protocol
+from shoritui.engine.interface import EngineDescription, Event, Finished
+from shoritui.engine.loading import probe
+from shoritui.engine.protocol import Reply, Request
+from shoritui.engine.runtime import Runtime
+from shoritui.engine.threads import default_threads
+from shoritui.errors import UserError
+
+_PROGRESS_STEP: Final = 0.01
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer until the input ends."""
+    errors: deque[str] = deque(maxlen=20)
+
+    def log(level: int, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        if level == llama.ERROR_LEVEL:
+            errors.append(text.strip())
+
+    llama.self_test()
+    llama.start(log)
+    inbox = Inbox(requests)
+    server = Server(lambda reply: _write(replies, reply), inbox.abort, errors)
+    while True:
+        server.answer(inbox.next())
+
+
+class Inbox:
+    """Requests in their order, read by a thread of its own, so that a cancel is heard at once."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.abort: Final = llama.AbortFlag()
+        self._stream = stream
+        self._waiting: SimpleQueue[Request] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._current = -1
+        self._cancelled: set[int] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> Request:
+        """Wait for the next request; the abort flag is up if it was cancelled before its turn."""
+        request = self._waiting.get()
+        with self._lock:
+            self._current = request.id
+            self._cancelled = {id_ for id_ in self._cancelled if id_ >= request.id}
+            self.abort.set(request.id in self._cancelled)
+        return request
+
+    def _read(self) -> None:
+        while (body := protocol.read_body(self._stream)) is not None:
+            request = protocol.request(body)
+            if isinstance(request, protocol.Cancel):
+                self._cancel(request.id)
+            else:
+                self._waiting.put(request)
+        os._exit(0)  # the app is gone; the other thread may be deep inside llama.cpp
+
+    def _cancel(self, id_: int) -> None:
+        with self._lock:
+            self._cancelled.add(id_)
+            if id_ == self._current:
+                self.abort.set(True)
+
+
+class Server:
+    """Answers each request; holds the model that is open."""
+
+    def __init__(
+        self, send: Callable[[Reply], None], abort: llama.AbortFlag, errors: deque[str]
+    ) -> None:
+        self._send = send
+        self._abort = abort
+        self._errors = errors
+        self._runtime: Runtime | None = None
+
+    def answer(self, request: Request) -> None:
+        """Send all replies to one request."""
+        try:
+            self._send(self._reply(request))
+        except UserError as error:
+            self._send(protocol.Failed(request.id, str(error)))
+
+    def _reply(self, request: Request) -> Reply:
+        id_ = request.id
+
+        def emit(event: Event) -> None:
+            self._send(protocol.Happened(id_, event))
+
+        match request:
+            case protocol.Open():
+                return self._open(request)
+            case protocol.Generate():
+                return protocol.Happened(id_, Finished(self._model.generate(request, emit)))
+            case protocol.Prefill(document=document):
+                return protocol.Prefilled(id_, self._model.prefill(document, emit).evaluated)
+            case protocol.Score(document=document, candidates=candidates):
+                return protocol.Scored(id_, self._model.score(document, candidates))
+            case protocol.Tokenize(texts=texts, document=document):
+                return protocol.Tokenized(id_, self._model.tokenize(texts, document=document))
+            case protocol.Inspect(path=path, options=options):
+                try:
+                    return protocol.Opened(id_, probe(path, options).info)
+                except ValueError:
+                    raise self._unreadable(request) from None
+            case protocol.Describe():
+                return protocol.Described(id_, _description())
+            case protocol.Cancel():
+                raise AssertionError("the inbox keeps cancels")
+
+    @property
+    def _model(self) -> Runtime:
+        if self._runtime is None:
+            raise UserError("No model is open.")
+        return self._runtime
+
+    def _open(self, request: protocol.Open) -> protocol.Opened:
+        sent = -1.0
+
+        def report(share: float) -> None:
+            nonlocal sent
+            if share - sent >= _PROGRESS_STEP or share >= 1:
+                self._send(protocol.Loading(request.id, share))
+                sent = share
+
+        try:
+            self._runtime = Runtime(request.path, request.options, self._abort, report)
+        except ValueError:
+            raise self._unreadable(request) from None
+        return protocol.Opened(request.id, self._runtime.info)
+
+    def _unreadable(self, request: protocol.Open | protocol.Inspect) -> UserError:
+        mark = "error loading model: "
+        reasons = [line.partition(mark)[2] for line in self._errors if mark in line]
+        reason = reasons[-1] if reasons else "llama.cpp does not say why"
+        if "architecture" in reason:
+            advice = "it may need a newer llama-cpp-python."
+        else:
+            advice = "the file may be damaged or incomplete, fetch it again."
+        return UserError(f"{request.path} cannot be loaded ({reason}): {advice}")
+
+
+def _description() -> EngineDescription:
+    gpus = llama.gpus()
+    return EngineDescription(
+        package=llama.package_version(),
+        llama_cpp=llama.library_version(),
+        gpu_offload=bool(gpus),
+        gpus=tuple(gpu.name for gpu in gpus),
+        system=llama.system_info(),
+        n_threads=default_threads(),
+    )
+
+
+def _write(stream: BinaryIO, reply: Reply) -> None:
+    rest = memoryview(protocol.frame(reply))
+    while rest:
+        rest = rest[stream.write(rest) :]

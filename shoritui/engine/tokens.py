@@ -1,0 +1,65 @@
+"""The ids of every text the engine has met: nothing is tokenised twice, generated ids stay.
+
+It does not know what the texts mean or which of their ids are in the KV cache.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Container, Sequence
+from typing import Final
+
+from shoritui.engine.llama import Model
+
+CAPACITY: Final = 20_000
+"""Texts remembered; far more than one chat has blocks."""
+
+
+class Tokens:
+    """Turns texts into ids, exactly as the whole prompt would be tokenised."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()
+
+    def ids(self, text: str, *, first: bool = False) -> tuple[int, ...]:
+        """The ids of one segment; the first one of a document also carries what begins a prompt."""
+        key = (text, first)
+        ids = self._known.get(key)
+        if ids is None:
+            ids = self._tokenize(text, first)
+        self._remember(key, ids)
+        return ids
+
+    def document(self, texts: Sequence[str]) -> list[int]:
+        """The ids of a whole prompt."""
+        return [
+            token for index, text in enumerate(texts) for token in self.ids(text, first=index == 0)
+        ]
+
+    def keep(self, text: str, ids: Sequence[int], *, first: bool = False) -> None:
+        """From now on `text` has these ids: those that were generated, however they split it."""
+        self._remember((text, first), tuple(ids))
+
+    def bodies(self, texts: Sequence[str], window: int, without: Container[int]) -> list[int]:
+        """The last `window` ids of message bodies, newest last, those in `without` left out."""
+        newest_first: list[int] = []
+        for text in reversed(texts):
+            ids = self.ids(" " + text.lstrip(" "))
+            newest_first += [token for token in reversed(ids) if token not in without]
+            if len(newest_first) >= window:
+                break
+        return newest_first[:window][::-1]
+
+    def _tokenize(self, text: str, first: bool) -> tuple[int, ...]:
+        if not first:
+            return tuple(self._model.tokenize(text))
+        begin = () if self._model.bos is None else (self._model.bos,)
+        prefix = " " if self._model.space_prefix else ""
+        return (*begin, *self._model.tokenize(prefix + text))
+
+    def _remember(self, key: tuple[str, bool], ids: tuple[int, ...]) -> None:
+        self._known[key] = ids
+        self._known.move_to_end(key)
+        if len(self._known) > CAPACITY:
+            self._known.popitem(last=False)
