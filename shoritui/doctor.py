@@ -6,21 +6,21 @@ It only looks; it changes nothing and loads no model's weights.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import platform
 from pathlib import Path
 from typing import Any
 
 from shoritui import __version__
-from shoritui.engine import EngineDescription, ModelSummary, describe, inspect_model
+from shoritui.director import engine_options
+from shoritui.engine import EngineDescription, describe, inspect_model
 from shoritui.errors import UserError
 from shoritui.settings import Settings, cache_dir, config_dir, data_dir, model_file
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> int:
     """Prints the findings; the exit code is 1 if no story could be played with them."""
-    findings = asyncio.run(_findings(model_file(options.model, settings), settings))
+    findings = _findings(model_file(options.model, settings), settings)
     if options.json:
         print(json.dumps(findings, indent=2, ensure_ascii=False))
     else:
@@ -29,13 +29,13 @@ def doctor(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if findings["model"].get("problem") else 0
 
 
-async def _findings(model: Path, settings: Settings) -> dict[str, Any]:
-    engine = await describe()
+def _findings(model: Path, settings: Settings) -> dict[str, Any]:
+    engine = describe()
     return {
         "shoritui": __version__,
         "python": platform.python_version(),
         "engine": _engine_facts(engine),
-        "model": await _model_facts(model, settings),
+        "model": _model_facts(model, settings),
         "folders": {
             "config": str(config_dir()),
             "data": str(data_dir()),
@@ -55,20 +55,20 @@ def _engine_facts(engine: EngineDescription) -> dict[str, Any]:
     }
 
 
-async def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
+def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
     try:
-        summary: ModelSummary = await inspect_model(model, n_ctx=settings.n_ctx)
+        info = inspect_model(model, engine_options(settings))
     except UserError as error:
         return {"path": str(model), "problem": str(error)}
     return {
-        "path": str(summary.path),
-        "description": summary.description,
-        "parameters": summary.n_params,
-        "bytes": summary.size_bytes,
-        "context": summary.n_ctx,
-        "trained_context": summary.n_ctx_train,
-        "block_tokens": summary.block_tokens,
-        "memory_bytes": summary.memory_bytes,
+        "path": str(info.path),
+        "description": info.description,
+        "parameters": info.n_params,
+        "bytes": info.size_bytes,
+        "context": info.n_ctx,
+        "trained_context": info.n_ctx_train,
+        "block_tokens": info.block_tokens,
+        "memory_bytes": info.memory_bytes,
     }
 
 

@@ -126,11 +126,13 @@ def save_settings(**changes: Any) -> Settings:
     """Writes changed settings into the file, keeping its comments, and returns them all.
 
     Raises:
-        UserError: A value is not allowed, or the file cannot be written.
+        UserError: The file is not readable as it is, a value is not allowed, or the file
+            cannot be written.
     """
     import tomlkit
 
     path = settings_path()
+    load_settings()
     old = path.read_text(encoding="utf-8") if path.exists() else ""
     document = tomlkit.parse(old)
     for key, value in changes.items():

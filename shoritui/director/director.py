@@ -42,6 +42,7 @@ from shoritui.engine import (
     Sampling,
     Segment,
     Text,
+    changed,
 )
 from shoritui.errors import UserError
 from shoritui.settings import Settings
@@ -160,13 +161,16 @@ class Director:
     @property
     def preset(self) -> str:
         """The name of the sampler preset in use."""
-        chosen = self.choices.preset or self.settings.preset
-        return chosen if chosen in self.presets else next(iter(self.presets))
+        wanted = (self.choices.preset, self.settings.preset, Settings().preset)
+        return next(name for name in wanted if name in self.presets)
 
     @property
     def sampling(self) -> Sampling:
         """The preset's sampler with the values changed in this chat."""
-        return replace(self.presets[self.preset].sampling, **self.choices.sampling)
+        try:
+            return changed(self.presets[self.preset].sampling, self.choices.sampling)
+        except UserError:  # The library holds a value that this version does not take.
+            return self.presets[self.preset].sampling
 
     @property
     def length(self) -> Length | None:
@@ -191,9 +195,14 @@ class Director:
         await self._choose(preset=name, sampling={})
 
     async def change_sampling(self, **values: SamplingValue) -> None:
-        """Changes single values of the sampler, from the next reply on."""
+        """Changes single values of the sampler, from the next reply on.
+
+        Raises:
+            UserError: There is no such value, or it is out of range.
+        """
         changes = {**self.choices.sampling, **values}
         original = self.presets[self.preset].sampling
+        changed(original, changes)
         kept = {name: value for name, value in changes.items() if getattr(original, name) != value}
         await self._choose(sampling=kept)
 
@@ -475,7 +484,7 @@ class Director:
         ended = await self._disk.run(
             Library.write,
             entry.id,
-            reply.text if ended_by_itself else reply.text.rstrip(),
+            reply.text,
             status="complete" if ended_by_itself else "cut",
             tokens=entry.tokens + (outcome.generated_tokens if outcome else 0),
         )

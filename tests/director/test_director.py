@@ -53,7 +53,7 @@ async def test_a_reply_streams_and_is_kept_as_it_was_shown(
     ended = next(e for e in events if isinstance(e, TurnEnded))
     shown = "".join(e.text for e in events if isinstance(e, Wrote))
     assert started.entry.id == ended.entry.id and ended.entry.speaker == "Tobin"
-    assert ended.entry.text == (shown if ended.outcome.stop == "block_end" else shown.rstrip())
+    assert ended.entry.text == shown
     assert (await disk.run(Library.entries, director.chat.id))[-1] == ended.entry
     assert director.figures.context_used > 0
 
@@ -133,7 +133,7 @@ async def test_a_reply_can_be_stopped_and_what_came_of_it_stays(
                 if len(shown) > 20:
                     await director.stop()
     last = director.entries[-1]
-    assert last.status == "cut" and last.text == shown.rstrip()
+    assert last.status == "cut" and last.text == shown
     assert not director.busy
     await read(director.reply("Tobin"))
     assert director.entries[-1].speaker == "Tobin"
@@ -241,7 +241,7 @@ async def test_choices_are_kept_with_the_chat(
     again = await Director.open(disk, chat, engine, Settings(), presets(None)[0])
     assert (again.preset, again.sampling.temperature) == ("neutral", 0.5)
     assert (again.length, again.who_next(), again.user) == ("tiny", "Isolde", "Tobin")
-    with pytest.raises(UserError, match="choose card-main"):
+    with pytest.raises(UserError, match="choose .*card-main"):
         await again.choose_preset("nonsense")
 
 

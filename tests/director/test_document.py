@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import Length
 from shoritui.director import document as doc
+from shoritui.engine import Segment
 from shoritui.story import Entry
 from shoritui.story import Kind as EntryKind
 from tests.director.conftest import SCENE
@@ -27,7 +28,7 @@ def entry(
     return Entry(at, None, kind, speaker, length, text, "complete", 0.0, 5)
 
 
-def text_of(segments: list[doc.Segment]) -> str:
+def text_of(segments: list[Segment]) -> str:
     return "".join(segment.text for segment in segments)
 
 
@@ -79,7 +80,7 @@ def test_every_kind_of_entry_has_its_block() -> None:
 def test_a_message_is_continued_where_it_was_cut_and_after_its_end_in_a_new_paragraph() -> None:
     ended = entry("The end.")
     assert doc.reopened(ended) == (
-        doc.Segment("▀message (length: short)\nMara: The end.\n\n", "reply"),
+        Segment("▀message (length: short)\nMara: The end.\n\n", "reply"),
         "\n\n",
     )
     cut = replace(ended, text="The en", status="cut")
