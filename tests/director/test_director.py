@@ -241,7 +241,7 @@ async def test_choices_are_kept_with_the_chat(
     again = await Director.open(disk, chat, engine, Settings(), presets(None)[0])
     assert (again.preset, again.sampling.temperature) == ("neutral", 0.5)
     assert (again.length, again.who_next(), again.user) == ("tiny", "Isolde", "Tobin")
-    with pytest.raises(UserError, match="choose .*card-main"):
+    with pytest.raises(UserError, match=r"choose .*card-main"):
         await again.choose_preset("nonsense")
 
 
