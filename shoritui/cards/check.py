@@ -109,10 +109,13 @@ def _table_problems(
 
 
 def _value_problems(table: TableName, field: Field, value: object, path: Path) -> Iterator[Problem]:
-    wrong = _wrong(field, value)
-    if wrong:
-        place = f'"{field.key}" of {heading(table)}'
-        yield Problem(path, f"{place} should be {EXPECTED[field.kind]}, {wrong}")
+    place = f'"{field.key}" of {heading(table)} should be {EXPECTED[field.kind]}'
+    if field.kind in ("names", "tags", "words") and isinstance(value, list):
+        for index, item in enumerate(value):
+            if wrong := _wrong_text(field, item):
+                yield Problem((*path, index), f"{place}, {wrong}")
+    elif wrong := _wrong(field, value):
+        yield Problem(path, f"{place}, {wrong}")
 
 
 def _wrong(field: Field, value: object) -> str:
@@ -125,14 +128,12 @@ def _wrong(field: Field, value: object) -> str:
                 return _not(value)
             return "" if value in LENGTHS else f'not "{value[:40]}"{nearest(value, LENGTHS, "")}'
         case "names" | "tags" | "words":
-            if not isinstance(value, list):
-                return _not(value)
-            return next(filter(None, (_wrong_item(field, item) for item in value)), "")
+            return _not(value)
         case _:
-            return _wrong_item(field, value)
+            return _wrong_text(field, value)
 
 
-def _wrong_item(field: Field, value: object) -> str:
+def _wrong_text(field: Field, value: object) -> str:
     if not isinstance(value, str):
         return _not(value)
     if any("\ud800" <= character <= "\udfff" for character in value):

@@ -5,6 +5,7 @@ It does not check values and does not know files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from shoritui.cards.fields import TABLES, Field, TableName
 _Values: TypeAlias = dict[str, Any]
 
 _MISSING = object()
+_CLOSING = re.compile(r'"(?=""|\Z)')  # quotes that would end a string in three quotes
 
 
 def edited(text: str, data: _Values) -> str:
@@ -112,9 +114,7 @@ def _string(value: str, *, tall: bool = False) -> String:
     if not tall:
         written = written.replace('"', '\\"').replace("\n", "\\n")
         return String(StringType.SLB, value, written, Trivia())
-    written = written.replace('"""', '""\\"')
-    if written.endswith('"'):
-        written = f'{written[:-1]}\\"'
+    written = _CLOSING.sub('\\\\"', written)
     return String(StringType.MLB, value, f"\n{written}", Trivia())
 
 

@@ -92,7 +92,8 @@ class _Scan:
             self._take()
             table = self._next_of(table)
         self._at, end = start, self._at
-        self._mark(table)
+        for depth in range(1, len(table) + 1):
+            self._mark(table[:depth])
         self._at = end
         return table
 

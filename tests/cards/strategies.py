@@ -1,0 +1,71 @@
+"""Cards of any text, for the tests of this room and of the store."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from shoritui.blockml import LENGTHS, check_name, clean
+from shoritui.cards import Card, Character, Lore, Opening
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return clean(check_name(text)) == text
+    except ValueError:
+        return False
+
+
+texts = st.one_of(
+    st.text(max_size=80),
+    st.text(alphabet="\"'\\#=[]\n\r\t\x00\x1b {}▀▄é", max_size=40),
+)
+stripped = texts.map(str.strip)
+filled = stripped.filter(bool)
+names = st.one_of(
+    st.sampled_from(["Reimu", "Marisa Kirisame", 'O\'Neil "Ace" #1', "霊夢", "[[character]]"]),
+    st.text(min_size=1, max_size=20).map(str.strip).filter(_is_name),
+)
+tags = filled.filter(lambda tag: "," not in tag and "\n" not in tag)
+lengths = st.one_of(st.none(), st.sampled_from(LENGTHS))
+
+
+@st.composite
+def cards(draw: st.DrawFn) -> Card:
+    """A card that a file may hold: every text is stripped, the cast is one."""
+    cast = draw(st.lists(names, min_size=1, max_size=4, unique_by=str.casefold))
+    user = draw(st.one_of(st.none(), st.sampled_from(cast)))
+    return Card(
+        title=draw(stripped),
+        tags=tuple(draw(st.lists(tags, max_size=3))),
+        scenario=draw(stripped),
+        characters=tuple(
+            Character(
+                name=name,
+                aliases=tuple(draw(st.lists(names, max_size=2))),
+                description=draw(stripped),
+                user=name == user,
+            )
+            for name in cast
+        ),
+        lore=tuple(
+            draw(
+                st.lists(
+                    st.builds(
+                        Lore,
+                        name=names,
+                        text=filled,
+                        keys=st.lists(filled, max_size=2).map(tuple),
+                    ),
+                    max_size=3,
+                )
+            )
+        ),
+        messages=tuple(
+            draw(
+                st.lists(
+                    st.builds(Opening, speaker=st.sampled_from(cast), text=filled, length=lengths),
+                    max_size=3,
+                )
+            )
+        ),
+    )
