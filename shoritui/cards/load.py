@@ -177,8 +177,10 @@ def _parse(path: Path, text: str) -> Sheet:
         reason = error.msg[:1].lower() + error.msg[1:]
         place = f"line {error.lineno}, column {error.colno}"
         raise told(path, f"{place}: this is not TOML ({reason})") from error
-    except (RecursionError, ValueError) as error:
-        raise told(path, f"this is no card ({error})") from error
+    except RecursionError as error:
+        raise told(path, "line 1: lists or tables are nested too deeply for a card") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise told(path, f"line 1: this is not a card ({error})") from error
     sheet = Sheet(path, data, lines.key_lines(text))
     sheet.raise_first(field_problems(data))
     return sheet

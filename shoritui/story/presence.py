@@ -7,8 +7,8 @@ dies in any way lets go of it.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import uuid
 from pathlib import Path
 
 
@@ -21,7 +21,7 @@ class Presence:
 
     def __init__(self, library: Path) -> None:
         self._stem = library.with_name(f"{library.name}-writer-")
-        self.name = uuid.uuid4().hex
+        self.name = os.urandom(16).hex()
         self._connection = _locked(self._file(self.name), create=True)
 
     def is_alive(self, name: str) -> bool:
