@@ -31,7 +31,10 @@ class KVCache:
         self._context = context
         self._abort = abort
         self._ids: list[int] = []
-        self._logits = False
+        self._fresh = False
+        """Whether the context's logits are those of the last id."""
+        self._saved: tuple[int, NDArray[np.float32]] | None = None
+        """A copy of the logits after so many ids: the last prompt's, for writing after it again."""
 
     @property
     def n_ctx(self) -> int:
@@ -45,22 +48,28 @@ class KVCache:
 
     def logits(self) -> NDArray[np.float32]:
         """The scores of all tokens after the last id, valid until the next change."""
+        if not self._fresh and self._saved is not None and self._saved[0] == self.held:
+            return self._saved[1]
         return self._context.logits()
 
     def reach(
         self, wanted: Sequence[int], on_progress: Callable[[int, int], None] = lambda done, of: None
     ) -> Evaluation:
         """Hold exactly `wanted`, its last logits at hand, evaluating as little as possible."""
-        steps = plan(self._ids, wanted, logits=self._logits)
-        keep = steps.keep if steps.remove == 0 else self._truncate(steps.keep)
+        at_hand = {self.held} if self._fresh else set()
+        if self._saved is not None:
+            at_hand.add(self._saved[0])
+        steps = plan(self._ids, wanted, logits=at_hand)
+        keep = self._truncate(steps.keep) if steps.remove else steps.keep
         total = len(wanted) - keep
         chunk = self._context.n_batch
         for begin in range(keep, len(wanted), chunk):
             if not self._evaluate(wanted[begin : begin + chunk]):
-                break
+                return Evaluation(keep, max(self.held - keep, 0), complete=False)
             on_progress(self.held - keep, total)
-        done = max(self.held - keep, 0)
-        return Evaluation(keep, done, complete=done == total)
+        if total:
+            self._saved = (self.held, self._context.logits().copy())
+        return Evaluation(keep, total, complete=True)
 
     def append(self, token: int) -> bool:
         """Evaluate one more id; False if that was cancelled."""
@@ -69,11 +78,11 @@ class KVCache:
     def _evaluate(self, ids: Sequence[int]) -> bool:
         if not self._abort.is_set() and self._context.decode(ids):
             self._ids += ids
-            self._logits = True
+            self._fresh = True
             return True
         # An aborted evaluation leaves whole sub-batches behind, without their logits.
-        self._ids = [*self._ids, *ids][: self._context.held()]
-        self._logits = False
+        self._ids += ids
+        self._forget_after(self._context.held())
         return False
 
     def _truncate(self, length: int) -> int:
@@ -81,6 +90,11 @@ class KVCache:
         if not self._context.truncate(length):
             self._context.clear()
             length = 0
-        del self._ids[length:]
-        self._logits = False
+        self._forget_after(length)
         return length
+
+    def _forget_after(self, length: int) -> None:
+        del self._ids[length:]
+        self._fresh = False
+        if self._saved is not None and self._saved[0] > length:
+            self._saved = None

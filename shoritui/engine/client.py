@@ -149,8 +149,14 @@ class Engine:
             if self._wanted is None:
                 raise UserError("No model is open.")
             self._load("starting")
-        assert self._loading is not None
-        return await asyncio.shield(self._loading)
+        loading = self._loading
+        assert loading is not None
+        try:
+            return await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            if loading.cancelled():
+                raise UserError("The engine was closed before the model was ready.") from None
+            raise
 
     def _load(self, phase: Phase, message: str = "") -> None:
         assert self._wanted is not None

@@ -69,7 +69,7 @@ class ModelInfo:
     """Layers on the GPU, the output layer counted."""
     n_threads: int
     block_tokens: bool
-    """Whether `▀`, `▄` and the newline are tokens of their own; else the end is sought in the text."""
+    """Whether `▀`, `▄` and the newline are tokens of their own."""
     memory_bytes: int
     """Weights, KV cache and working memory, estimated."""
     llama_cpp: str

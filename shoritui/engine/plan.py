@@ -5,7 +5,7 @@ It does not know texts, models or llama.cpp: lists of ids go in, three numbers c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 
@@ -18,15 +18,14 @@ class Plan:
     evaluate: int
 
 
-def plan(held: Sequence[int], wanted: Sequence[int], *, logits: bool) -> Plan:
+def plan(held: Sequence[int], wanted: Sequence[int], *, logits: Container[int]) -> Plan:
     """How to get from `held` to `wanted` with the logits of the last wanted id at hand.
 
-    `logits` says whether those of the last held id are at hand now; without them the last wanted id
-    is evaluated again even where it is already held.
+    `logits` are the lengths of `held` whose last id's logits are at hand. Where that of `wanted` is
+    not among them, its last id is evaluated again even if it is already held.
     """
     keep = common_prefix(held, wanted)
-    at_hand = logits and keep == len(held) == len(wanted)
-    if keep == len(wanted) and keep > 0 and not at_hand:
+    if keep and keep == len(wanted) and keep not in logits:
         keep -= 1
     return Plan(keep, len(held) - keep, len(wanted) - keep)
 

@@ -146,7 +146,7 @@ def _check(name: str, value: object, limits: tuple[float, float]) -> None:
     allowed = int if whole else (int, float)
     is_number = isinstance(value, allowed) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:  # type: ignore[operator]
-        raise UserError(f"{name} is {value!r}: expected {kind} from {low:g} to {high:g}.")
+        raise UserError(f"{name} is {value!r}: expected {kind} from {low:,} to {high:,}.")
 
 
 def _listed(names: tuple[str, ...]) -> str:
