@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,12 +72,28 @@ class Database:
     def _prepare(self) -> None:
         """Nothing is written before the file has proved to be a library that we can read."""
         connection = self._connection
-        version = self._known_version()
+        connection.execute("BEGIN")  # one view of the file, whatever others do meanwhile
+        try:
+            version = self._known_version()
+        finally:
+            connection.rollback()
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
         if version < VERSION:
             self._migrate()
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._switch_to_wal()
+
+    def _switch_to_wal(self) -> None:
+        """The one statement that SQLite does not make wait for another process by itself."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def _known_version(self) -> int:
         """How many steps the file has taken."""
