@@ -1,4 +1,4 @@
-"""The screen that holds a story: it tells Textual which words the mouse is on.
+"""A screen that holds a story: it tells Textual which words the mouse is on.
 
 It does not know what else is on the screen.
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from time import monotonic
 from typing import ClassVar
@@ -19,6 +19,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import BindingType
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import var
@@ -42,11 +43,19 @@ class Transcript(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
     DEFAULT_CSS = CSS
+    BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: var[int | None] = var[int | None](None)
     """The index of the passage that the message keys act on."""
     empty_text: var[str] = var("")
     """What stands in the middle while there is nothing to read."""
+
+    class TypedElsewhere(Message):
+        """A letter that is no key here: it belongs into the composer."""
+
+        def __init__(self, character: str) -> None:
+            super().__init__()
+            self.character = character
 
     class CursorMoved(Message):
         """The message cursor came to another passage, or left."""
@@ -139,6 +148,24 @@ class Transcript(ScrollView, can_focus=True):
             self.cursor = min(cursor, len(self.passages) - 1) if self.passages else None
         if at_end:
             self.to_end()
+
+    def holds(self, passage_id: int) -> bool:
+        """Whether the passage is shown."""
+        return passage_id in self._index
+
+    def version_of(self, passage_id: int) -> tuple[int, int]:
+        """Which of how many alternatives the passage is shown as."""
+        index = self._index.get(passage_id)
+        return (1, 1) if index is None else self.passages[index].version
+
+    def mark_versions(self, versions: Mapping[int, tuple[int, int]]) -> None:
+        """Shows `◀ 2/3 ▶` at the passages that have alternatives."""
+        for passage_id, version in versions.items():
+            index = self._index.get(passage_id)
+            if index is not None and self.passages[index].version != version:
+                self.passages[index].version = version
+                self._typesets.pop(index, None)
+                self.refresh()
 
     @property
     def at_cursor(self) -> Passage | None:
@@ -374,6 +401,13 @@ class Transcript(ScrollView, can_focus=True):
             self._unseen = False
             self.refresh()
 
+    def on_key(self, event: events.Key) -> None:
+        """Hands letters on that no action here is bound to."""
+        character = event.character
+        if event.is_printable and character and event.key not in self.screen.active_bindings:
+            event.stop()
+            self.post_message(self.TypedElsewhere(character))
+
     def on_click(self, event: events.Click) -> None:
         """Goes to the end, steps between alternatives, or takes the message cursor there."""
         if self._unseen and event.y == self.size.height - 1 and event.x >= self.size.width - 9:
@@ -429,13 +463,6 @@ class Transcript(ScrollView, can_focus=True):
             text = item.text[start : len(item.text) if end < 0 else end]
             parts.append(f"{item.speaker}: {text}" if parts and item.speaker else text)
         return ("\n\n".join(parts), "\n") if parts else None
-
-
-def passages_in(passages: Sequence[Passage]) -> str:
-    """The source text of passages, as it is copied."""
-    return "\n\n".join(
-        f"{item.speaker}: {item.text}" if item.speaker else item.text for item in passages
-    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""Where the user writes: a text area that grows, remembers what was sent, and keeps its draft.
+
+It does not know commands or casts: it says what was typed, sent or asked to be completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from shoritui.tui.actions import bindings
+
+DRAFT_SECONDS = 0.5
+
+
+class Composer(TextArea):
+    """A prompt of one to eight rows."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("composer")]
+    DEFAULT_CSS = """
+    Composer {
+        height: auto; min-height: 3; max-height: 10;
+        border: round $border-blurred;
+        border-title-color: $prose-info; border-title-align: left;
+        border-subtitle-color: $prose-info;
+        background: $background; padding: 0 1;
+        scrollbar-size-vertical: 1;
+        &:focus { border: round $border; border-title-color: $foreground; }
+        & .text-area--cursor-line { background: transparent; }
+        & .text-area--placeholder { color: $prose-info; text-style: italic; }
+    }
+    Composer:nocolor:focus { border: heavy $border; }
+    """
+
+    class DraftPaused(Message):
+        """Nothing was typed for a moment: the draft may be kept."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class CompletionAsked(Message):
+        """Tab was pressed while the popup was open."""
+
+    class PopupMoved(Message):
+        """The arrow keys ask for another completion."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
+
+    def __init__(self, widget_id: str | None = None) -> None:
+        super().__init__(
+            id=widget_id, compact=False, highlight_cursor_line=False, show_line_numbers=False
+        )
+        self.popup_open = False
+        self._history: list[str] = []
+        self._place = 0
+        self._unsent = ""
+        self._draft_kept = ""
+
+    def remember(self, history: Sequence[str]) -> None:
+        """Takes what was sent before, oldest first."""
+        self._history = list(history)
+        self._place = len(self._history)
+
+    def fill(self, text: str) -> None:
+        """Puts a text in, with the cursor at its end."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    def take(self) -> str:
+        """Empties the composer; what stood in it is remembered and returned."""
+        text = self.text
+        self.clear()
+        self._draft_kept = ""
+        if text.strip():
+            self._history = [*(old for old in self._history if old != text), text]
+        self._place = len(self._history)
+        return text
+
+    def keep_draft(self, text: str) -> bool:
+        """Whether the draft differs from the one kept last, which it then is."""
+        changed = text != self._draft_kept
+        self._draft_kept = text
+        return changed
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Plans to keep the draft once typing pauses."""
+        text = self.text
+        self.set_timer(DRAFT_SECONDS, lambda: self._pause(text))
+
+    def _pause(self, text: str) -> None:
+        if text == self.text and text != self._draft_kept:
+            self.post_message(self.DraftPaused(text))
+
+    async def _on_key(self, event: events.Key) -> None:
+        # Enter is an action, from the table; a newline too. The text area would take it first.
+        if event.key == "enter":
+            return
+        if event.key == "tab" and self.popup_open:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.CompletionAsked())
+            return
+        await super()._on_key(event)
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Up a row; at the first one, to an older text."""
+        if self.popup_open:
+            self.post_message(self.PopupMoved(-1))
+        elif select or not self.cursor_at_first_line or not self._go_to(self._place - 1):
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """Down a row; at the last one, to a newer text."""
+        if self.popup_open:
+            self.post_message(self.PopupMoved(1))
+        elif select or not self.cursor_at_last_line or not self._go_to(self._place + 1):
+            super().action_cursor_down(select)
+
+    def _go_to(self, place: int) -> bool:
+        if not 0 <= place <= len(self._history) or not self._history:
+            return False
+        if self._place == len(self._history):
+            self._unsent = self.text
+        self._place = place
+        self.fill(self._unsent if place == len(self._history) else self._history[place])
+        return True

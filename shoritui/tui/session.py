@@ -1,0 +1,111 @@
+"""What stands behind the screen: the library, the engine, and the chat that is open.
+
+It does not know widgets; whoever holds it shows what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shoritui.cards import Card
+from shoritui.director import Director, Disk, engine_options, new_chat
+from shoritui.engine import Engine, EngineState, Preset, presets
+from shoritui.errors import UserError
+from shoritui.settings import Settings, config_dir, data_dir
+from shoritui.story import Chat, Library
+from shoritui.tui.passage import Passage, passage
+
+_VERSIONS_AT_ONCE = 200
+
+
+class Session:
+    """One run of the app: one library, one engine, one open chat at a time."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        engine: Engine,
+        settings: Settings,
+        samplers: dict[str, Preset],
+        problems: Sequence[str],
+    ) -> None:
+        self.disk = disk
+        self.engine = engine
+        self.settings = settings
+        self.samplers = samplers
+        self.problems = list(problems)
+        """What is wrong with the user's own files, a sentence each."""
+        self.director: Director | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, on_engine: Callable[[EngineState], None]) -> Session:
+        """Opens the library; no model is loaded yet.
+
+        Raises:
+            UserError: The library cannot be opened.
+        """
+        disk = await Disk.open(data_dir() / "library.db")
+        samplers, problems = await disk.run(lambda _: presets(config_dir() / "presets"))
+        return cls(disk, Engine(on_engine), settings, samplers, problems)
+
+    async def load(self, model: Path) -> None:
+        """Loads the model in the engine's own process.
+
+        Raises:
+            UserError: It cannot be loaded.
+        """
+        await self.engine.open(model, engine_options(self.settings))
+
+    async def last_chat(self) -> Chat | None:
+        """The chat used last."""
+        return await self.disk.run(Library.last_chat)
+
+    async def begin(self, scene: Card) -> Director:
+        """Begins a new chat and opens it."""
+        return await self.enter(await new_chat(self.disk, scene))
+
+    async def enter(self, chat: Chat) -> Director:
+        """Opens a chat in place of the one that is open."""
+        await self.disk.run(Library.touch, chat.id)
+        self.director = await Director.open(
+            self.disk, chat, self.engine, self.settings, self.samplers
+        )
+        return self.director
+
+    async def versions(self, items: Sequence[Passage]) -> dict[int, tuple[int, int]]:
+        """Which of how many versions each passage is, where there is more than one."""
+        wanted = [item.id for item in items[-_VERSIONS_AT_ONCE:] if item.kind == "message"]
+
+        def read(library: Library) -> dict[int, tuple[int, int]]:
+            found = {}
+            for entry_id in wanted:
+                ids = [each.id for each in library.alternatives(entry_id) if each.text.strip()]
+                if len(ids) > 1 and entry_id in ids:
+                    found[entry_id] = (ids.index(entry_id) + 1, len(ids))
+            return found
+
+        return await self.disk.run(read)
+
+    async def preview(self, chat: Chat, last: int = 6) -> list[Passage]:
+        """The last passages of a chat, to be looked at."""
+        entries = await self.disk.run(Library.entries, chat.id)
+        return [passage(entry) for entry in entries[-last:] if entry.kind != "ooc"]
+
+    async def close(self) -> None:
+        """Stops what is being written, ends the engine's process, closes the library."""
+        try:
+            if self.director is not None:
+                await self.director.stop()
+            await self.engine.close()
+        finally:
+            await self.disk.close()
+
+
+def read_card(paths: Sequence[Path]) -> Card:
+    """The scene of some card files; any trouble is a `UserError`."""
+    from shoritui.cards import load_cards
+
+    if not paths:
+        raise UserError("No card was given.")
+    return load_cards(paths)
