@@ -1,0 +1,90 @@
+"""Text whose pieces are marked by what a reader can know about them: news, repetition, pronoun.
+
+It knows nothing of scenes or tokens; training weighs the marks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shoritui.demo.beats import SLOT
+
+Mark = Literal["news", "repeat", "pronoun"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A marked piece of a text; offsets in characters."""
+
+    start: int
+    end: int
+    mark: Mark
+
+
+@dataclass(slots=True)
+class Marked:
+    """A text that grows, with its marks."""
+
+    text: str = ""
+    spans: list[Span] = field(default_factory=list)
+
+    def add(self, text: str, mark: Mark | None = None) -> None:
+        """Append a text, marked or plain."""
+        if mark:
+            self.spans.append(Span(len(self.text), len(self.text) + len(text), mark))
+        self.text += text
+
+    def join(self, other: Marked) -> None:
+        """Append another marked text."""
+        start = len(self.text)
+        self.spans += [Span(s.start + start, s.end + start, s.mark) for s in other.spans]
+        self.text += other.text
+
+
+def fill(template: str, values: dict[str, str], known: set[str]) -> Marked:
+    """The template with its slots filled.
+
+    A word of `known` is a repetition; any other is news and joins `known`. Pronoun slots are
+    those whose value is a pronoun of one person.
+    """
+    out = Marked()
+    for index, piece in enumerate(SLOT.split(template)):
+        if index % 2 == 0:
+            out.add(piece)
+            continue
+        value = values[piece]
+        if value in PRONOUNS:
+            out.add(value, "pronoun")
+            continue
+        if re.search(r"\b[aA] $", out.text) and value[0] in "aeiouAEIOU":
+            out.text = f"{out.text[:-1]}n "
+        bare = value.partition(" ")[2] if piece.startswith("a_") else value
+        out.add(value[: len(value) - len(bare)])
+        out.add(bare, "repeat" if bare.casefold() in known else "news")
+        known.add(bare.casefold())
+    return out
+
+
+PRONOUNS = frozenset(
+    ("she", "her", "hers", "herself", "She", "Her") + ("he", "him", "his", "himself", "He", "His")
+)
+
+
+def pronouns(she: bool, before: str = "") -> dict[str, str]:
+    """The values of the pronoun slots of one person; `before` is "" or "other_"."""
+    forms = (
+        ("she", "her", "her", "hers", "herself") if she else ("he", "him", "his", "his", "himself")
+    )
+    subject, obj, possessive, own, reflexive = forms
+    cap = subject.capitalize()
+    return {
+        f"{before}she": subject,
+        f"{before.capitalize()}{'she' if before else 'She'}": cap,
+        f"{before}her_obj": obj,
+        f"{before}her": possessive,
+        f"{before.capitalize()}{'her' if before else 'Her'}": possessive.capitalize(),
+        f"{before}hers": own,
+        f"{before}herself": reflexive,
+    }

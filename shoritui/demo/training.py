@@ -1,0 +1,196 @@
+"""Training of the demo model: two optimisers, a schedule by the clock, one process a core.
+
+It knows nothing of how scenes are made up or of the file that ships.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+from shoritui.demo.circuit import CIRCUIT_LAYERS, start
+from shoritui.demo.muon import Muon
+from shoritui.demo.network import Network, Shape
+from shoritui.demo.pieces import Pieces
+from shoritui.demo.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What fixes a training run."""
+
+    seconds: float
+    seed: int = 1
+    batch_tokens: int = 1536
+    """Ids a step and process."""
+    vector_rate: float = 1e-3
+    """AdamW's rate, for the embedding and the norms."""
+    matrix_rate: float = 0.02
+    """Muon's rate."""
+    circuit_share: float = 0.3
+    """How much of Muon's rate the attention gets that begins as the copying circuit."""
+    settle: int = 60
+    """Steps for which that attention stands still, until the rest has found its footing."""
+    cool: float = 0.4
+    """The last share of the time, in which the rates fall to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the training stands, for whoever shows it."""
+
+    share: float
+    step: int
+    tokens: int
+    loss: float
+    speed: float
+    """Tokens a second, of all processes."""
+
+
+class Trainer:
+    """One run: network, optimisers, clock; it can be saved and taken up again.
+
+    In a group of processes every one has its own rows, and all make the same steps.
+    """
+
+    def __init__(self, shape: Shape, pieces: Pieces, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.network = Network(shape)
+        start(self.network, recipe.seed)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.processes = dist.get_world_size() if dist.is_initialized() else 1
+        self.rows = Rows(pieces, recipe.seed * 1000 + self.rank)
+        self.optimisers = self._optimisers()
+        self.spent = 0.0
+        self.step = 0
+        self.tokens = 0
+
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        circuit = _circuit(self.network)
+        matrices = [p for layer in self.network.layers for p in layer.parameters() if p.ndim == 2]
+        held = {id(matrix) for matrix in circuit}
+        free = [matrix for matrix in matrices if id(matrix) not in held]
+        vectors = [p for p in self.network.parameters() if p.ndim == 1]
+        recipe = self.recipe
+        adam = torch.optim.AdamW(
+            [self.network.embedding, *vectors],
+            lr=recipe.vector_rate,
+            betas=(0.9, 0.95),
+            weight_decay=0.01,
+        )
+        groups = [
+            {"params": circuit, "lr": recipe.matrix_rate * recipe.circuit_share},
+            {"params": free, "lr": recipe.matrix_rate},
+        ]
+        for optimiser in (adam, muon := Muon(groups, recipe.matrix_rate)):
+            for group in optimiser.param_groups:
+                group["full"] = group["lr"]
+        return adam, muon
+
+    def run(self, report: Callable[[Report], None], save: Callable[[Trainer], None]) -> None:
+        """Train until the recipe's seconds are used up; `save` is called every few minutes."""
+        saved = self.spent
+        while self.spent < self.recipe.seconds:
+            share = self.spent / self.recipe.seconds
+            loss, took, count = self._step(share)
+            report(Report(share, self.step, self.tokens, loss, count / took))
+            if self.spent - saved > 120:
+                save(self)
+                saved = self.spent
+        save(self)
+
+    def _step(self, share: float) -> tuple[float, float, int]:
+        begun = time.monotonic()
+        self._set_rates(rate_at(share, self.recipe.cool))
+        ids, weights = self.rows.batch(self.step, share, self.recipe.batch_tokens)
+        self.network.zero_grad()
+        loss = weighted_loss(self.network, torch.from_numpy(ids), torch.from_numpy(weights))
+        loss.backward()  # type: ignore[no-untyped-call]
+        mean_loss = self._share_gradients(loss.item())
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        if self.step < self.recipe.settle:
+            for matrix in _circuit(self.network):
+                matrix.grad = None
+        for optimiser in self.optimisers:
+            optimiser.step()
+        took = self._slowest(time.monotonic() - begun)
+        self.step += 1
+        self.spent += took
+        count = weights.size * self.processes
+        self.tokens += count
+        return mean_loss, took, count
+
+    def _share_gradients(self, loss: float) -> float:
+        """Make the gradients and the loss the means of the whole group."""
+        if self.processes == 1:
+            return loss
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([*(g.flatten() for g in gradients), torch.tensor([loss])])
+        dist.all_reduce(flat)
+        flat /= self.processes
+        means = torch.split(flat[:-1], [g.numel() for g in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+        return flat[-1].item()
+
+    def _slowest(self, seconds: float) -> float:
+        """The longest time of the group, so that all keep the same clock."""
+        longest = torch.tensor(seconds, dtype=torch.float64)
+        if self.processes > 1:
+            dist.all_reduce(longest, dist.ReduceOp.MAX)
+        return longest.item()
+
+    def _set_rates(self, factor: float) -> None:
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["full"] * factor
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a run needs to be taken up again."""
+        return {
+            "network": self.network.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "clock": (self.spent, self.step, self.tokens),
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.network.load_state_dict(state["network"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.spent, self.step, self.tokens = state["clock"]
+
+
+def rate_at(share: float, cool: float) -> float:
+    """The rates' factor after a share of the time: quickly up, level, straight down to nothing."""
+    return min((share + 1e-4) / 0.01, 1.0, (1 - share) / cool)
+
+
+def weighted_loss(network: Network, ids: Tensor, weights: Tensor) -> Tensor:
+    """The mean surprise at the next ids, by weight."""
+    flat = weights.flatten()
+    counts = flat.nonzero().squeeze(1)  # the last projection is dear: only where it counts
+    stream = network(ids[:, :-1]).flatten(0, 1)[counts]
+    targets = ids[:, 1:].flatten()[counts]
+    losses = F.cross_entropy(stream @ network.embedding.T, targets, reduction="none")
+    return (losses * flat[counts]).sum() / flat.sum()
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a run's state, replacing the file only when it is whole."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _circuit(network: Network) -> list[Tensor]:
+    layers: Any = network.layers[:CIRCUIT_LAYERS]
+    return [matrix for layer in layers for matrix in (layer.q, layer.k, layer.v, layer.o)]
