@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -18,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from shoritui.tui.inks import Inks, inks_of
 from shoritui.tui.wrapping import fit
 
 _METER = 10
@@ -26,25 +26,21 @@ _METER = 10
 class Bar(Widget):
     """A row of words at the left and at the right."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "bar--strong",
-        "bar--faint",
-        "bar--accent",
-        "bar--warning",
-    }
     DEFAULT_CSS = """
     Bar { height: 1; width: 100%; background: $surface; color: $foreground; }
-    Bar > .bar--strong { text-style: bold; color: $prose-title; }
-    Bar > .bar--faint { color: $prose-info; }
-    Bar > .bar--accent { color: $accent; text-style: bold; }
-    Bar > .bar--warning { color: $error; text-style: bold; }
     """
+    _inks: Inks | None = None
+
+    def notify_style_update(self) -> None:
+        """Forgets every style: the theme changed."""
+        super().notify_style_update()
+        self._inks = None
 
     def ink(self, name: str) -> Style:
         """A style by its name; an empty one is the bar's own."""
-        if not name:
-            return self.rich_style
-        return self.rich_style + self.get_component_rich_style(f"bar--{name}", partial=True)
+        if self._inks is None:
+            self._inks = inks_of(self)
+        return self._inks[name] if name else self._inks.base
 
     def row(self, left: Sequence[tuple[str, str]], right: Sequence[tuple[str, str]]) -> Strip:
         """One strip of `(text, ink)` words, the left ones cut if both don't fit."""
@@ -70,7 +66,7 @@ class Masthead(Bar):
     def render_line(self, y: int) -> Strip:
         """The one row."""
         title, tags, right = self.heading
-        left = [(title, "strong")]
+        left = [(title, "title")]
         if tags and self.size.width >= 80:
             left.append((f"  {tags}", "faint"))
         return self.row(left, [(f"{right} ", "faint")] if right else [])

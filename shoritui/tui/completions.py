@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -18,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from shoritui.tui.inks import inks_of
 from shoritui.tui.wrapping import fit
 
 ROWS = 8
@@ -56,10 +56,6 @@ def _score(query: str, word: str) -> int | None:
 class Completions(Widget):
     """A short list; the highlighted row is taken with Tab or Enter."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "completions--chosen",
-        "completions--detail",
-    }
     DEFAULT_CSS = """
     Completions {
         display: none; layer: popup; dock: bottom;
@@ -68,12 +64,6 @@ class Completions(Widget):
         background: $panel; color: $foreground;
         border: round $border;
     }
-    Completions > .completions--chosen {
-        background: $block-cursor-background; color: $block-cursor-foreground;
-        text-style: bold;
-        &:nocolor { text-style: bold reverse; }
-    }
-    Completions > .completions--detail { color: $prose-info; }
     """
 
     chosen: reactive[int] = reactive(0)
@@ -122,10 +112,10 @@ class Completions(Widget):
         if index >= len(self.rows):
             return Strip.blank(width, base)
         row = self.rows[index]
+        inks = inks_of(self)
+        ink, faint = base, inks["faint"]
         if index == self.chosen:
-            ink = faint = base + self.get_component_rich_style("completions--chosen")
-        else:
-            ink, faint = base, base + self.get_component_rich_style("completions--detail")
+            ink = faint = inks["chosen"]
         label = fit(f" {row.label} ", width)
         column = min(max(cell_len(each.label) for each in self.rows) + 4, 34)
         gap = " " * (column - cell_len(label))

@@ -1,86 +1,77 @@
-"""The styles a transcript is written in: one per prose kind, one per speaker.
+"""The styles things are written in: one per prose kind, one per speaker, a few for the rest.
 
-It does not know colours: those are the theme's. It holds what attribute each kind has, which kind
-wins where kinds nest, and which speaker gets which of the theme's colours.
+It does not know colours: those are the theme's variables. It holds what attribute each ink has,
+so that no theme (and no terminal without colours) can take away what tells the kinds of prose
+apart; which kind wins where kinds nest; and which speaker gets which colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from zlib import crc32
 
 from rich.style import Style
+from textual.color import Color
+from textual.widget import Widget
 
 SPEAKER_COLOURS = 8
-PROSE_KINDS = ("dialogue", "thought", "sound", "emphasis", "quote", "loud", "cited", "fence")
 _KEEPS_OUTER_COLOUR = ("emphasis",)
-_PARTS = (
-    *("info", "version", "writing", "cut", "caret", "rule", "title", "note", "bar", "label"),
-    *("chip", "cursor", "selection", "empty"),
-)
-_SPEAKERS = tuple(f"speaker-{number}" for number in range(1, SPEAKER_COLOURS + 1))
 
-COMPONENTS = {f"transcript--{name}" for name in (*PROSE_KINDS, *_PARTS, *_SPEAKERS)}
-"""The component classes of a transcript: every ink has one, so that themes and CSS reach it."""
-
-CSS = """
-Transcript {
-    width: 1fr; height: 1fr;
-    overflow-x: hidden; overflow-y: scroll;
-    scrollbar-size-vertical: 1;
-    background: $background; color: $prose-narration;
+# Name: the variables of its colour and its background, and its attributes.
+_INKS: dict[str, tuple[str, str, str]] = {
+    "dialogue": ("prose-dialogue", "", ""),
+    "thought": ("prose-thought", "", "italic"),
+    "sound": ("prose-sound", "", "underline"),
+    "emphasis": ("prose-emphasis", "", "bold"),
+    "loud": ("prose-loud", "", "bold"),
+    "quote": ("prose-quote", "", "italic"),
+    "cited": ("prose-cited", "", "italic"),
+    "fence": ("prose-fence", "prose-fence-background", ""),
+    "info": ("prose-info", "", ""),
+    "faint": ("prose-info", "", ""),
+    "accent": ("accent", "", "bold"),
+    "warning": ("error", "", "bold"),
+    "version": ("accent", "", ""),
+    "writing": ("accent", "", ""),
+    "cut": ("warning", "", ""),
+    "caret": ("accent", "", ""),
+    "rule": ("prose-rule", "", ""),
+    "title": ("prose-title", "", "bold"),
+    "note": ("prose-info", "", "italic"),
+    "label": ("prose-info", "", "bold"),
+    "bar": ("prose-rule", "", ""),
+    "cursor": ("accent", "", ""),
+    "empty": ("prose-info", "", "italic"),
+    "chip": ("background", "accent", "bold"),
+    "chosen": ("block-cursor-foreground", "block-cursor-background", "bold"),
+    "selection": ("", "screen-selection-background", ""),
+    **{f"speaker-{n}": (f"speaker-{n}", "", "bold") for n in range(1, SPEAKER_COLOURS + 1)},
 }
-Transcript > .transcript--dialogue { color: $prose-dialogue; }
-Transcript > .transcript--thought { color: $prose-thought; text-style: italic; }
-Transcript > .transcript--sound { color: $prose-sound; text-style: underline; }
-Transcript > .transcript--emphasis { color: $prose-emphasis; text-style: bold; }
-Transcript > .transcript--loud { color: $prose-loud; text-style: bold; }
-Transcript > .transcript--quote { color: $prose-quote; text-style: italic; }
-Transcript > .transcript--cited { color: $prose-cited; text-style: italic; }
-Transcript > .transcript--fence { color: $prose-fence; background: $prose-fence-background; }
-Transcript > .transcript--info { color: $prose-info; }
-Transcript > .transcript--version { color: $accent; }
-Transcript > .transcript--writing { color: $accent; }
-Transcript > .transcript--cut { color: $warning; }
-Transcript > .transcript--caret { color: $accent; }
-Transcript > .transcript--rule { color: $prose-rule; }
-Transcript > .transcript--title { color: $prose-title; text-style: bold; }
-Transcript > .transcript--note { color: $prose-info; text-style: italic; }
-Transcript > .transcript--label { color: $prose-info; text-style: bold; }
-Transcript > .transcript--bar { color: $prose-rule; }
-Transcript > .transcript--chip {
-    color: $background; background: $accent; text-style: bold;
-    &:nocolor { text-style: bold reverse; }
-}
-Transcript > .transcript--cursor { color: $accent; }
-Transcript > .transcript--empty { color: $prose-info; text-style: italic; }
-Transcript > .transcript--selection {
-    background: $screen-selection-background;
-    &:nocolor { text-style: reverse; }
-}
-""" + "".join(
-    f"Transcript > .transcript--{name} {{ color: ${name}; text-style: bold; }}\n"
-    for name in _SPEAKERS
-)
-"""Colours come from the theme; weight, slant and underline stand here, so that no theme (and no
-terminal without colours) can take away what tells the kinds of prose apart."""
+_REVERSED_WITHOUT_COLOURS = ("chip", "chosen", "selection")
 
 
 class Inks:
     """Looks up rich styles by name once, and mixes those of nested kinds."""
 
-    def __init__(self, base: Style, look_up: Callable[[str], Style]) -> None:
+    def __init__(
+        self, base: Style, variables: Mapping[str, str], *, no_colour: bool = False
+    ) -> None:
         self.base = base
-        self._look_up = look_up
+        self._variables = variables
+        self._no_colour = no_colour
         self._named: dict[str, Style] = {}
         self._mixed: dict[tuple[str, ...], Style] = {(): base}
 
     def __getitem__(self, name: str) -> Style:
-        """The style of one component, such as `dialogue`, `speaker-3` or `rule`."""
+        """The style of an ink on the base, such as `dialogue`, `speaker-3` or `rule`."""
         style = self._named.get(name)
         if style is None:
-            style = self._named[name] = self.base + self._look_up(name)
+            style = self._named[name] = self.base + self._made(name)
         return style
+
+    def over(self, name: str) -> Style:
+        """An ink to lay over another one: only what it says itself."""
+        return self._made(name)
 
     def prose(self, kinds: tuple[str, ...]) -> Style:
         """The style of a span whose kinds are given outermost first."""
@@ -88,10 +79,29 @@ class Inks:
         if style is None:
             style = self.base
             for depth, kind in enumerate(kinds):
-                ink = self[kind]
+                ink = self._made(kind)
                 style += ink.without_color if depth and kind in _KEEPS_OUTER_COLOUR else ink
             self._mixed[kinds] = style
         return style
+
+    def _made(self, name: str) -> Style:
+        colour, background, attributes = _INKS[name]
+        style = Style.parse(attributes) if attributes else Style.null()
+        if self._no_colour and name in _REVERSED_WITHOUT_COLOURS:
+            style += Style(reverse=True)
+        return style + Style(color=self._colour(colour), bgcolor=self._colour(background))
+
+    def _colour(self, variable: str) -> str | None:
+        value = self._variables.get(variable)
+        if value is None:
+            return None
+        return Color.parse(value).rich_color.name
+
+
+def inks_of(widget: Widget) -> Inks:
+    """The inks of the current theme, on a widget's own background."""
+    app = widget.app
+    return Inks(widget.rich_style, app.theme_variables, no_colour=app.no_color)
 
 
 class SpeakerColours:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
+
+from shoritui.tui.inks import inks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,6 @@ class Scale:
 class Knob(Widget, can_focus=True):
     """One row: a name, a value between two arrows."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"knob--value", "knob--changed", "knob--arrow"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,minus", "turn(-1)", show=False),
         Binding("right,plus", "turn(1)", show=False),
@@ -48,9 +48,6 @@ class Knob(Widget, can_focus=True):
     ]
     DEFAULT_CSS = """
     Knob { height: 1; width: 100%; padding: 0 1; }
-    Knob > .knob--value { color: $foreground; }
-    Knob > .knob--changed { color: $accent; text-style: bold; }
-    Knob > .knob--arrow { color: $prose-info; }
     Knob:hover { background: $boost; }
     Knob:focus { background: $boost; border-left: outer $accent; padding: 0 1 0 0; }
     Knob:nocolor:focus { text-style: reverse; }
@@ -81,11 +78,12 @@ class Knob(Widget, can_focus=True):
         """The one row."""
         width, base = self.content_size.width, self.rich_style
         changed = self.value != self.original
-        ink = self._ink("changed" if changed else "value")
+        inks = inks_of(self)
+        ink = inks["accent"] if changed else base
         shown = f"{self.typed}▏" if self.typed else self._text(self.value)
         name = ("• " if changed else "  ") + self.key.replace("_", " ")
         gap = max(1, width - len(name) - len(shown) - 4)
-        arrow = self._ink("arrow")
+        arrow = inks["faint"]
         segments = [
             Segment(name, ink),
             Segment(" " * gap, base),
@@ -94,9 +92,6 @@ class Knob(Widget, can_focus=True):
             Segment(" ▸", arrow),
         ]
         return Strip(segments).crop_extend(0, width, base)
-
-    def _ink(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"knob--{name}", partial=True)
 
     def _text(self, value: float | None) -> str:
         if value is None:

@@ -37,10 +37,7 @@ _PANEL_FROM = 110
 class MainScreen(StoryScreen):
     """Where the story is read and written."""
 
-    HORIZONTAL_BREAKPOINTS = [
-        (0, "-narrow"),
-        (_WIDE, "-wide"),
-    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012
     CSS = """
     MainScreen { layers: base popup; }
     MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }

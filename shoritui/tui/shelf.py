@@ -71,7 +71,7 @@ class Shelf(ModalScreen[str | None]):
     Shelf Preview { padding: 1 0; }
     Shelf:nocolor OptionList > .option-list--option-highlighted { text-style: bold reverse; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012
 
     def __init__(
         self,

@@ -5,11 +5,11 @@ It does not know the widgets; they use `$prose-dialogue`, `$speaker-1` and the l
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+import tomli
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -52,8 +52,8 @@ def load_theme(path: Path) -> Theme:
     """
     try:
         with path.open("rb") as file:
-            table = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            table = tomli.load(file)
+    except (OSError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: the theme can't be read: {error}") from error
     return _checked(path, table)
 
@@ -98,8 +98,12 @@ def _chrome(base: Mapping[str, str], prose: Mapping[str, str]) -> dict[str, str]
         "input-cursor-background": base["accent"],
         "input-cursor-foreground": base["background"],
         "input-selection-background": f"{base['primary']} 40%",
-        "screen-selection-background": f"{base['primary']} 40%",
+        "screen-selection-background": _blend(base["background"], base["primary"], 0.4),
     }
+
+
+def _blend(under: str, over: str, share: float) -> str:
+    return Color.parse(under).blend(Color.parse(over), share).hex
 
 
 def _colours(

@@ -28,7 +28,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from shoritui.tui.inks import COMPONENTS, CSS, Inks, SpeakerColours
+from shoritui.tui.inks import Inks, SpeakerColours, inks_of
 from shoritui.tui.passage import Passage
 from shoritui.tui.typeset import Measure, Row, Typeset, measure, rows_of
 
@@ -41,8 +41,14 @@ _CURSOR_BAR = "▌"
 class Transcript(ScrollView, can_focus=True):
     """Shows passages, newest last, and stays at the end while the reader is there."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENTS
-    DEFAULT_CSS = CSS
+    DEFAULT_CSS = """
+    Transcript {
+        width: 1fr; height: 1fr;
+        overflow-x: hidden; overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        background: $background; color: $prose-narration;
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: var[int | None] = var[int | None](None)
@@ -260,11 +266,8 @@ class Transcript(ScrollView, can_focus=True):
     def inks(self) -> Inks:
         """The styles of the current theme."""
         if self._inks is None:
-            self._inks = Inks(self.rich_style, self._component)
+            self._inks = inks_of(self)
         return self._inks
-
-    def _component(self, name: str) -> Style:
-        return self.get_component_rich_style(f"transcript--{name}", partial=True)
 
     def _typeset(self, index: int) -> Typeset:
         known = self._typesets.get(index)
@@ -445,7 +448,7 @@ class Transcript(ScrollView, can_focus=True):
         if last <= first:
             return strip
         before, chosen, after = strip.divide([first, last, strip.cell_length])
-        mark = self.inks["selection"]
+        mark = self.inks.over("selection")
         marked = Strip(
             [Segment(text, (style or Style.null()) + mark) for text, style, _ in chosen],
             last - first,

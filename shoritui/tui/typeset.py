@@ -284,7 +284,7 @@ class Typeset:
         return Row(Strip(segments), 0, len(self.item.text), column, pieces)
 
 
-_BLANK_INKS = Inks(Style.null(), lambda name: Style.null())
+_BLANK_INKS = Inks(Style.null(), {})
 
 
 def _span_at(spans: list[Span], offset: int) -> int:

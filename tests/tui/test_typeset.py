@@ -15,9 +15,15 @@ texts = st.text(alphabet="ab _*\"'>`ABC\n漢。🙂\u200d☺\ufe0f\u0301", max_s
 widths = st.integers(min_value=8, max_value=40)
 
 
-def named_inks() -> Inks:
+class NamedInks(Inks):
     """Every ink is told by the name of a link, so that a test can read which one was used."""
-    return Inks(Style.null(), lambda name: Style(link=name))
+
+    def _made(self, name: str) -> Style:
+        return Style(link=name)
+
+
+def named_inks() -> Inks:
+    return NamedInks(Style.null(), {})
 
 
 def setting(text: str, width: int, *, show_marks: bool = True, **rest: object) -> Typeset:

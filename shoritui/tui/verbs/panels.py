@@ -65,7 +65,12 @@ async def sampler(app: ShoriTUI, argument: str) -> None:
         return
     for word in argument.split():
         name, _, text = word.partition("=")
-        await change_sampling(app, name, number(text))
+        try:
+            value = number(text)
+        except ValueError:
+            app.tell(f"{word}: write it as name=number, such as min_p=0.08.", trouble=True)
+        else:
+            await change_sampling(app, name, value)
 
 
 def sampler_choices(app: ShoriTUI) -> list[str]:
@@ -119,7 +124,7 @@ def change_scene(app: ShoriTUI, scene: Card) -> None:
         app.playing.play(lambda: director.change_scene(scene))
 
 
-async def change_sampling(app: ShoriTUI, name: str, value: float | str | None) -> None:
+async def change_sampling(app: ShoriTUI, name: str, value: float | None) -> None:
     """Changes one value of the sampler, from the next reply on."""
     from shoritui.engine import changed
 
@@ -134,16 +139,15 @@ async def change_sampling(app: ShoriTUI, name: str, value: float | str | None) -
     app.show_panels()
 
 
-def number(text: str) -> float | str | None:
-    """A value as it was typed: a number where it is one, nothing for `none` or `any`."""
+def number(text: str) -> float | None:
+    """A number as it was typed, whole where it can be; nothing for `none` and `any`.
+
+    Raises:
+        ValueError: It is no number.
+    """
     if text.casefold() in ("none", "any"):
         return None
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    return text
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 async def choose_preset(app: ShoriTUI, name: str) -> None:
