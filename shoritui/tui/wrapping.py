@@ -68,6 +68,8 @@ def _wrap_cells(line: str, width: int) -> list[int]:
             used += cells
             break_at, used_at_break, after_wide = end, used, False
             continue
+        if not cells:
+            continue
         wide = not is_run and get_character_cell_size(first) > 1
         if (wide or (after_wide and first.isalnum())) and first not in _NO_ROW_START:
             break_at, used_at_break = start, used
@@ -83,7 +85,7 @@ def _wrap_cells(line: str, width: int) -> list[int]:
             row_start, used = start, 0
             starts.append(row_start)
         used += cells
-        after_wide = wide if cells else after_wide
+        after_wide = wide
     return starts
 
 
