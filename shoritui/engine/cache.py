@@ -32,7 +32,7 @@ class KVCache:
         self._abort = abort
         self._ids: list[int] = []
         self._fresh = False
-        """Whether the context's logits are those of the last id."""
+        """Whether the context's logits are those of the last id held."""
         self._saved: tuple[int, NDArray[np.float32]] | None = None
         """A copy of the logits after so many ids: the last prompt's, for writing after it again."""
 
@@ -46,11 +46,10 @@ class KVCache:
         """How many ids are held now."""
         return len(self._ids)
 
-    def logits(self) -> NDArray[np.float32]:
-        """The scores of all tokens after the last id, valid until the next change."""
-        if not self._fresh and self._saved is not None and self._saved[0] == self.held:
-            return self._saved[1]
-        return self._context.logits()
+    @property
+    def context(self) -> Context:
+        """The context, its logits those of the last id."""
+        return self._context
 
     def reach(
         self, wanted: Sequence[int], on_progress: Callable[[int, int], None] = lambda done, of: None
@@ -67,8 +66,7 @@ class KVCache:
             if not self._evaluate(wanted[begin : begin + chunk]):
                 return Evaluation(keep, max(self.held - keep, 0), complete=False)
             on_progress(self.held - keep, total)
-        if total:
-            self._saved = (self.held, self._context.logits().copy())
+        self._at_hand()
         return Evaluation(keep, total, complete=True)
 
     def append(self, token: int) -> bool:
@@ -84,6 +82,14 @@ class KVCache:
         self._ids += ids
         self._forget_after(self._context.held())
         return False
+
+    def _at_hand(self) -> None:
+        """The logits after the prompt: saved where they are fresh, else brought back."""
+        if self._fresh:
+            self._saved = (self.held, self._context.logits().copy())
+        elif self._saved is not None:
+            np.copyto(self._context.logits(), self._saved[1])
+            self._fresh = True
 
     def _truncate(self, length: int) -> int:
         """Keep `length` ids, or none where the model cannot go back to a place in its past."""

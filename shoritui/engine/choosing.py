@@ -6,14 +6,12 @@ It does not know where the logits come from.
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from shoritui.engine.llama import Candidates, Model, Sampler
+from shoritui.engine.llama import Chain, Context, Model, Sampler
 from shoritui.engine.sampling import Sampling, Step, chain
 
 _LARGEST_SEED: Final = 2**32 - 2
@@ -23,28 +21,18 @@ class Choice:
     """The sampler chain of one message; a context manager that frees it."""
 
     def __init__(
-        self,
-        candidates: Candidates,
-        samplers: Sequence[Sampler],
-        draw: Sampler,
-        model: Model,
+        self, samplers: Sequence[Sampler], draw: Sampler, penalties: Penalties | None
     ) -> None:
-        self._candidates = candidates
-        self._samplers = (*samplers, draw)
-        self._owned = samplers
-        self._counting = [sampler for sampler in samplers if sampler.step.name == "penalties"]
-        self._uncounted = model.uncounted
-        self._banned = () if model.open is None else (model.open,)
+        self._samplers = samplers
+        self._chain = Chain((*samplers, draw))
+        self._penalties = penalties
 
-    def token(self, logits: NDArray[np.float32]) -> int:
+    def token(self, context: Context) -> int:
         """The next token's id; never the one that opens a block."""
-        return self._candidates.choose(logits, self._samplers, self._banned)
-
-    def count(self, token: int) -> None:
-        """Let the penalties see a token of a message's body, unless it is never counted."""
-        if token not in self._uncounted:
-            for sampler in self._counting:
-                sampler.accept(token)
+        token = self._chain.sample(context)
+        if self._penalties is not None:
+            self._penalties.sampled(token)
+        return token
 
     def __enter__(self) -> Self:
         return self
@@ -55,8 +43,28 @@ class Choice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for sampler in self._owned:
+        self._chain.free()
+        for sampler in self._samplers:
             sampler.free()
+
+
+class Penalties:
+    """What the penalty sampler has counted: words of message bodies, never block marks."""
+
+    def __init__(
+        self, sampler: Sampler, window: int, counted: Iterable[int], uncounted: frozenset[int]
+    ) -> None:
+        self._sampler = sampler
+        self._counted = deque(counted, maxlen=window)
+        self._uncounted = uncounted
+        sampler.recount(self._counted)
+
+    def sampled(self, token: int) -> None:
+        """The chain has counted this token: take it back if it is none to be counted."""
+        if token in self._uncounted:
+            self._sampler.recount(self._counted)
+        else:
+            self._counted.append(token)
 
 
 class Chooser:
@@ -64,7 +72,6 @@ class Chooser:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._candidates = Candidates(model.n_vocab)
         self._draw: Sampler | None = None
         self._draw_key: tuple[object, ...] = ()
 
@@ -72,12 +79,14 @@ class Chooser:
         """A chain whose penalties have seen `counted`, oldest first."""
         seed = secrets.randbelow(_LARGEST_SEED) if sampling.seed is None else sampling.seed
         *steps, last = chain(sampling, seed)
-        samplers = [Sampler(step, self._model.n_vocab) for step in steps]
-        draw = self._drawing(last, sampling)
-        choice = Choice(self._candidates, samplers, draw, self._model)
-        for token in counted:
-            choice.count(token)
-        return choice
+        bans = () if self._model.open is None else (Step("ban", (self._model.open,)),)
+        samplers = [Sampler(step, self._model.n_vocab) for step in (*bans, *steps)]
+        penalties = None
+        for step, sampler in zip((*bans, *steps), samplers, strict=True):
+            if step.name == "penalties":
+                window = sampling.penalty_window
+                penalties = Penalties(sampler, window, counted, self._model.uncounted)
+        return Choice(samplers, self._drawing(last, sampling), penalties)
 
     def _drawing(self, step: Step, sampling: Sampling) -> Sampler:
         """The last sampler: Mirostat goes on where it was, unless a seed asks for a fresh one."""

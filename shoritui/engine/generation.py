@@ -27,8 +27,6 @@ class Message:
         self._prose = Prose()
         self.ids: list[int] = []
         """The ids that were generated, the closing one not counted."""
-        self.whole_ids = 0
-        """How many of them make up `text`: the rest are bytes of an unfinished character."""
         self._started = self._first = self._ended = perf_counter()
         self._steps = 0
 
@@ -55,27 +53,21 @@ class Message:
 
     def _draw(self, choice: Choice, max_tokens: int, emit: Callable[[Event], None]) -> Stop:
         pieces, ends = self._model.pieces, {self._model.close, *self._model.ends}
+        context = self._cache.context
         pending = _Pending(emit)
         stop: Stop | None = None
         while stop is None:
-            token = choice.token(self._cache.logits())
+            token = choice.token(context)
             if not self._steps:
                 self._first = perf_counter()
             if token in ends:
                 stop = "block_end"
                 break
-            new = self._prose.feed(pieces[token])
-            pending.add(new)
-            self._take(token)
-            choice.count(token)
+            self.ids.append(token)
+            pending.add(self._prose.feed(pieces[token]))
             stop = self._stop(max_tokens) or self._advance(token)
         pending.flush()
         return stop
-
-    def _take(self, token: int) -> None:
-        self.ids.append(token)
-        if self._prose.whole and not self._prose.ended:
-            self.whole_ids = len(self.ids)
 
     def _stop(self, max_tokens: int) -> Stop | None:
         if self._prose.ended:

@@ -11,8 +11,9 @@ import ctypes
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +32,6 @@ ERROR_LEVEL: Final = 4
 """llama.cpp's log level of an error."""
 _WALLS: Final = (BLOCK_OPEN.encode(), BLOCK_CLOSE.encode(), b"\n")
 _SPACE_PREFIX: Final = b"tokenizer.ggml.add_space_prefix"
-_CANDIDATE: Final = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
 
 
 def _preload_cuda() -> None:
@@ -81,10 +81,15 @@ _ARGUMENTS: Final = {
     "llama_n_ctx": 1,
     "llama_print_system_info": 0,
     "llama_sampler_accept": 2,
-    "llama_sampler_apply": 2,
+    "llama_sampler_chain_add": 2,
+    "llama_sampler_chain_default_params": 0,
+    "llama_sampler_chain_init": 1,
+    "llama_sampler_chain_n": 1,
+    "llama_sampler_chain_remove": 2,
     "llama_sampler_free": 1,
     "llama_sampler_init_dist": 1,
     "llama_sampler_init_greedy": 0,
+    "llama_sampler_init_logit_bias": 3,
     "llama_sampler_init_min_p": 2,
     "llama_sampler_init_mirostat_v2": 3,
     "llama_sampler_init_penalties": 5,
@@ -93,6 +98,8 @@ _ARGUMENTS: Final = {
     "llama_sampler_init_top_p": 2,
     "llama_sampler_init_typical": 2,
     "llama_sampler_name": 1,
+    "llama_sampler_reset": 1,
+    "llama_sampler_sample": 3,
     "llama_set_abort_callback": 3,
     "llama_supports_gpu_offload": 0,
     "llama_token_to_piece": 6,
@@ -108,7 +115,7 @@ _FIELDS: Final = {
     "llama_model_params": {"n_gpu_layers", "progress_callback", "kv_overrides", "vocab_only"},
     "llama_context_params": {"n_ctx", "n_batch", "n_ubatch", "n_threads", "n_threads_batch"},
     "llama_model_kv_override": {"tag", "key", "value"},
-    "llama_token_data_array": {"data", "size", "selected", "sorted"},
+    "llama_logit_bias": {"token", "bias"},
 }
 
 
@@ -134,7 +141,7 @@ def self_test() -> None:
             wrong.append("llama_model_params")
         if (context.n_batch, context.n_ubatch, context.flash_attn_type) != (2048, 512, -1):
             wrong.append("llama_context_params")
-    if wrong or ctypes.sizeof(L.llama_token_data) != _CANDIDATE.itemsize:
+    if wrong:
         raise UserError(
             f"llama-cpp-python {package_version()} does not fit ({', '.join(wrong[:3])}): "
             'install "llama-cpp-python>=0.3.36,<0.4".'
@@ -389,7 +396,10 @@ class Context:
         return bool(status == 0)
 
     def logits(self) -> NDArray[np.float32]:
-        """The scores of all tokens after the last one evaluated; valid until the next `decode`."""
+        """The scores of all tokens after the last one evaluated, in place.
+
+        Valid until the next `decode`; what is written here is what a chain samples from.
+        """
         pointer = L.llama_get_logits_ith(self.handle, -1)
         row = self._row.from_address(ctypes.addressof(pointer.contents))
         values: NDArray[np.float32] = np.asarray(row)
@@ -412,39 +422,11 @@ class Context:
         L.llama_free(self.handle)
 
 
-class Candidates:
-    """The buffer that samplers work in: every token with its score."""
-
-    def __init__(self, n_vocab: int) -> None:
-        self._ids = np.arange(n_vocab, dtype=np.int32)
-        self._table = np.zeros(n_vocab, dtype=_CANDIDATE)
-        self._id, self._logit = self._table["id"], self._table["logit"]
-        self._data = self._table.ctypes.data_as(ctypes.POINTER(L.llama_token_data))
-        self._array = L.llama_token_data_array(self._data, n_vocab, -1, False)
-        self._reference = ctypes.byref(self._array)
-
-    def choose(
-        self, logits: NDArray[np.float32], samplers: Sequence[Sampler], banned: Sequence[int]
-    ) -> int:
-        """The id that the samplers choose, one after the other; the last one must draw."""
-        self._id[:] = self._ids
-        self._logit[:] = logits
-        for token in banned:
-            self._logit[token] = -np.inf
-        array = self._array
-        # Samplers may sort and shorten the array, and point it elsewhere.
-        array.data, array.size, array.selected, array.sorted = self._data, len(logits), -1, False
-        for sampler in samplers:
-            L.llama_sampler_apply(sampler.handle, self._reference)
-        return int(array.data[array.selected].id)
-
-
 class Sampler:
-    """One step of a sampler chain."""
+    """One step of a chain."""
 
     def __init__(self, step: Step, n_vocab: int) -> None:
         """The sampler that `step` names, with its numbers as they stand."""
-        self.step: Final = step
         self.handle = _BUILD[step.name](n_vocab, *step.values)
 
     @property
@@ -452,16 +434,46 @@ class Sampler:
         """llama.cpp's name for what it built."""
         return _text(L.llama_sampler_name(self.handle))
 
-    def accept(self, token: int) -> None:
-        """Let the sampler count a token."""
-        L.llama_sampler_accept(self.handle, token)
+    def recount(self, tokens: Iterable[int]) -> None:
+        """Forget all counted tokens and count these."""
+        L.llama_sampler_reset(self.handle)
+        for token in tokens:
+            L.llama_sampler_accept(self.handle, token)
 
     def free(self) -> None:
         """Give the memory back; the sampler is unusable afterwards."""
         L.llama_sampler_free(self.handle)
 
 
+class Chain:
+    """Samplers, one after the other on the logits of a context; the last one must draw."""
+
+    def __init__(self, samplers: Sequence[Sampler]) -> None:
+        """A chain of samplers that stay their owners' to free."""
+        self._handle = L.llama_sampler_chain_init(L.llama_sampler_chain_default_params())
+        for sampler in samplers:
+            L.llama_sampler_chain_add(self._handle, sampler.handle)
+
+    def sample(self, context: Context) -> int:
+        """The id of the next token; every sampler counts it."""
+        token: int = L.llama_sampler_sample(self._handle, context.handle, -1)
+        return token
+
+    def free(self) -> None:
+        """Give the chain's own memory back."""
+        while L.llama_sampler_chain_n(self._handle):
+            L.llama_sampler_chain_remove(self._handle, 0)
+        L.llama_sampler_free(self._handle)
+
+
+def _ban(n_vocab: int, token: float) -> Any:
+    bias = (L.llama_logit_bias * 1)()
+    bias[0].token, bias[0].bias = int(token), -math.inf
+    return L.llama_sampler_init_logit_bias(n_vocab, 1, bias)
+
+
 _BUILD: Final[dict[str, Callable[..., Any]]] = {
+    "ban": _ban,
     "penalties": lambda n_vocab, window, *values: L.llama_sampler_init_penalties(
         n_vocab, int(window), *values
     ),

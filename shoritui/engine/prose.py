@@ -24,11 +24,6 @@ class Prose:
         """Everything so far."""
         return "".join(self._parts)
 
-    @property
-    def whole(self) -> bool:
-        """Whether no bytes wait for the rest of their character."""
-        return not self._decoder.getstate()[0]
-
     def feed(self, piece: bytes) -> str:
         """The new whole characters, up to a block mark."""
         new = self._decoder.decode(piece)

@@ -113,9 +113,8 @@ class Runtime:
 
     def _keep(self, texts: Sequence[str], message: Message) -> None:
         """Remember the generated ids under the text that the next document will show."""
-        ids = message.ids[: message.whole_ids]
-        pieces = b"".join(self._model.pieces[token] for token in ids)
-        if not ids or pieces.decode("utf-8", "replace") != message.text:
+        ids = self._spelling(message)
+        if not ids:
             return
         first = len(texts) == 1
         text = texts[-1] + message.text
@@ -123,6 +122,15 @@ class Runtime:
         self._tokens.keep(text, all_ids, first=first)
         end = llama.BLOCK_CLOSE + "\n"
         self._tokens.keep(text + end, [*all_ids, *self._tokens.ids(end)], first=first)
+
+    def _spelling(self, message: Message) -> list[int]:
+        """The generated ids that spell the text, without the bytes of an unfinished character."""
+        for drop in range(4):
+            ids = message.ids[: len(message.ids) - drop]
+            data = b"".join(self._model.pieces[token] for token in ids)
+            if data.decode("utf-8", "replace") == message.text:
+                return ids
+        return []  # a mark inside a token ended the text
 
     def _branch(
         self,
@@ -135,7 +143,7 @@ class Runtime:
         """Score branches that agree in their first `depth` ids, which the prompt ends in."""
         if not self._cache.reach(prompt).complete:
             raise UserError("Scoring was cancelled.")
-        log_probabilities = _log_softmax(self._cache.logits())
+        log_probabilities = _log_softmax(self._cache.context.logits())
         scores.update((branch, score) for branch in branches if len(branch) == depth)
         longer = [branch for branch in branches if len(branch) > depth]
         for token, group in groupby(longer, key=lambda branch: branch[depth]):

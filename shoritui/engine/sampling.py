@@ -63,7 +63,8 @@ class Sampling:
     mirostat_eta: float = 0.019
     """How fast Mirostat corrects itself."""
     seed: int | None = None
-    """The same seed, model and prompt give the same text; None draws one."""
+    """The same seed gives the same text after the same prompt, if that was evaluated in the same
+    steps: written once more, or first of all after a start. None draws a seed."""
     order: tuple[str, ...] = ORDER
     """The order of the steps; neutral ones do nothing wherever they stand."""
 

@@ -15,8 +15,11 @@ from tests.benchmarks import Aim, Samples, benchmark
 
 SAMPLING = Sampling(min_p=0.05, seed=1)
 HEADER = Segment("▀message (length: enormous)\nAda:")
-TOKENS = 96
+TOKENS = 256
 ROUNDS = 30
+SAMPLES = 7
+TURNS = 4
+"""Of so many turns the fastest counts on each side: a busy machine then slows both alike."""
 
 
 @benchmark(Aim("decode_vs_bare", "ratio", ">= 0.95"))
@@ -30,25 +33,24 @@ async def _decode_vs_bare(model: Path) -> list[float]:
     info = await engine.open(model)
     bare = BareLoop(model, info.n_ctx, info.n_threads)
     ratios = []
-    for round_ in range(ROUNDS):
-        document = [*_scene(4, f"evening {round_}"), HEADER]
-        prompt = await engine.tokens(document)
-        count, ours = await _streamed(engine, document)
-        ratios.append(ours / bare.rate(prompt, count))
+    for sample in range(SAMPLES):
+        rates = []
+        for turn in range(TURNS):
+            document = [*_scene(4, f"evening {sample * TURNS + turn}"), HEADER]
+            prompt = await engine.tokens(document)
+            count, ours = await _streamed(engine, document)
+            rates.append((ours, bare.rate(prompt, count)))
+        ratios.append(max(ours for ours, _ in rates) / max(bare for _, bare in rates))
     await engine.close()
-    return ratios[1:]  # the first round warms both
+    return ratios
 
 
 async def _streamed(engine: Engine, document: list[Segment]) -> tuple[int, float]:
-    """Steps after the first text and their rate, as the app sees them; the end counts as one."""
-    began, first = 0.0, 0
+    """How many tokens were streamed to this process, and their rate as the status line shows it."""
     async for event in engine.generate(document, SAMPLING, max_tokens=TOKENS):
-        if isinstance(event, Text) and not began:
-            began, first = perf_counter(), event.tokens
         if isinstance(event, Finished):
-            outcome = event.outcome
-    steps = outcome.generated_tokens - first + (outcome.stop == "block_end")
-    return steps, steps / (perf_counter() - began)
+            return event.outcome.generated_tokens, event.outcome.tokens_per_second
+    raise AssertionError("a generation ends with Finished")
 
 
 class BareLoop:

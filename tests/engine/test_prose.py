@@ -18,7 +18,6 @@ def test_bytes_cut_anywhere_give_the_text_back(text: str, sizes: list[int]) -> N
             pieces.append(prose.feed(data[:size]))
             data = data[size:]
     assert "".join(pieces) == prose.text == text
-    assert prose.whole
     assert all("�" not in piece for piece in pieces) or "�" in text
 
 
@@ -44,6 +43,4 @@ def test_a_block_mark_ends_the_text_and_is_never_in_it(before: str, mark: str, a
 def test_an_unfinished_character_waits() -> None:
     prose = Prose()
     assert prose.feed("é".encode()[:1]) == ""
-    assert not prose.whole
     assert prose.feed("é".encode()[1:]) == "é"
-    assert prose.whole

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from shoritui.engine import ORDER, Sampling, changed, presets
-from shoritui.engine.choosing import Chooser
-from shoritui.engine.llama import Model, Sampler
+from shoritui.engine.choosing import Choice, Chooser
+from shoritui.engine.llama import AbortFlag, Context, Model, Sampler
 from shoritui.engine.sampling import Step, chain
 from shoritui.errors import UserError
 
 
 @pytest.fixture(scope="module")
-def vocabulary(model: Path) -> Model:
-    return Model(model, vocab_only=True)
+def context(model: Path) -> Context:
+    context = Context(Model(model), n_ctx=64, n_batch=8, n_threads=1, abort=AbortFlag())
+    context.decode([1])
+    return context
+
+
+class Fixed:
+    """A vocabulary whose model always finds the same tokens likely."""
+
+    def __init__(self, context: Context, model: Path) -> None:
+        self.context = context
+        self.model = Model(model, vocab_only=True)
+        self.likely: dict[int, float] = {}
+        self.others = -100.0
+
+    def token(self, choice: Choice) -> int:
+        logits = self.context.logits()
+        logits[:] = self.others
+        for token, score in self.likely.items():
+            logits[token] = score
+        return choice.token(self.context)
+
+
+@pytest.fixture
+def fixed(context: Context, model: Path) -> Fixed:
+    return Fixed(context, model)
 
 
 def shipped(name: str) -> tuple[Step, ...]:
@@ -75,54 +98,71 @@ def test_the_order_of_the_chain_is_the_order_asked_for() -> None:
     assert names == ["temperature", "min_p", "top_k", "penalties", "dist"]
 
 
-def test_the_order_changes_what_survives(vocabulary: Model) -> None:
-    logits = np.full(vocabulary.n_vocab, -100.0, dtype=np.float32)
-    logits[100:104] = (0.0, -1.0, -2.0, -3.0)
-    cold = changed(Sampling(), {"temperature": 4.0, "min_p": 0.3})
-    late = drawn(vocabulary, cold, logits)
-    early = drawn(vocabulary, changed(cold, {"order": ["temperature", *ORDER[:-1]]}), logits)
-    assert late == {100, 101}
-    assert early == {100, 101, 102, 103}
+def drawn(fixed: Fixed, sampling: Sampling, draws: int = 200) -> set[int]:
+    with Chooser(fixed.model).begin(changed(sampling, {"seed": 3}), ()) as choice:
+        return {fixed.token(choice) for _ in range(draws)}
 
 
-def drawn(vocabulary: Model, sampling: Sampling, logits: np.ndarray, draws: int = 200) -> set[int]:
-    with Chooser(vocabulary).begin(changed(sampling, {"seed": 3}), ()) as choice:
-        return {choice.token(logits) for _ in range(draws)}
+def test_the_order_changes_what_survives(fixed: Fixed) -> None:
+    fixed.likely = {100: 0.0, 101: -1.0, 102: -2.0, 103: -3.0}
+    late = changed(Sampling(), {"temperature": 4.0, "min_p": 0.3})
+    early = changed(late, {"order": ["temperature", *ORDER[:-1]]})
+    assert drawn(fixed, late) == {100, 101}
+    assert drawn(fixed, early) == {100, 101, 102, 103}
 
 
-def test_penalties_see_words_but_never_the_marks_of_a_block(vocabulary: Model) -> None:
-    assert vocabulary.close is not None
-    assert vocabulary.newline is not None
-    word = vocabulary.tokenize(" the")[0]
-    logits = np.zeros(vocabulary.n_vocab, dtype=np.float32)
-    sampling = Sampling(temperature=0, presence_penalty=2.0, frequency_penalty=1.0)
-    for token, best in ((vocabulary.close, True), (vocabulary.newline, True), (word, False)):
-        logits[:] = 0
-        logits[token] = 1
-        with Chooser(vocabulary).begin(sampling, [token] * 50) as choice:
-            assert (choice.token(logits) == token) is best
+def test_penalties_see_words_but_never_the_marks_of_a_block(fixed: Fixed) -> None:
+    close, newline = fixed.model.close, fixed.model.newline
+    assert close is not None
+    assert newline is not None
+    (word, other) = fixed.model.tokenize(" the")[0], fixed.model.tokenize(" and")[0]
+    sampling = Sampling(temperature=0, presence_penalty=1.0, frequency_penalty=0.1)
+    for mark in (close, newline):
+        fixed.likely = {mark: 1.0, other: 0.5}
+        with Chooser(fixed.model).begin(sampling, [word]) as choice:
+            assert {fixed.token(choice) for _ in range(50)} == {mark}
+    fixed.likely = {word: 1.0, other: 0.5}
+    with Chooser(fixed.model).begin(sampling, []) as choice:
+        assert [fixed.token(choice) for _ in range(2)] == [word, other]
+    with Chooser(fixed.model).begin(sampling, [word]) as choice:
+        assert fixed.token(choice) == other
+    # A newline between leaves what was counted before it.
+    with Chooser(fixed.model).begin(sampling, [word]) as choice:
+        fixed.likely = {newline: 9.0}
+        assert fixed.token(choice) == newline
+        fixed.likely = {word: 1.0, other: 0.5}
+        assert fixed.token(choice) == other
 
 
-def test_a_message_never_opens_a_block(vocabulary: Model) -> None:
-    assert vocabulary.open is not None
-    logits = np.zeros(vocabulary.n_vocab, dtype=np.float32)
-    logits[vocabulary.open] = 50
-    assert vocabulary.open not in drawn(vocabulary, Sampling(), logits, draws=50)
+def test_penalties_look_back_on_their_window_only(fixed: Fixed) -> None:
+    word, other, third = (fixed.model.tokenize(text)[0] for text in (" the", " and", " a"))
+    sampling = Sampling(temperature=0, presence_penalty=1.0, penalty_window=2)
+    fixed.likely = {word: 1.0, other: 0.5, third: 0.25}
+    with Chooser(fixed.model).begin(sampling, []) as choice:
+        assert [fixed.token(choice) for _ in range(4)] == [word, other, third, word]
 
 
-def test_mirostat_goes_on_from_message_to_message(vocabulary: Model) -> None:
-    logits = np.full(vocabulary.n_vocab, -100.0, dtype=np.float32)
-    logits[:64] = 0  # six bits of surprise: more than the first mu of 4 lets through
+def test_a_message_never_opens_a_block(fixed: Fixed) -> None:
+    assert fixed.model.open is not None
+    fixed.likely, fixed.others = {fixed.model.open: 50.0}, 0.0
+    assert fixed.model.open not in drawn(fixed, Sampling(), draws=50)
+    assert fixed.model.open not in drawn(fixed, Sampling(temperature=0), draws=1)
+
+
+def test_mirostat_goes_on_from_message_to_message(fixed: Fixed) -> None:
+    # Six bits of surprise, but only four pass at first: the first token is drawn again and again,
+    # each time without surprise, until Mirostat has opened wide enough.
+    fixed.likely = dict.fromkeys(range(64, 128), 0.0)
     sampling = Sampling(mirostat=2, mirostat_tau=2.0, mirostat_eta=0.1)
-    chooser = Chooser(vocabulary)
+    chooser = Chooser(fixed.model)
     messages = []
-    for _ in range(3):
+    for _ in range(4):
         with chooser.begin(sampling, ()) as choice:
-            messages.append({choice.token(logits) for _ in range(20)})
-    assert len(messages[0] - {vocabulary.open}) <= 20
-    assert len(messages[2]) > 1 or len(messages[1]) > 1
-    with Chooser(vocabulary).begin(sampling, ()) as choice:
-        assert len({choice.token(logits) for _ in range(5)}) == 1
+            messages.append({fixed.token(choice) for _ in range(5)})
+    assert len(messages[0]) == 1
+    assert len(messages[-1]) > 1
+    with chooser.begin(changed(sampling, {"seed": 1}), ()) as choice:
+        assert len({fixed.token(choice) for _ in range(5)}) == 1
 
 
 @pytest.mark.parametrize(
