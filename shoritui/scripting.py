@@ -123,8 +123,9 @@ async def _prompt(director: Director, options: argparse.Namespace) -> int:
             pass
     document = await director.preview()
     if options.tokens:
-        for token in await director.engine.tokens(document):
-            print(f"{token.id}\t{token.text!r}")
+        ids = await director.engine.tokens(document)
+        for id_, piece in zip(ids, await director.engine.pieces(ids), strict=True):
+            print(f"{id_}\t{json.dumps(piece, ensure_ascii=False)}")
     else:
         sys.stdout.write("".join(segment.text for segment in document))
         sys.stdout.flush()

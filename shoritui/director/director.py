@@ -470,7 +470,9 @@ class Director:
         if outcome is not None:
             self.figures = replace(
                 self.figures,
-                context_used=outcome.prompt_tokens + outcome.generated_tokens,
+                context_used=min(
+                    outcome.prompt_tokens + outcome.generated_tokens, self._context_size()
+                ),
                 reused=outcome.reused_tokens,
                 evaluated=outcome.evaluated_tokens,
                 tokens_per_second=outcome.tokens_per_second,
@@ -515,7 +517,7 @@ class Director:
         story = list(doc.story_segments(self.scene, kept, self._form))
         every = [*header, *(s for group in story for s in group), opened]
         await self._measure(every)
-        size = self.engine.info.n_ctx if self.engine.info else 0
+        size = self._context_size()
         reserve = min(self.settings.max_tokens, size // 4)
         fixed = self._total([*header, opened]) + reserve
         if fixed > size:
@@ -537,6 +539,9 @@ class Director:
 
     async def _drop_before(self, entry: Entry) -> None:
         await self._choose(first_kept=entry.id)
+
+    def _context_size(self) -> int:
+        return self.engine.info.n_ctx if self.engine.info else 0
 
     def _kept(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries from the first one that the model still reads."""

@@ -124,6 +124,12 @@ class Engine:
         texts = [segment.text for segment in document]
         return [id_ for ids in await self._tokenize(texts, document=True) for id_ in ids]
 
+    async def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token; a part of a character shows as U+FFFD."""
+        reply = await self._answer(protocol.Spell(next(self._ids), list(ids)))
+        assert isinstance(reply, protocol.Spelled)
+        return reply.pieces
+
     async def cancel(self) -> None:
         """End the calls in flight early: a generation still finishes with its outcome."""
         if self._worker is not None:

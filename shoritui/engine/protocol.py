@@ -67,6 +67,12 @@ class Tokenize(_Message, frozen=True, tag=True):
     document: bool
 
 
+class Spell(_Message, frozen=True, tag=True):
+    """The text of each token."""
+
+    ids: list[int]
+
+
 class Cancel(_Message, frozen=True, tag=True):
     """End the request of this number early, now or when its turn comes."""
 
@@ -82,7 +88,7 @@ class Inspect(_Message, frozen=True, tag=True):
     options: EngineOptions
 
 
-Request = Open | Generate | Prefill | Score | Tokenize | Cancel | Describe | Inspect
+Request = Open | Generate | Prefill | Score | Tokenize | Spell | Cancel | Describe | Inspect
 
 
 class Loading(_Message, frozen=True, tag=True):
@@ -121,6 +127,12 @@ class Tokenized(_Message, frozen=True, tag=True):
     ids: list[list[int]]
 
 
+class Spelled(_Message, frozen=True, tag=True):
+    """The text of each token."""
+
+    pieces: list[str]
+
+
 class Described(_Message, frozen=True, tag=True):
     """What is installed."""
 
@@ -133,7 +145,7 @@ class Failed(_Message, frozen=True, tag=True):
     sentence: str
 
 
-Reply = Loading | Opened | Happened | Prefilled | Scored | Tokenized | Described | Failed
+Reply = Loading | Opened | Happened | Prefilled | Scored | Tokenized | Spelled | Described | Failed
 
 
 def _from_path(value: Any) -> str:

@@ -94,6 +94,10 @@ class Runtime:
             for index, text in enumerate(texts)
         ]
 
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token."""
+        return [self._model.pieces[id_].decode("utf-8", "replace") for id_ in ids]
+
     def _prompt(self, texts: Sequence[str]) -> list[int]:
         prompt = self._tokens.document(texts)
         if not prompt:

@@ -114,6 +114,8 @@ class Server:
                 return protocol.Scored(id_, self._model.score(document, candidates))
             case protocol.Tokenize(texts=texts, document=document):
                 return protocol.Tokenized(id_, self._model.tokenize(texts, document=document))
+            case protocol.Spell(ids=ids):
+                return protocol.Spelled(id_, self._model.spell(ids))
             case protocol.Inspect(path=path, options=options):
                 try:
                     return protocol.Opened(id_, probe(path, options).info)
