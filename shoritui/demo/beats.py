@@ -15,10 +15,10 @@ from shoritui.demo.words import CORPUS, TEMPERS
 PHASES = ("arrive", "find", "talk", "plan", "try", "trouble", "solve", "rest")
 SLOT = re.compile(r"\{(\w+)\}")
 SLOTS = frozenset(
-    ("me", "other", "third", "OTHER", "goal")
-    + ("prop", "prop2", "a_prop", "PROP", "place", "place2")
-    + ("She", "she", "her_obj", "her", "herself")
-    + ("Other_she", "other_she", "other_her_obj", "other_her")
+    {"me", "other", "third", "OTHER", "goal"}
+    | {"prop", "prop2", "a_prop", "PROP", "place", "place2"}
+    | {"She", "she", "her_obj", "her", "herself"}
+    | {"Other_she", "other_she", "other_her_obj", "other_her"}
 )
 _SECTION = re.compile(rf"\[({'|'.join(PHASES)})\.({'|'.join(TEMPERS)}|any)\]")
 

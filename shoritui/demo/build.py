@@ -66,7 +66,7 @@ def train(plan: Build, pieces: Pieces) -> None:
     def save(trainer: Trainer) -> None:
         if trainer.rank == 0:
             save_state(state, trainer.state())
-            write_gguf(plan.out, trainer.network, pieces)
+            write_gguf(plan.out, trainer.network, pieces, trainer.tokens, trainer.spent)
 
     trainer.run(Progress() if trainer.rank == 0 else lambda _: None, save)
 

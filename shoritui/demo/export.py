@@ -18,8 +18,13 @@ from shoritui.demo.pieces import Pieces
 NAME = "ShoriTUI demo"
 
 
-def write_gguf(path: Path, network: Network, pieces: Pieces) -> None:
-    """Write the file: matrices in Q8_0, norms in F32; it replaces an older one when whole."""
+def write_gguf(
+    path: Path, network: Network, pieces: Pieces, tokens: int = 0, seconds: float = 0
+) -> None:
+    """Write the file: matrices in Q8_0, norms in F32; it replaces an older one when whole.
+
+    `tokens` and `seconds` of training are noted in it, for the model card.
+    """
     part = path.with_suffix(".part")
     writer = gguf.GGUFWriter(part, "llama")
     writer.add_name(NAME)
@@ -27,6 +32,9 @@ def write_gguf(path: Path, network: Network, pieces: Pieces) -> None:
     writer.add_description("Writes BlockML scenes; made from nothing but the project's own text.")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_uint64("general.parameter_count", sum(p.numel() for p in network.parameters()))
+    writer.add_uint64("shoritui.training.tokens", tokens)
+    writer.add_float32("shoritui.training.seconds", seconds)
     _add_shape(writer, network.shape)
     _add_vocabulary(writer, pieces)
     for name, tensor in _tensors(network):

@@ -68,7 +68,7 @@ def fill(template: str, values: dict[str, str], known: set[str]) -> Marked:
 
 
 PRONOUNS = frozenset(
-    ("she", "her", "hers", "herself", "She", "Her") + ("he", "him", "his", "himself", "He", "His")
+    {"she", "her", "hers", "herself", "She", "Her"} | {"he", "him", "his", "himself", "He", "His"}
 )
 
 

@@ -5,17 +5,31 @@ It reads the exported file through llama.cpp, as the program does; it knows noth
 
 from __future__ import annotations
 
-import re
+import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import llama_cpp
+import numpy as np
 from llama_cpp import Llama
 
-from shoritui.blockml import LENGTHS, Length, message_header, render_all, token_range
+from shoritui.blockml import (
+    LENGTHS,
+    Block,
+    Length,
+    length_for,
+    message_header,
+    render_all,
+    token_range,
+)
+from shoritui.demo.beats import fault
+from shoritui.demo.reading import Hits, read
 from shoritui.demo.scenes import Plan, Scene, make_scene
 
-_WORDS = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
+SIZES = (250, 400, 600, 900)
+"""How many tokens of scene stand before a measured reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,7 @@ CARD_MAIN = Sampler(1.0, 0.075, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One sampled message and what it answers."""
+    """One sampled message, and what it answers."""
 
     scene: Scene
     prompt: str
@@ -45,29 +59,50 @@ class Reply:
     """It stopped at the block's end by itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a number of replies are worth; shares of 1."""
+
+    replies: int
+    ended: float
+    kept_speaker: float
+    closed: float
+    """Every quote, thought and emphasis that was opened is closed."""
+    landed: float
+    """The reply has the length that its hint asks for."""
+    mean_tokens: dict[Length, float]
+    hits: Hits
+
+
 class Reader:
     """A model file, ready to write replies."""
 
-    def __init__(self, path: Path, context: int = 2048, threads: int = 1) -> None:
-        self.llama = Llama(str(path), n_ctx=context, n_threads=threads, verbose=False)
-        self.end = self.count_ids("▄")[0]
+    def __init__(self, path: Path, context: int = 2048) -> None:
+        llama_cpp.llama_log_set(_silence, ctypes.c_void_p(0))
+        self.llama = Llama(
+            str(path), n_ctx=context, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False
+        )
+        self.end = self.ids("▄")[0]
 
-    def count_ids(self, text: str) -> list[int]:
+    def ids(self, text: str) -> list[int]:
         """The ids of a text, block characters included, without a beginning."""
-        return self.llama.tokenize(text.encode(), add_bos=False, special=False)
+        ids: list[int] = self.llama.tokenize(text.encode(), add_bos=False, special=False)
+        return ids
 
     def count(self, text: str) -> int:
         """How many tokens a text has."""
-        return len(self.count_ids(text))
+        return len(self.ids(text))
 
     def reply(
-        self, scene: Scene, prompt: str, speaker: str, length: Length, sampler: Sampler, seed: int
+        self, scene: Scene, speaker: str, length: Length, sampler: Sampler, seed: int
     ) -> Reply:
-        """One message of the speaker after the prompt."""
-        ids = self.llama.tokenize(prompt.encode(), add_bos=True, special=False)
+        """The speaker's message after the scene, drawn with this seed."""
+        prompt = render_all(scene.parts) + message_header(speaker, length)
+        ids = [self.llama.token_bos(), *self.ids(prompt)]
         most = min(2 * token_range(length)[1] + 64, self.llama.n_ctx() - len(ids))
         self.llama.set_seed(seed)
         drawn: list[int] = []
+        ended = False
         for token in self.llama.generate(
             ids,
             top_k=0,
@@ -77,24 +112,69 @@ class Reader:
             presence_penalty=sampler.presence_penalty,
             repeat_penalty=1.0,
         ):
-            if token == self.end or len(drawn) >= most:
+            ended = token == self.end
+            if ended or len(drawn) == most:
                 break
             drawn.append(token)
         text = self.llama.detokenize(drawn).decode(errors="replace")
-        return Reply(scene, prompt, speaker, length, text, len(drawn), token == self.end)
+        return Reply(scene, prompt, speaker, length, text, len(drawn), ended)
+
+    def loss(self, scenes: int, tokens: int = 1024) -> float:
+        """The mean surprise, in nats a token, at the messages of unseen scenes."""
+        surprises: list[float] = []
+        for seed in range(scenes):
+            scene = make_scene(seed, Plan(tokens, unseen=True), self.count)
+            first = self.count(scene.text[: scene.opening])
+            ids = [self.llama.token_bos(), *self.ids(scene.text)][: self.llama.n_ctx()]
+            self.llama.reset()
+            self.llama.eval(ids)
+            scores = np.array(self.llama.scores[first : len(ids) - 1], np.float64)
+            high = scores.max(1)
+            total = high + np.log(np.exp(scores - high[:, None]).sum(1))
+            surprises += list(total - scores[np.arange(len(scores)), ids[first + 1 :]])
+        return float(np.mean(surprises))
 
 
-def sample(reader: Reader, count: int, sampler: Sampler, seed: int) -> list[Reply]:
-    """Replies in unseen scenes; every length hint comes up equally often."""
+def sample(
+    reader: Reader, count: int, sampler: Sampler, progress: Callable[[int], None] = lambda _: None
+) -> list[Reply]:
+    """Replies in unseen scenes, each length hint as often as any other."""
     replies = []
     for index in range(count):
-        rng = Random(f"{seed}/{index}")
-        size = rng.choice((250, 400, 600, 900))
-        scene = make_scene(seed * 100_000 + index, Plan(size, unseen=True), reader.count)
-        length = LENGTHS[index % len(LENGTHS)]
+        rng = Random(index)
+        scene = make_scene(100_000 + index, Plan(rng.choice(SIZES), unseen=True), reader.count)
         last = scene.parts[-1]
-        names = [n for n in scene.names if n != getattr(last, "name", "")]
-        speaker = rng.choice(names)
-        prompt = render_all(scene.parts) + message_header(speaker, length)
-        replies.append(reader.reply(scene, prompt, speaker, length, sampler, index))
+        spoke = last.name if isinstance(last, Block) else ""
+        speaker = rng.choice([name for name in scene.names if name != spoke])
+        length = LENGTHS[index % len(LENGTHS)]
+        replies.append(reader.reply(scene, speaker, length, sampler, index))
+        progress(index + 1)
     return replies
+
+
+def judge(replies: list[Reply]) -> Figures:
+    """The figures of these replies."""
+
+    def share(good: Callable[[Reply], bool]) -> float:
+        return sum(map(good, replies)) / len(replies)
+
+    by_length = {length: [r.tokens for r in replies if r.length == length] for length in LENGTHS}
+    return Figures(
+        len(replies),
+        share(lambda r: r.ended),
+        share(kept_speaker),
+        share(lambda r: not fault(r.text)),
+        share(lambda r: length_for(r.tokens) == r.length),
+        {length: sum(t) / len(t) for length, t in by_length.items() if t},
+        sum((read(r.prompt, r.text) for r in replies), Hits()),
+    )
+
+
+def kept_speaker(reply: Reply) -> bool:
+    """Whether nobody else's message begins within the reply."""
+    return "▀" not in reply.text and not any(f"\n{n}:" in reply.text for n in reply.scene.names)
+
+
+@llama_cpp.llama_log_callback
+def _silence(level: int, text: bytes, data: ctypes.c_void_p) -> None:
+    """Keep llama.cpp's log out of the terminal."""

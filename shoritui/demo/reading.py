@@ -6,7 +6,6 @@ It finds the beats that a reply is made of and looks into their slots. It knows 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -50,36 +49,62 @@ def _corpus_words() -> frozenset[str]:
     return frozenset(_WORD.findall(f"{SLOT.sub(' ', text)} {' '.join(frames)}".casefold()))
 
 
-def slot_hits(prompt: str, reply: str) -> Counter[str]:
-    """How often slots of the reply's beats hold what stands in the prompt.
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there were, and how many of them were right."""
 
-    Keys are "names", "props" and "places", each with "/right" and "/all".
-    """
-    hits: Counter[str] = Counter()
+    right: int = 0
+    all: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.right + other.right, self.all + other.all)
+
+    @property
+    def share(self) -> float:
+        """The right ones' share; 1 if there were none at all."""
+        return self.right / self.all if self.all else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What of a reply stands in its prompt."""
+
+    name_words: Count = Count()
+    """Words that look like names, wherever they stand."""
+    names: Count = Count()
+    props: Count = Count()
+    places: Count = Count()
+    """The last three: what fills the slots of the beats that the reply is made of."""
+
+    def __add__(self, other: Hits) -> Hits:
+        return Hits(
+            self.name_words + other.name_words,
+            self.names + other.names,
+            self.props + other.props,
+            self.places + other.places,
+        )
+
+
+def read(prompt: str, reply: str) -> Hits:
+    """How much of what the reply names stands in the prompt."""
+    slots = {"names": Count(), "props": Count(), "places": Count()}
     low = prompt.casefold()
     for pattern in _patterns():
         if pattern.anchor not in reply:
             continue
         for match in pattern.regex.finditer(reply):
             for slot, value in zip(pattern.slots, match.groups(), strict=True):
-                kind = _kind(slot)
-                if kind:
+                if kind := _kind(slot):
                     bare = re.sub(r"^an? ", "", value.casefold())
-                    hits[f"{kind}/all"] += 1
-                    hits[f"{kind}/right"] += _stands_in(bare, low)
-    return hits
+                    slots[kind] += Count(_stands_in(bare, low), 1)
+    return Hits(_name_words(prompt, reply), **slots)
 
 
-def name_hits(prompt: str, reply: str) -> tuple[int, int]:
-    """Of the reply's name-like words: how many stand in the prompt, and how many there are."""
+def _name_words(prompt: str, reply: str) -> Count:
     known = {word.casefold() for word in _WORD.findall(prompt)}
-    right = total = 0
-    for word in _WORD.findall(reply):
-        low = word.casefold()
-        if word[0].isupper() and len(word) > 1 and low not in _corpus_words():
-            total += 1
-            right += low in known
-    return right, total
+    words = [word.casefold() for word in _WORD.findall(reply) if word[0].isupper()]
+    names = [word for word in words if len(word) > 1 and word not in _corpus_words()]
+    return Count(sum(name in known for name in names), len(names))
 
 
 def _kind(slot: str) -> str:

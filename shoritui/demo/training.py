@@ -16,7 +16,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from shoritui.demo.circuit import CIRCUIT_LAYERS, start
+from shoritui.demo.circuit import circuit, start
 from shoritui.demo.muon import Muon
 from shoritui.demo.network import Network, Shape
 from shoritui.demo.pieces import Pieces
@@ -35,10 +35,10 @@ class Recipe:
     """AdamW's rate, for the embedding and the norms."""
     matrix_rate: float = 0.02
     """Muon's rate."""
-    circuit_share: float = 0.3
-    """How much of Muon's rate the attention gets that begins as the copying circuit."""
-    settle: int = 60
-    """Steps for which that attention stands still, until the rest has found its footing."""
+    circuit_share: float = 0.2
+    """How much of Muon's rate the matrices get that begin as the copying circuit."""
+    settle: float = 0.35
+    """The first share of the time, in which the circuit stands still and the rest learns."""
     cool: float = 0.4
     """The last share of the time, in which the rates fall to nothing."""
 
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, shape: Shape, pieces: Pieces, recipe: Recipe) -> None:
         self.recipe = recipe
         self.network = Network(shape)
-        start(self.network, recipe.seed)
+        start(self.network, recipe.seed, pieces.encode("\n")[0])
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.processes = dist.get_world_size() if dist.is_initialized() else 1
         self.rows = Rows(pieces, recipe.seed * 1000 + self.rank)
@@ -74,9 +74,9 @@ class Trainer:
         self.tokens = 0
 
     def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
-        circuit = _circuit(self.network)
+        started = circuit(self.network)
         matrices = [p for layer in self.network.layers for p in layer.parameters() if p.ndim == 2]
-        held = {id(matrix) for matrix in circuit}
+        held = {id(matrix) for matrix in started}
         free = [matrix for matrix in matrices if id(matrix) not in held]
         vectors = [p for p in self.network.parameters() if p.ndim == 1]
         recipe = self.recipe
@@ -87,7 +87,7 @@ class Trainer:
             weight_decay=0.01,
         )
         groups = [
-            {"params": circuit, "lr": recipe.matrix_rate * recipe.circuit_share},
+            {"params": started, "lr": recipe.matrix_rate * recipe.circuit_share},
             {"params": free, "lr": recipe.matrix_rate},
         ]
         for optimiser in (adam, muon := Muon(groups, recipe.matrix_rate)):
@@ -111,14 +111,13 @@ class Trainer:
         begun = time.monotonic()
         self._set_rates(rate_at(share, self.recipe.cool))
         ids, weights = self.rows.batch(self.step, share, self.recipe.batch_tokens)
+        for matrix in circuit(self.network):
+            matrix.requires_grad_(share >= self.recipe.settle)
         self.network.zero_grad()
         loss = weighted_loss(self.network, torch.from_numpy(ids), torch.from_numpy(weights))
         loss.backward()  # type: ignore[no-untyped-call]
         mean_loss = self._share_gradients(loss.item())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        if self.step < self.recipe.settle:
-            for matrix in _circuit(self.network):
-                matrix.grad = None
         for optimiser in self.optimisers:
             optimiser.step()
         took = self._slowest(time.monotonic() - begun)
@@ -190,7 +189,3 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     torch.save(state, part)
     part.replace(path)
 
-
-def _circuit(network: Network) -> list[Tensor]:
-    layers: Any = network.layers[:CIRCUIT_LAYERS]
-    return [matrix for layer in layers for matrix in (layer.q, layer.k, layer.v, layer.o)]
