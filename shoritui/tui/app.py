@@ -24,7 +24,7 @@ from shoritui.tui import themes
 from shoritui.tui.actions import BY_ID, Action, bindings
 from shoritui.tui.completions import Completions
 from shoritui.tui.composer import Composer
-from shoritui.tui.main_screen import MainScreen
+from shoritui.tui.main_screen import CSS, MainScreen
 from shoritui.tui.palette import ActionPalette
 from shoritui.tui.playing import Playing
 from shoritui.tui.prompt import Prompt
@@ -47,6 +47,7 @@ class ShoriTUI(App[int]):
     """A terminal home for stories with several voices."""
 
     TITLE = "ShoriTUI"
+    CSS = CSS
     COMMANDS: ClassVar[set[type[Provider] | Any]] = {ActionPalette}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("anywhere")]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -101,12 +102,12 @@ class Chooser(ModalScreen[str | None]):
 
     def _prompt(self, choice: Choice) -> Content:
         mark = "● " if choice.value == self._current else "  "
-        width = max(len(each.label) for each in self._choices) + 3
+        width = max(cell_len(each.label) for each in self._choices) + 5
         label = f"{mark}{choice.label}"
         if not choice.detail:
             return Content(label)
-        detail = Content.styled(choice.detail, "$prose-info")
-        return Content(label.ljust(width + 2)) + detail
+        detail = Content.styled(choice.detail, "dim")
+        return Content(label + " " * (width - cell_len(label))) + detail
 
     def on_key(self, event: events.Key) -> None:
         """Letters filter the list."""

@@ -119,7 +119,7 @@ class Completions(Widget):
         label = fit(f" {row.label} ", width)
         column = min(max(cell_len(each.label) for each in self.rows) + 4, 34)
         gap = " " * (column - cell_len(label))
-        segments = [Segment(label + gap, ink), Segment(row.detail, faint)]
+        segments = [Segment(label + gap, ink), Segment(fit(row.detail, width - column - 1), faint)]
         return Strip(segments).crop_extend(0, width, ink)
 
     def on_click(self, event: events.Click) -> None:

@@ -16,6 +16,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
+_ROW = 36
+
 
 class FieldEditor(TextArea):
     """The text area that stands in a field's place while it is edited."""
@@ -116,6 +118,8 @@ class Field(Widget, can_focus=True):
         one_line: bool = True,
         empty: str = "…",
         rows: int = 4,
+        ink: str = "",
+        note: str = "",
     ) -> None:
         super().__init__()
         self.key = key
@@ -124,6 +128,8 @@ class Field(Widget, can_focus=True):
         self._one_line = one_line
         self._empty = empty
         self._rows = rows
+        self._ink = ink
+        self._note = note
         self.set_reactive(Field.text, text)
 
     def compose(self) -> ComposeResult:
@@ -131,13 +137,12 @@ class Field(Widget, can_focus=True):
         yield Static(self._content())
 
     def _content(self) -> Content:
-        shown = self.text.strip()
-        limit = self._rows * 34
-        if len(shown) > limit:
-            shown = shown[:limit].rsplit(" ", 1)[0] + " …"
-        if self._rows:
-            shown = "\n".join(line for line in shown.split("\n") if line.strip())
-        body = Content(shown) if shown else Content.styled(self._empty, "$prose-info italic")
+        shown = shortened(self.text, self._rows)
+        body = Content.styled(self._empty, "$prose-info italic")
+        if shown:
+            body = Content.styled(shown, self._ink) if self._ink else Content(shown)
+        if self._note:
+            body += Content.styled(self._note, "$prose-info")
         if not self._label:
             return body
         return Content.styled(f"{self._label}\n", "$prose-info") + body
@@ -176,3 +181,10 @@ class Field(Widget, can_focus=True):
         if event.text is not None and event.text.strip() != self.text.strip():
             self.text = event.text.strip()
             self.post_message(self.Edited(self))
+
+
+def shortened(text: str, rows: int) -> str:
+    """A text without blank lines and bold marks, cut to about some rows of a narrow panel."""
+    shown = "\n".join(line for line in text.replace("**", "").split("\n") if line.strip())
+    limit = rows * _ROW
+    return shown if len(shown) <= limit else shown[:limit].rsplit(" ", 1)[0] + " …"

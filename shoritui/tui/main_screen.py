@@ -5,16 +5,17 @@ It does not know how anything is done: what its widgets tell becomes actions of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widgets import TextArea
 
-from shoritui.tui.actions import BY_ID, key_name, keys_of
+from shoritui.tui.actions import BY_ID, bindings, key_name, keys_of
 from shoritui.tui.bars import KeyBar, KeyHint, Masthead, StatusLine
 from shoritui.tui.completions import Completions
 from shoritui.tui.composer import Composer
@@ -30,22 +31,31 @@ if TYPE_CHECKING:
     from shoritui.tui.scene_panel import ScenePanel
     from shoritui.tui.side_panel import SidePanel
 
+CSS = """
+MainScreen { layers: base popup; }
+MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }
+MainScreen.-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 100%; }
+"""
+"""How the parts lie; on a narrow screen the panel lies over the story."""
+
 _WIDE = 100
 _PANEL_FROM = 110
+
+
+class Story(Transcript):
+    """The story being written, with the keys of reading."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("transcript")]
 
 
 class MainScreen(StoryScreen):
     """Where the story is read and written."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012
-    CSS = """
-    MainScreen { layers: base popup; }
-    MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }
-    """
 
     def __init__(self, *, show_marks: bool) -> None:
         super().__init__(id="_default")
-        self.story = Transcript(show_marks=show_marks, widget_id="story")
+        self.story = Story(show_marks=show_marks, widget_id="story")
         self.composer = Composer("composer")
         self.completions = Completions()
         self.masthead = Masthead()

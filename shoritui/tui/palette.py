@@ -29,7 +29,7 @@ class ActionPalette(Provider):
     async def discover(self) -> Hits:
         """Everything, before a letter is typed."""
         for title, text, run in self._rows():
-            yield DiscoveryHit(Content(title), run, text=title, help=text)
+            yield DiscoveryHit(Content(title), run, text=title, help=_escaped(text))
 
     async def search(self, query: str) -> Hits:
         """What the letters find."""
@@ -37,7 +37,7 @@ class ActionPalette(Provider):
         for title, text, run in self._rows():
             score = matcher.match(title)
             if score > 0:
-                yield Hit(score, Content(title), run, text=title, help=text)
+                yield Hit(score, Content(title), run, text=title, help=_escaped(text))
 
     def _rows(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
         app = self._app
@@ -52,3 +52,8 @@ class ActionPalette(Provider):
                     title = f"Story: Let {one_line(name)} speak next"
                     run = partial(app.start_action, BY_ID["next"], name)
                     yield title, "Chooses who answers next.", run
+
+
+def _escaped(text: str) -> str:
+    """The palette reads its help as markup."""
+    return text.replace("[", "\\[")

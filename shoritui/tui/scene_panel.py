@@ -17,7 +17,8 @@ from textual.widgets import Static
 from shoritui.blockml import check_name
 from shoritui.cards import Card, Character, Lore
 from shoritui.tui.field import Field
-from shoritui.tui.passage import safe
+from shoritui.tui.inks import SpeakerColours
+from shoritui.tui.passage import one_line, safe
 
 
 class ScenePanel(VerticalScroll, can_focus=False):
@@ -26,7 +27,7 @@ class ScenePanel(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     ScenePanel { height: 1fr; padding: 1 0; scrollbar-size-vertical: 1; }
     ScenePanel Field { margin: 0 0 1 0; }
-    ScenePanel .name { margin: 0; }
+    ScenePanel .tight { margin: 0; }
     ScenePanel .heading {
         width: 100%; height: 1; padding: 0 1; color: $prose-title; text-style: bold;
         margin: 0 0 1 0;
@@ -89,36 +90,44 @@ class ScenePanel(VerticalScroll, can_focus=False):
 
     def _fields(self) -> list[Widget]:
         scene = self._scene
-        widgets: list[Widget] = [
-            Field("title", "Title", safe(scene.title)),
-            Field("tags", "Tags", self._text("tags"), empty="comma, separated"),
-            Field(
-                "scenario",
-                "Scenario (still to happen)",
-                safe(scene.scenario),
-                one_line=False,
-                rows=6,
-            ),
-            _heading("Cast"),
-        ]
+        title = Field("title", "Title", safe(scene.title), ink="bold")
+        title.add_class("-first")
+        tags = Field("tags", "Tags", self._text("tags"), empty="comma, separated")
+        scenario = Field(
+            "scenario", "Still to happen", safe(scene.scenario), one_line=False, rows=6
+        )
+        widgets: list[Widget] = [title, tags, scenario, _heading("Cast")]
+        colours = SpeakerColours(one_line(character.name) for character in scene.characters)
         for number, character in enumerate(scene.characters):
-            who = "you" if character.name == self._user else "model"
-            name = Field(f"name.{number}", who, safe(character.name))
-            name.add_class("name")
-            widgets.append(name)
-            key = f"description.{number}"
-            widgets.append(Field(key, "", self._text(key), one_line=False, empty="description"))
+            widgets += self._character(number, character, colours)
         widgets.append(Field("new.character", "", "", empty="+ add a character"))
         widgets.append(_heading("Lore"))
-        for number, lore in enumerate(scene.lore):
-            name = Field(f"lore.{number}", "name", safe(lore.name))
-            name.add_class("name")
-            keys = Field(f"keys.{number}", "keys", self._text(f"keys.{number}"), empty="always")
-            keys.add_class("name")
-            text = self._text(f"text.{number}")
-            widgets += [name, keys, Field(f"text.{number}", "", text, one_line=False)]
+        for number in range(len(scene.lore)):
+            widgets += self._lore(number)
         widgets.append(Field("new.lore", "", "", empty="+ add a piece of lore"))
         return widgets
+
+    def _character(
+        self, number: int, character: Character, colours: SpeakerColours
+    ) -> list[Widget]:
+        name = one_line(character.name)
+        ink = f"$speaker-{colours.number(name)} bold"
+        note = "  · you" if character.name == self._user else ""
+        head = Field(f"name.{number}", "", name, ink=ink, note=note)
+        head.add_class("tight")
+        key = f"description.{number}"
+        text = Field(key, "", self._text(key), one_line=False, empty="no description", rows=4)
+        return [head, text]
+
+    def _lore(self, number: int) -> list[Widget]:
+        name = Field(f"lore.{number}", "", self._text(f"lore.{number}"), ink="bold")
+        keys = Field(
+            f"keys.{number}", "", self._text(f"keys.{number}"), empty="always", ink="$prose-info"
+        )
+        text = Field(f"text.{number}", "", self._text(f"text.{number}"), one_line=False, rows=3)
+        for field in (name, keys):
+            field.add_class("tight")
+        return [name, keys, text]
 
     def _text(self, key: str) -> str:
         scene = self._scene

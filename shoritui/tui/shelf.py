@@ -20,6 +20,9 @@ from textual.widgets.option_list import Option
 
 from shoritui.tui.passage import Passage
 from shoritui.tui.transcript import Transcript
+from shoritui.tui.wrapping import fit
+
+_LIST_CELLS = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,8 @@ class Shelf(ModalScreen[str | None]):
         return self.query_one(OptionList)
 
     def _option(self, book: Book) -> Option:
-        title = Content.styled(f" {book.title}", "bold")
-        detail = Content.styled(f" {book.detail}", "$prose-info")
+        title = Content.styled(fit(f" {book.title}", _LIST_CELLS - 3), "bold")
+        detail = Content.styled(fit(f" {book.detail}", _LIST_CELLS - 3), "dim")
         return Option(Content("\n").join([title, detail, Content("")]), book.id)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -133,9 +136,7 @@ class Shelf(ModalScreen[str | None]):
         cast, passages = await self._look(book_id)
         preview = self.query_one(Preview)
         preview.speakers = type(preview.speakers)(cast)
-        preview.show(passages)
-        if not self._from_the_end:
-            preview.scroll_to(y=0, animate=False)
+        preview.show(passages, at_end=self._from_the_end)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Takes the book."""

@@ -12,16 +12,26 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Static
 
+from shoritui.tui.bars import Bar
 from shoritui.tui.ooc_panel import OocPanel
 from shoritui.tui.sampler_panel import SamplerPanel
 from shoritui.tui.scene_panel import ScenePanel
 
 
-class SectionHead(Static, can_focus=True):
+class SectionHead(Bar, can_focus=True):
     """The row that folds and unfolds what is under it."""
+
+    label: reactive[tuple[str, str]] = reactive(("", ""))
+    """What stands at the left, and at the right."""
+
+    def render_line(self, y: int) -> Strip:
+        """The one row."""
+        left, right = self.label
+        ink = "accent" if self.has_focus else "title"
+        return self.row([(left, ink)], [(f"{right} ", "faint")])
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "fold", show=False),
@@ -47,12 +57,8 @@ class Section(Vertical):
     DEFAULT_CSS = """
     Section { height: auto; width: 100%; }
     Section.-open { height: 1fr; }
-    Section > SectionHead {
-        height: 1; width: 100%; padding: 0 1;
-        background: $panel; color: $foreground; text-style: bold;
-        &:hover { color: $accent; }
-        &:focus { color: $accent; text-style: bold underline; }
-    }
+    Section > SectionHead { background: $panel; &:hover { background: $boost; } }
+    Section > SectionHead:focus { text-style: underline; }
     """
 
     is_open: reactive[bool] = reactive(False)
@@ -68,11 +74,11 @@ class Section(Vertical):
 
     def compose(self) -> ComposeResult:
         """Only the head; the body comes when it is wanted."""
-        yield SectionHead(self._heading(), markup=False)
+        yield SectionHead()
 
-    def _heading(self) -> str:
-        news = f"  ● {self.news} new" if self.news else ""
-        return f"{'▾' if self.is_open else '▸'} {self._title}  {self._key_hint}{news}"
+    def on_mount(self) -> None:
+        """Names the section."""
+        self._update_head()
 
     async def ready(self) -> None:
         """Makes the body, if it was not there before."""
@@ -99,8 +105,10 @@ class Section(Vertical):
         self._update_head()
 
     def _update_head(self) -> None:
+        news = f"● {self.news} new  " if self.news else ""
+        mark = "▾" if self.is_open else "▸"
         for head in self.query(SectionHead):
-            head.update(self._heading())
+            head.label = (f"{mark} {self._title}", f"{news}{self._key_hint}")
 
     async def on_section_head_folded(self, event: SectionHead.Folded) -> None:
         """Folds or unfolds."""
@@ -128,7 +136,6 @@ class SidePanel(Vertical):
         display: none;
     }
     SidePanel.-shown { display: block; }
-    .-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 100%; }
     """
 
     def __init__(self) -> None:

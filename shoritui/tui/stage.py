@@ -40,6 +40,7 @@ class Stage:
         self._app = app
         self._director = director
         self._ooc_ids = {entry.id for entry in director.entries if entry.kind == "ooc"}
+        self._begun: Entry | None = None
 
     def set_up(self) -> None:
         """Shows the chat as it is now."""
@@ -76,14 +77,20 @@ class Stage:
             case Appended(entry):
                 self._append(entry)
             case TurnStarted(entry, speaker):
+                self._begun = entry
                 self._append(replace(entry, status="streaming"))
                 app.playing.say_now(f"{one_line(speaker)} is about to write")
             case Evaluating(done, total):
                 app.playing.say_now(f"reading the story, {done:,} of {total:,} tokens")
             case TurnEnded(entry) | Changed(entry):
+                self._begun = None
                 self._replace(entry)
+                if isinstance(event, TurnEnded):
+                    app.playing.look_for_versions()
             case Removed(entry_ids):
                 self._take_away(entry_ids)
+                if self._begun is not None and self._begun.id in entry_ids:
+                    app.tell(f"{one_line(self._begun.speaker)} ended before the first word.")
             case SceneChanged():
                 app.story.speakers = self._speakers()
                 self.show_scene()

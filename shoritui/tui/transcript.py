@@ -14,12 +14,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from time import monotonic
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import BindingType
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import var
@@ -34,6 +32,8 @@ from shoritui.tui.typeset import Measure, Row, Typeset, measure, rows_of
 
 FRAME_SECONDS = 1 / 30
 _KEPT_TYPESETS = 256
+_LEAD = 1
+"""Blank rows above the first passage."""
 _CHIP = " ▼ new "
 _CURSOR_BAR = "▌"
 
@@ -49,7 +49,6 @@ class Transcript(ScrollView, can_focus=True):
         background: $background; color: $prose-narration;
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = []
 
     cursor: var[int | None] = var[int | None](None)
     """The index of the passage that the message keys act on."""
@@ -81,7 +80,7 @@ class Transcript(ScrollView, can_focus=True):
         self._show_marks = show_marks
         self._index: dict[int, int] = {}
         self._heights: list[int] = []
-        self._tops: list[int] = [0]
+        self._tops: list[int] = [_LEAD]
         self._typesets: OrderedDict[int, Typeset] = OrderedDict()
         self._measure: Measure = measure(80)
         self._measured_width = 0
@@ -90,17 +89,22 @@ class Transcript(ScrollView, can_focus=True):
         self._last_flush = 0.0
         self._flush_planned = False
         self._unseen = False
+        self._follow = True
 
     # What is shown
 
-    def show(self, passages: Iterable[Passage]) -> None:
-        """Replaces everything, and goes to the end."""
+    def show(self, passages: Iterable[Passage], *, at_end: bool = True) -> None:
+        """Replaces everything, and goes to the end, or to the beginning."""
         self._pending.clear()
         self.passages = list(passages)
         self.cursor = None
         self._unseen = False
         self._remeasure()
-        self.to_end()
+        if at_end:
+            self.to_end()
+        else:
+            self._follow = False
+            self.scroll_to(y=0, animate=False, force=True)
 
     def append(self, item: Passage) -> None:
         """Adds a passage at the end."""
@@ -186,7 +190,8 @@ class Transcript(ScrollView, can_focus=True):
         return self.scroll_offset.y >= self.max_scroll_y - 1
 
     def to_end(self) -> None:
-        """Goes to the end."""
+        """Goes to the end, and stays there while the story grows."""
+        self._follow = True
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         if self._unseen:
             self._unseen = False
@@ -201,7 +206,7 @@ class Transcript(ScrollView, can_focus=True):
         self._typesets.clear()
         self._index = {item.id: index for index, item in enumerate(self.passages)}
         self._heights = [self._rows_of(item) for item in self.passages]
-        self._tops = [0, *accumulate(self._heights)]
+        self._tops = list(accumulate(self._heights, initial=_LEAD))
         self._set_extent()
         self.refresh()
 
@@ -232,14 +237,12 @@ class Transcript(ScrollView, can_focus=True):
         """Sets the story for the new width, keeping the reader's place."""
         width = self.scrollable_content_region.width
         if not width or width == self._measured_width:
-            if self.is_at_end or not self._unseen:
-                self.call_after_refresh(self._keep_end)
+            self.call_after_refresh(self._keep_end)
             return
-        follow = self._measured_width == 0 or self.is_at_end
         place = self._place()
         self._measured_width = width
         self._remeasure()
-        if follow:
+        if self._follow:
             self.to_end()
             self.call_after_refresh(self._keep_end)
         else:
@@ -247,7 +250,7 @@ class Transcript(ScrollView, can_focus=True):
             self.scroll_to(y=self._tops[index] + min(row, self._heights[index] - 1), animate=False)
 
     def _keep_end(self) -> None:
-        if not self._unseen and self.cursor is None:
+        if self._follow:
             self.to_end()
 
     def _place(self) -> tuple[int, int]:
@@ -341,7 +344,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def _row_at(self, row_y: int) -> tuple[int, Row | None] | None:
         """The passage at a row of the story and its row; none for the blank one below it."""
-        if not 0 <= row_y < self._tops[-1]:
+        if not self._tops[0] <= row_y < self._tops[-1]:
             return None
         index = bisect_right(self._tops, row_y) - 1
         rows = self._typeset(index).rows
@@ -381,7 +384,9 @@ class Transcript(ScrollView, can_focus=True):
             return
         top, bottom = self._tops[self.cursor], self._tops[self.cursor + 1]
         y, height = self.scroll_offset.y, self.size.height
-        if self.cursor == len(self.passages) - 1:
+        if self.cursor == 0:
+            self.scroll_to(y=0, animate=False)
+        elif self.cursor == len(self.passages) - 1 and bottom - top < height:
             self.to_end()
         elif top < y or bottom - top >= height:
             self.scroll_to(y=top, animate=False)
@@ -400,6 +405,7 @@ class Transcript(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Takes the chip away once the reader is at the end."""
         super().watch_scroll_y(old_value, new_value)
+        self._follow = self.is_at_end
         if self._unseen and self.is_at_end:
             self._unseen = False
             self.refresh()
@@ -430,7 +436,7 @@ class Transcript(ScrollView, can_focus=True):
 
     def source_offset(self, x: int, y: int) -> Offset | None:
         """The place in the story's text that is drawn at a cell of the window."""
-        row_y = min(self.scroll_offset.y + y, self._tops[-1] - 1)
+        row_y = max(self._tops[0], min(self.scroll_offset.y + y, self._tops[-1] - 1))
         found = self._row_at(row_y)
         if found is None:
             return None

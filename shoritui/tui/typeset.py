@@ -231,7 +231,7 @@ class Typeset:
     def _heading(self) -> Row:
         item, where, inks = self.item, self._where, self._inks
         if item.kind in _LABELS:
-            label = Segment(_LABELS[item.kind], inks["label"])
+            label = Segment(item.speaker or _LABELS[item.kind], inks["label"])
             return Row(Strip([*self._margin(), label]), 0, 0)
         right, buttons = self._heading_right()
         taken = sum(cell_len(text) for text, _ in right)

@@ -67,7 +67,8 @@ def contents(card: Card) -> list[Passage]:
         shown.append(_aside("What must still happen", card.scenario.strip()))
     for character in card.characters:
         who = " (you)" if character.user else ""
-        shown.append(_aside(f"{character.name}{who}", character.description.strip()))
+        text = character.description.strip().replace("**", "")
+        shown.append(_aside(f"{character.name}{who}", text))
     for opening in card.messages:
         shown.append(Passage(-1, "message", opening.speaker, opening.text, opening.length or ""))
     for item in shown:
