@@ -3,13 +3,8 @@
 The only room that joins the story and the engine. It has no screen in it.
 """
 
-from shoritui.director.director import (
-    Director,
-    Figures,
-    default_user,
-    engine_options,
-    new_chat,
-)
+from shoritui.director.beginning import default_user, engine_options, new_chat
+from shoritui.director.director import Director, Figures
 from shoritui.director.disk import Disk
 from shoritui.director.document import Form, header_segments, open_message, story_segments
 from shoritui.director.events import (

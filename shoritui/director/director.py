@@ -5,24 +5,22 @@ It does not know a screen, a database's schema or a model's insides; it joins th
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec
 
 import msgspec
 
 from shoritui.blockml import Length, clean, length_for
-from shoritui.cards import Card, Character
+from shoritui.cards import Card
 from shoritui.director import document as doc
 from shoritui.director.choices import SamplingValue, read_choices
 from shoritui.director.disk import Disk
 from shoritui.director.events import (
     Appended,
     Changed,
-    Evaluating,
     Event,
     Failed,
     Removed,
@@ -31,17 +29,15 @@ from shoritui.director.events import (
     TurnStarted,
     Wrote,
 )
+from shoritui.director.reading import Document, Reader
 from shoritui.director.speakers import next_speaker
+from shoritui.director.writing import Reply
 from shoritui.engine import (
     Engine,
-    EngineOptions,
-    Evaluated,
-    Finished,
     Outcome,
     Preset,
     Sampling,
     Segment,
-    Text,
     changed,
 )
 from shoritui.errors import UserError
@@ -50,9 +46,6 @@ from shoritui.story import Chat, Entry, Library
 from shoritui.story import Kind as EntryKind
 
 P = ParamSpec("P")
-
-JOURNAL_SECONDS = 0.5
-"""How often at least what has arrived of a reply is written to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +58,6 @@ class Figures:
     tokens_per_second: float = 0.0
     dropped_messages: int = 0
     """Old messages the model no longer reads, since the context is full."""
-
-
-@dataclass(slots=True)
-class _Reply:
-    """A reply while it is being written."""
-
-    entry: Entry
-    segments: list[Segment]
-    text: str
-    outcome: Outcome | None = None
-    journalled: float = field(default_factory=time.monotonic)
 
 
 def _action(method: Callable[P, AsyncGenerator[Event]]) -> Callable[P, AsyncGenerator[Event]]:
@@ -119,9 +101,8 @@ class Director:
         self.figures = Figures()
         self.busy = False
         self._disk = disk
+        self._reader = Reader(engine, settings)
         self._stopping = False
-        self._sizes: dict[str, int] = {}  # Tokens of a segment, by its text.
-        self._form = doc.Form(settings.instruction, settings.instruction_place, settings.ooc_form)
 
     @classmethod
     async def open(
@@ -330,7 +311,7 @@ class Director:
         opened = (
             doc.open_message(old.speaker, old.length)
             if old.kind == "message"
-            else doc.open_ooc(old.speaker, self._form)
+            else doc.open_ooc(old.speaker, self._reader.form)
         )
         try:
             async with aclosing(self._turn(old.kind, old.speaker, opened, old.length)) as turn:
@@ -363,7 +344,7 @@ class Director:
             yield await self._append("ooc", self.user, text)
         name = self.who_next()
         if answer and name:
-            opened = doc.open_ooc(name, self._form)
+            opened = doc.open_ooc(name, self._reader.form)
             async with aclosing(self._turn("ooc", name, opened, None)) as turn:
                 async for event in turn:
                     yield event
@@ -377,7 +358,8 @@ class Director:
     async def preview(self, speaker: str | None = None) -> list[Segment]:
         """What the model would read if this character (or the next one) spoke now."""
         name = speaker or self.who_next() or self.user
-        return await self._document(self.entries, doc.open_message(name, self.length))
+        opened = doc.open_message(name, self.length)
+        return (await self._read(self.entries, opened, self.length)).segments
 
     # One turn.
 
@@ -398,36 +380,41 @@ class Director:
             async for event in self._label_messages():
                 yield event
             before = self.entries[:-1] if continued else self.entries
-            segments = await self._document(before, opened)
+            read = await self._read(before, opened, length)
             if self._stopping:
                 return
             entry = continued or await self._append_entry(
                 kind, speaker, "", length=length, status="streaming"
             )
             yield TurnStarted(entry, speaker, length)
-            reply = _Reply(entry, segments, entry.text)
             if joint:
-                reply.text += joint
                 yield Wrote(entry.id, joint)
-            async with aclosing(self._write(reply)) as writing:
-                async for event in writing:
+            async with aclosing(self._write(Reply(self._disk, entry, joint), read.segments)) as w:
+                async for event in w:
                     yield event
         finally:
             self.busy = False
 
-    async def _write(self, reply: _Reply) -> AsyncGenerator[Event]:
+    async def _write(self, reply: Reply, segments: Sequence[Segment]) -> AsyncGenerator[Event]:
         """Streams the reply; whatever ends it, what has arrived is on disk and its end told."""
-        entry, failure = reply.entry, ""
+        failure = ""
+        stream = reply.write(
+            self.engine,
+            segments,
+            self.sampling,
+            max_tokens=self.settings.max_tokens,
+            penalized=[e.text for e in self._kept(self.entries) if e.kind == "message" and e.text],
+        )
         try:
-            async with aclosing(self._generated(reply)) as generated:
-                async for event in generated:
+            async with aclosing(stream):
+                async for event in stream:
                     yield event
         except UserError as error:
             failure = str(error)
         finally:
-            ended = await self._finish(reply)
+            ended = await self._end(reply)
         if ended is None:
-            yield Removed((entry.id,))
+            yield Removed((reply.entry.id,))
         elif reply.outcome is not None:
             yield TurnEnded(ended, reply.outcome)
         else:
@@ -435,63 +422,26 @@ class Director:
         if failure:
             yield Failed(failure)
 
-    async def _generated(self, reply: _Reply) -> AsyncGenerator[Event]:
-        stream = self.engine.generate(
-            reply.segments,
-            self.sampling,
-            max_tokens=self.settings.max_tokens,
-            penalized=[e.text for e in self._kept(self.entries) if e.kind == "message" and e.text],
-        )
-        begins = not reply.text
-        async with aclosing(stream):
-            async for event in stream:
-                match event:
-                    case Evaluated(done, total):
-                        yield Evaluating(done, total)
-                    case Text(text):
-                        piece = clean(text.removeprefix(" ") if begins else text)
-                        begins = False
-                        reply.text += piece
-                        yield Wrote(reply.entry.id, piece)
-                        await self._journal(reply)
-                    case Finished(outcome):
-                        reply.outcome = outcome
-
-    async def _journal(self, reply: _Reply) -> None:
-        if time.monotonic() - reply.journalled >= JOURNAL_SECONDS:
-            reply.journalled = time.monotonic()
-            await self._disk.run(
-                Library.write, reply.entry.id, reply.text, status="streaming", tokens=0
-            )
-
-    async def _finish(self, reply: _Reply) -> Entry | None:
-        """Writes the reply's end; an empty one leaves the story, and None is returned."""
-        entry, outcome = reply.entry, reply.outcome
-        if outcome is not None:
-            self.figures = replace(
-                self.figures,
-                context_used=min(
-                    outcome.prompt_tokens + outcome.generated_tokens, self._context_size()
-                ),
-                reused=outcome.reused_tokens,
-                evaluated=outcome.evaluated_tokens,
-                tokens_per_second=outcome.tokens_per_second,
-                dropped_messages=len(self.entries) - len(self._kept(self.entries)),
-            )
-        if not reply.text.strip():
-            await self._disk.run(Library.write, entry.id, reply.text, status="cut", tokens=0)
-            await self._move_head(entry.parent)
-            return None
-        ended_by_itself = outcome is not None and outcome.stop == "block_end"
-        ended = await self._disk.run(
-            Library.write,
-            entry.id,
-            reply.text,
-            status="complete" if ended_by_itself else "cut",
-            tokens=entry.tokens + (outcome.generated_tokens if outcome else 0),
-        )
-        self._replace(ended)
+    async def _end(self, reply: Reply) -> Entry | None:
+        if reply.outcome is not None:
+            self.figures = self._figures(reply.outcome)
+        ended = await reply.end()
+        if ended is None:
+            await self._move_head(reply.entry.parent)
+        else:
+            self._replace(ended)
         return ended
+
+    def _figures(self, outcome: Outcome) -> Figures:
+        return Figures(
+            context_used=min(
+                outcome.prompt_tokens + outcome.generated_tokens, self._reader.context_size
+            ),
+            reused=outcome.reused_tokens,
+            evaluated=outcome.evaluated_tokens,
+            tokens_per_second=outcome.tokens_per_second,
+            dropped_messages=len(self.entries) - len(self._kept(self.entries)),
+        )
 
     async def _label_messages(self) -> AsyncGenerator[Event]:
         """Counts the tokens of new messages, and gives them the hints these earn."""
@@ -510,51 +460,19 @@ class Director:
             self._replace(labelled)
             yield Changed(labelled)
 
-    async def _document(self, entries: Sequence[Entry], opened: Segment) -> list[Segment]:
-        """The segments the model reads, old messages dropped if the context is full."""
-        header = doc.header_segments(self.scene, self.user, self._form)
+    async def _read(
+        self, entries: Sequence[Entry], opened: Segment, length: Length | None
+    ) -> Document:
         kept = self._kept(entries)
-        story = list(doc.story_segments(self.scene, kept, self._form))
-        every = [*header, *(s for group in story for s in group), opened]
-        await self._measure(every)
-        size = self._context_size()
-        reserve = min(self.settings.max_tokens, size // 4)
-        fixed = self._total([*header, opened]) + reserve
-        if fixed > size:
-            raise UserError(
-                f"The scene's own blocks take {fixed - reserve} of the context's {size} tokens: "
-                "shorten descriptions or lore, or choose a larger n_ctx."
-            )
-        sizes = [self._total(group) for group in story]
-        start = doc.trimmed_start(sizes, 0, size - fixed)
-        if start == 0:
-            return every
-        if start == len(sizes):
-            raise UserError(
-                f"The last message takes {sizes[-1]} tokens, but only {size - fixed} are free: "
-                "shorten it, or choose a larger n_ctx."
-            )
-        await self._drop_before(kept[start])
-        return await self._document(entries, opened)
-
-    async def _drop_before(self, entry: Entry) -> None:
-        await self._choose(first_kept=entry.id)
-
-    def _context_size(self) -> int:
-        return self.engine.info.n_ctx if self.engine.info else 0
+        read = await self._reader.document(self.scene, self.user, kept, opened, length)
+        if read.first:
+            await self._choose(first_kept=kept[read.first].id)
+        return read
 
     def _kept(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries from the first one that the model still reads."""
         starts = [at for at, entry in enumerate(entries) if entry.id == self.choices.first_kept]
         return list(entries[starts[0] :]) if starts else list(entries)
-
-    async def _measure(self, segments: Sequence[Segment]) -> None:
-        new = list({segment.text for segment in segments} - self._sizes.keys())
-        if new:
-            self._sizes.update(zip(new, await self.engine.count(new), strict=True))
-
-    def _total(self, segments: Sequence[Segment]) -> int:
-        return sum(self._sizes[segment.text] for segment in segments)
 
     # The active path.
 
@@ -581,28 +499,3 @@ class Director:
 
     def _replace(self, changed: Entry) -> None:
         self.entries = [changed if entry.id == changed.id else entry for entry in self.entries]
-
-
-def engine_options(settings: Settings) -> EngineOptions:
-    """What the settings say of how a model is loaded."""
-    return EngineOptions(
-        n_ctx=settings.n_ctx,
-        n_threads=settings.n_threads,
-        n_gpu_layers=settings.n_gpu_layers,
-    )
-
-
-def default_user(scene: Card) -> str:
-    """The name the user speaks as unless told otherwise.
-
-    That is the character marked `user = true`; else the last of the cast; else `You`.
-    """
-    marked: list[Character] = [c for c in scene.characters if c.user]
-    if marked:
-        return marked[0].name
-    return scene.characters[-1].name if len(scene.characters) > 1 else "You"
-
-
-async def new_chat(disk: Disk, scene: Card, user: str = "") -> Chat:
-    """Begins a chat in the library from a scene."""
-    return await disk.run(Library.create_chat, scene, user or default_user(scene))

@@ -1,0 +1,86 @@
+"""One reply while it is written: from the engine's tokens to text that is on disk.
+
+It does not know whose turn it is; it owns the entry from its first character to its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from shoritui.blockml import clean
+from shoritui.director.disk import Disk
+from shoritui.director.events import Evaluating, Event, Wrote
+from shoritui.engine import Engine, Evaluated, Finished, Outcome, Sampling, Segment, Text
+from shoritui.story import Entry, Library, Status
+
+JOURNAL_SECONDS = 0.5
+"""How often at least what has arrived of a reply is written to disk."""
+
+
+class Reply:
+    """An entry that the model is writing."""
+
+    def __init__(self, disk: Disk, entry: Entry, joint: str = "") -> None:
+        """Begins, or goes on with, an entry; `joint` is what its text gains before the model's."""
+        self.entry = entry
+        self.text = entry.text + joint
+        self.outcome: Outcome | None = None
+        self._disk = disk
+        self._begun_with = self.text
+        self._journalled = time.monotonic()
+
+    async def write(
+        self,
+        engine: Engine,
+        document: Sequence[Segment],
+        sampling: Sampling,
+        *,
+        max_tokens: int,
+        penalized: Sequence[str],
+    ) -> AsyncGenerator[Event]:
+        """Streams what the model writes; `outcome` is there once it has ended.
+
+        Raises:
+            UserError: The engine could not begin, or died on the way.
+        """
+        stream = engine.generate(document, sampling, max_tokens=max_tokens, penalized=penalized)
+        begins = not self.text
+        async with aclosing(stream):
+            async for event in stream:
+                match event:
+                    case Evaluated(done, total):
+                        yield Evaluating(done, total)
+                    case Text(text):
+                        # The space after the colon is the model's first character.
+                        piece = clean(text.removeprefix(" ") if begins else text)
+                        begins = False
+                        self.text += piece
+                        yield Wrote(self.entry.id, piece)
+                        await self._journal()
+                    case Finished(outcome):
+                        self.outcome = outcome
+
+    async def end(self) -> Entry | None:
+        """Puts the reply's end on disk; None if the model wrote nothing and there was nothing."""
+        if self.text == self._begun_with and self.entry.text:
+            return await self._keep(self.entry.text, self.entry.status, self.entry.tokens)
+        if not self.text.strip():
+            await self._keep("", "cut", 0)
+            return None
+        new_tokens = self.outcome.generated_tokens if self.outcome else 0
+        by_itself = self.outcome is not None and self.outcome.stop == "block_end"
+        return await self._keep(
+            self.text, "complete" if by_itself else "cut", self.entry.tokens + new_tokens
+        )
+
+    async def _journal(self) -> None:
+        if time.monotonic() - self._journalled >= JOURNAL_SECONDS:
+            self._journalled = time.monotonic()
+            await self._keep(self.text, "streaming", self.entry.tokens)
+
+    async def _keep(self, text: str, status: Status, tokens: int) -> Entry:
+        return await self._disk.run(
+            Library.write, self.entry.id, text, status=status, tokens=tokens
+        )
