@@ -1,21 +1,14 @@
-"""Everything that touches llama.cpp and ctypes: models, contexts, samplers, devices.
+"""What runs on llama.cpp: models, contexts, samplers. With `library.py` all that touches ctypes.
 
-It does not know segments, requests or processes. Importing it loads the library, which takes
-its time and may end the process on a broken installation: only the worker imports it.
+It does not know segments, requests or processes.
 """
 
 from __future__ import annotations
 
-import codecs
 import ctypes
-import importlib
-import importlib.metadata
-import importlib.util
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -23,187 +16,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from shoritui.engine.library import L, text
 from shoritui.engine.sampling import Step
 from shoritui.errors import UserError
 
 BLOCK_OPEN: Final = "▀"
 BLOCK_CLOSE: Final = "▄"
-ERROR_LEVEL: Final = 4
-"""llama.cpp's log level of an error."""
 _WALLS: Final = (BLOCK_OPEN.encode(), BLOCK_CLOSE.encode(), b"\n")
 _SPACE_PREFIX: Final = b"tokenizer.ggml.add_space_prefix"
-
-
-def _preload_cuda() -> None:
-    """CUDA builds look for the CUDA runtime where pip's nvidia wheels don't put it."""
-    spec = importlib.util.find_spec("nvidia")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        for name in ("libcudart.so.*", "libcublasLt.so.*", "libcublas.so.*"):
-            for library in sorted(Path(folder).glob(f"*/lib/{name}")):
-                with suppress(OSError):
-                    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-
-
-def _load_library() -> Any:
-    _preload_cuda()
-    try:
-        return importlib.import_module("llama_cpp.llama_cpp")
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        raise UserError(
-            f"llama-cpp-python cannot be loaded ({error}): install it again, "
-            "with CUDA also nvidia-cuda-runtime and nvidia-cublas for its version."
-        ) from error
-
-
-L: Final = _load_library()
-
-_ARGUMENTS: Final = {
-    "llama_backend_init": 0,
-    "llama_batch_get_one": 2,
-    "llama_context_default_params": 0,
-    "llama_decode": 2,
-    "llama_free": 1,
-    "llama_ftype_name": 1,
-    "llama_get_logits_ith": 2,
-    "llama_get_memory": 1,
-    "llama_init_from_model": 2,
-    "llama_log_set": 2,
-    "llama_memory_clear": 2,
-    "llama_memory_seq_pos_max": 2,
-    "llama_memory_seq_rm": 4,
-    "llama_model_default_params": 0,
-    "llama_model_free": 1,
-    "llama_model_get_vocab": 1,
-    "llama_model_load_from_file": 2,
-    "llama_model_meta_val_str": 4,
-    "llama_model_n_params": 1,
-    "llama_model_size": 1,
-    "llama_n_ctx": 1,
-    "llama_print_system_info": 0,
-    "llama_sampler_accept": 2,
-    "llama_sampler_chain_add": 2,
-    "llama_sampler_chain_default_params": 0,
-    "llama_sampler_chain_init": 1,
-    "llama_sampler_chain_n": 1,
-    "llama_sampler_chain_remove": 2,
-    "llama_sampler_free": 1,
-    "llama_sampler_init_dist": 1,
-    "llama_sampler_init_greedy": 0,
-    "llama_sampler_init_logit_bias": 3,
-    "llama_sampler_init_min_p": 2,
-    "llama_sampler_init_mirostat_v2": 3,
-    "llama_sampler_init_penalties": 5,
-    "llama_sampler_init_temp": 1,
-    "llama_sampler_init_top_k": 1,
-    "llama_sampler_init_top_p": 2,
-    "llama_sampler_init_typical": 2,
-    "llama_sampler_name": 1,
-    "llama_sampler_reset": 1,
-    "llama_sampler_sample": 3,
-    "llama_set_abort_callback": 3,
-    "llama_supports_gpu_offload": 0,
-    "llama_token_to_piece": 6,
-    "llama_tokenize": 7,
-    "llama_version": 0,
-    "llama_vocab_bos": 1,
-    "llama_vocab_eos": 1,
-    "llama_vocab_get_add_bos": 1,
-    "llama_vocab_is_eog": 2,
-    "llama_vocab_n_tokens": 1,
-}
-_FIELDS: Final = {
-    "llama_model_params": {"n_gpu_layers", "progress_callback", "kv_overrides", "vocab_only"},
-    "llama_context_params": {"n_ctx", "n_batch", "n_ubatch", "n_threads", "n_threads_batch"},
-    "llama_model_kv_override": {"tag", "key", "value"},
-    "llama_logit_bias": {"token", "bias"},
-}
-
-
-def self_test() -> None:
-    """Check that the library is the one that this module was written for, else `UserError`.
-
-    A struct or a signature that moved would not fail: it would read and write the wrong memory.
-    """
-    wrong = [
-        name
-        for name, count in _ARGUMENTS.items()
-        if len(getattr(getattr(L, name, None), "argtypes", None) or ()) != count
-        or not hasattr(L, name)
-    ]
-    wrong += [
-        name
-        for name, names in _FIELDS.items()
-        if not names <= {field[0] for field in getattr(getattr(L, name, None), "_fields_", ())}
-    ]
-    if not wrong:
-        model, context = L.llama_model_default_params(), L.llama_context_default_params()
-        if (model.n_gpu_layers, model.vocab_only) != (-1, False):
-            wrong.append("llama_model_params")
-        if (context.n_batch, context.n_ubatch, context.flash_attn_type) != (2048, 512, -1):
-            wrong.append("llama_context_params")
-    if wrong:
-        raise UserError(
-            f"llama-cpp-python {package_version()} does not fit ({', '.join(wrong[:3])}): "
-            'install "llama-cpp-python>=0.3.36,<0.4".'
-        )
-
-
-def package_version() -> str:
-    """The version of llama-cpp-python."""
-    return importlib.metadata.version("llama-cpp-python")
-
-
-def library_version() -> str:
-    """The version of llama.cpp."""
-    return _text(L.llama_version())
-
-
-def system_info() -> str:
-    """llama.cpp's line about the processor features it was built for."""
-    return _text(L.llama_print_system_info()).strip()
-
-
-def start(log: Callable[[int, str], None]) -> None:
-    """Initialise the library; its log lines go to `log(level, text)` from now on."""
-    global _log_callback
-    _log_callback = L.llama_log_callback(
-        lambda level, text, _: log(level, text.decode("utf-8", "replace"))
-    )
-    L.llama_log_set(_log_callback, None)
-    L.llama_backend_init()
-
-
-_log_callback: Any = None  # C calls it at any time: it must live as long as the process
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """A GPU that llama.cpp found; memory in bytes."""
-
-    name: str
-    free: int
-    total: int
-
-
-def gpus() -> list[Gpu]:
-    """The GPUs that layers can be offloaded to; none in a CPU build."""
-    if not L.llama_supports_gpu_offload():
-        return []
-    ggml = importlib.import_module("llama_cpp._ggml").libggml
-    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
-    ggml.ggml_backend_dev_description.restype = ctypes.c_char_p
-    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
-    devices = [
-        ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(index)))
-        for index in range(ggml.ggml_backend_dev_count())
-    ]
-    return [_gpu(ggml, device) for device in devices if ggml.ggml_backend_dev_type(device) == 1]
-
-
-def _gpu(ggml: Any, device: ctypes.c_void_p) -> Gpu:
-    free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    ggml.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-    return Gpu(_text(ggml.ggml_backend_dev_description(device)), free.value, total.value)
 
 
 class AbortFlag:
@@ -305,7 +125,7 @@ class Model:
         """Name, architecture, size and quantisation, such as `ShoriRP (llama 7.2B Q6_K)`."""
         architecture = self.metadata("general.architecture") or "?"
         kind = self.metadata("general.file_type") or ""
-        quantisation = _text(L.llama_ftype_name(int(kind)) or b"") if kind.isdecimal() else ""
+        quantisation = text(L.llama_ftype_name(int(kind)) or b"") if kind.isdecimal() else ""
         facts = f"{architecture} {_size(self.n_params)} {quantisation}".strip()
         name = self.metadata("general.name")
         # A file's name for itself is foreign text: nothing of it may reach a terminal as a command.
@@ -326,7 +146,7 @@ class Model:
         """A value of the file's metadata; None if it is missing or a list."""
         buffer = ctypes.create_string_buffer(256)
         length = L.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
-        return None if length < 0 else _text(buffer.value)
+        return None if length < 0 else text(buffer.value)
 
     def number(self, key: str) -> int | None:
         """A whole number of the metadata under the architecture's name, such as `block_count`."""
@@ -432,7 +252,7 @@ class Sampler:
     @property
     def name(self) -> str:
         """llama.cpp's name for what it built."""
-        return _text(L.llama_sampler_name(self.handle))
+        return text(L.llama_sampler_name(self.handle))
 
     def recount(self, tokens: Iterable[int]) -> None:
         """Forget all counted tokens and count these."""
@@ -486,10 +306,6 @@ _BUILD: Final[dict[str, Callable[..., Any]]] = {
     "dist": lambda _, seed: L.llama_sampler_init_dist(int(seed)),
     "mirostat": lambda _, seed, tau, eta: L.llama_sampler_init_mirostat_v2(int(seed), tau, eta),
 }
-
-
-def _text(value: bytes) -> str:
-    return codecs.decode(value, "utf-8", "replace")
 
 
 def _size(count: int) -> str:

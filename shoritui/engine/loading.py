@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoritui.engine import llama
+from shoritui.engine import library, llama
 from shoritui.engine.interface import EngineOptions, ModelInfo
 from shoritui.engine.memory import (
     Estimate,
@@ -31,7 +31,7 @@ class Probe:
 
     info: ModelInfo
     need: Estimate
-    gpu: llama.Gpu | None
+    gpu: library.Gpu | None
 
     def check_memory(self) -> None:
         """`UserError` if the model certainly cannot fit."""
@@ -73,18 +73,18 @@ def _probe(model: llama.Model, path: Path, options: EngineOptions) -> Probe:
         n_threads=options.n_threads or default_threads(),
         block_tokens=model.block_tokens,
         memory_bytes=need.total,
-        llama_cpp=llama.library_version(),
+        llama_cpp=library.library_version(),
     )
     return Probe(info, need.share(layers / (shape.n_layer + 1)) if gpu else need, gpu)
 
 
-def _gpu() -> llama.Gpu | None:
+def _gpu() -> library.Gpu | None:
     """All GPUs as one: llama.cpp splits the layers over them."""
-    found = llama.gpus()
+    found = library.gpus()
     if len(found) < 2:
         return found[0] if found else None
     names = " + ".join(gpu.name for gpu in found)
-    return llama.Gpu(names, sum(gpu.free for gpu in found), sum(gpu.total for gpu in found))
+    return library.Gpu(names, sum(gpu.free for gpu in found), sum(gpu.total for gpu in found))
 
 
 def _offloaded(wanted: int, layers: int) -> int:

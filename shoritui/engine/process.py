@@ -51,14 +51,18 @@ class WorkerProcess:
     async def start(cls, on_end: Callable[[], None]) -> WorkerProcess:
         """Start one; `on_end` is called if it ends without `stop`."""
         log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the worker
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=log,
-            env=environment(),
-            start_new_session=True,  # the terminal's Ctrl+C is for the app
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                env=environment(),
+                start_new_session=True,  # the terminal's Ctrl+C is for the app
+            )
+        except OSError as error:
+            log.close()
+            raise UserError(f"The engine's process cannot be started: {error}.") from error
         return cls(process, log, on_end)
 
     @property
@@ -75,7 +79,7 @@ class WorkerProcess:
             while not answered:
                 reply = await queue.get()
                 if reply is None:
-                    raise WorkerDied(f"The model's process ended: {self.cause}; it is restarted.")
+                    raise WorkerDied(f"The model's process ended: {self.cause}.")
                 answered = protocol.is_last(reply)
                 if isinstance(reply, protocol.Failed):
                     raise UserError(reply.sentence)
@@ -118,7 +122,8 @@ class WorkerProcess:
                 reply = protocol.reply(await stdout.readexactly(length))
                 if reply.id in self._replies:
                     self._replies[reply.id].put_nowait(reply)
-        self.cause = likely_cause(await self._process.wait(), self._tail())
+        status = await self._process.wait()
+        self.cause = "it was closed" if self._stopping else likely_cause(status, self._tail())
         self._log.close()
         for queue in self._replies.values():
             queue.put_nowait(None)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO, Final
 
-from shoritui.engine import llama, protocol
+from shoritui.engine import library, llama, protocol
 from shoritui.engine.interface import EngineDescription, Event, Finished
 from shoritui.engine.loading import probe
 from shoritui.engine.protocol import Reply, Request
@@ -31,11 +31,11 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     def log(level: int, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
-        if level == llama.ERROR_LEVEL:
+        if level == library.ERROR_LEVEL:
             errors.append(text.strip())
 
-    llama.self_test()
-    llama.start(log)
+    library.self_test()
+    library.start(log)
     inbox = Inbox(requests)
     server = Server(lambda reply: _write(replies, reply), inbox.abort, errors)
     while True:
@@ -159,13 +159,13 @@ class Server:
 
 
 def _description() -> EngineDescription:
-    gpus = llama.gpus()
+    gpus = library.gpus()
     return EngineDescription(
-        package=llama.package_version(),
-        llama_cpp=llama.library_version(),
+        package=library.package_version(),
+        llama_cpp=library.library_version(),
         gpu_offload=bool(gpus),
         gpus=tuple(gpu.name for gpu in gpus),
-        system=llama.system_info(),
+        system=library.system_info(),
         n_threads=default_threads(),
     )
 

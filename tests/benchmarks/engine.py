@@ -57,10 +57,10 @@ class BareLoop:
     """llama.cpp's own decode and sample calls, and nothing else."""
 
     def __init__(self, model: Path, n_ctx: int, n_threads: int) -> None:
-        from shoritui.engine import llama  # the library, its log silenced
+        from shoritui.engine import library
 
-        llama.start(lambda level, text: None)
-        self.api: Any = llama.L
+        library.start(lambda level, text: None)
+        self.api: Any = library.L
         self.model = self.api.llama_model_load_from_file(
             str(model).encode(), self.api.llama_model_default_params()
         )

@@ -160,7 +160,7 @@ async def test_leaving_a_generation_frees_the_engine(engine: Engine) -> None:
     generation = engine.generate(long_document(60), FROZEN, max_tokens=1)
     await anext(generation)
     await generation.aclose()
-    assert (await asyncio.wait_for(engine.count(["a"]), 5))[0] >= 1
+    assert (await engine.count(["a"]))[0] >= 1
     assert engine.state.phase == "ready"
 
 
