@@ -4,7 +4,7 @@ The only room that joins the story and the engine. It has no screen in it.
 """
 
 from shoritui.director.beginning import default_user, engine_options, new_chat
-from shoritui.director.director import Director, Figures
+from shoritui.director.director import Director
 from shoritui.director.disk import Disk
 from shoritui.director.document import Form, header_segments, open_message, story_segments
 from shoritui.director.events import (
@@ -20,6 +20,7 @@ from shoritui.director.events import (
     TurnStarted,
     Wrote,
 )
+from shoritui.director.figures import Figures
 from shoritui.director.speakers import next_speaker
 
 __all__ = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -29,12 +29,12 @@ from shoritui.director.events import (
     TurnStarted,
     Wrote,
 )
+from shoritui.director.figures import Figures, figures_of
 from shoritui.director.reading import Document, Reader
 from shoritui.director.speakers import next_speaker
 from shoritui.director.writing import Reply
 from shoritui.engine import (
     Engine,
-    Outcome,
     Preset,
     Sampling,
     Segment,
@@ -46,18 +46,6 @@ from shoritui.story import Chat, Entry, Library
 from shoritui.story import Kind as EntryKind
 
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What the last turn cost, for the status line; counts are tokens."""
-
-    context_used: int = 0
-    reused: int = 0
-    evaluated: int = 0
-    tokens_per_second: float = 0.0
-    dropped_messages: int = 0
-    """Old messages the model no longer reads, since the context is full."""
 
 
 def _action(method: Callable[P, AsyncGenerator[Event]]) -> Callable[P, AsyncGenerator[Event]]:
@@ -424,24 +412,14 @@ class Director:
 
     async def _end(self, reply: Reply) -> Entry | None:
         if reply.outcome is not None:
-            self.figures = self._figures(reply.outcome)
+            dropped = len(self.entries) - len(self._kept(self.entries))
+            self.figures = figures_of(reply.outcome, self._reader.context_size, dropped)
         ended = await reply.end()
         if ended is None:
             await self._move_head(reply.entry.parent)
         else:
             self._replace(ended)
         return ended
-
-    def _figures(self, outcome: Outcome) -> Figures:
-        return Figures(
-            context_used=min(
-                outcome.prompt_tokens + outcome.generated_tokens, self._reader.context_size
-            ),
-            reused=outcome.reused_tokens,
-            evaluated=outcome.evaluated_tokens,
-            tokens_per_second=outcome.tokens_per_second,
-            dropped_messages=len(self.entries) - len(self._kept(self.entries)),
-        )
 
     async def _label_messages(self) -> AsyncGenerator[Event]:
         """Counts the tokens of new messages, and gives them the hints these earn."""
