@@ -1,14 +1,17 @@
-"""A running engine with the model that ships."""
+"""Running engines with the model that ships."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from hypothesis import settings
 
 from shoritui.demo import model_path
-from shoritui.engine import Engine, Finished, Outcome, Sampling, Segment
+from shoritui.engine import Engine, EngineOptions, Finished, Outcome, Sampling, Segment
 
 SCENE = [
     Segment("▀title\nThe last ferry▄\n"),
@@ -16,6 +19,12 @@ SCENE = [
     Segment("▀description\n**Name:** Bram\nA baker who is late.▄\n"),
     Segment('▀message (length: short)\nAda: "We leave at noon," she said._Or not._▄\n'),
 ]
+# A busy machine is slow: the clock says nothing about what is true.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+DEFAULTS = EngineOptions()
+FIRST_SEED = Sampling(seed=1)
 HEADER = Segment("▀message (length: short)\nBram:")
 
 
@@ -24,10 +33,23 @@ def model() -> Path:
     return model_path()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def engine(model: Path) -> AsyncIterator[Engine]:
+    """One for all tests of a module; its cache holds what they left."""
+    async with opened(model) as engine:
+        yield engine
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh(model: Path) -> AsyncIterator[Engine]:
+    async with opened(model) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def opened(model: Path, options: EngineOptions = DEFAULTS) -> AsyncIterator[Engine]:
     engine = Engine()
-    await engine.open(model)
+    await engine.open(model, options)
     yield engine
     await engine.close()
 
@@ -35,7 +57,7 @@ async def engine(model: Path) -> AsyncIterator[Engine]:
 async def write(
     engine: Engine,
     document: list[Segment],
-    sampling: Sampling = Sampling(seed=1),  # noqa: B008  frozen
+    sampling: Sampling = FIRST_SEED,
     max_tokens: int = 24,
 ) -> Outcome:
     async for event in engine.generate(document, sampling, max_tokens=max_tokens):

@@ -21,9 +21,9 @@ from shoritui.engine import (
     presets,
 )
 from shoritui.errors import UserError
-from tests.engine.conftest import HEADER, SCENE, write
+from tests.engine.conftest import FIRST_SEED, HEADER, SCENE, opened, write
 
-FROZEN = Sampling(seed=1)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def long_document(blocks: int) -> list[Segment]:
@@ -71,11 +71,11 @@ async def test_writing_again_evaluates_nothing_and_is_exact(engine: Engine) -> N
     assert again.text == first.text
 
 
-async def test_a_prefilled_document_costs_nothing(engine: Engine) -> None:
+async def test_a_prefilled_document_costs_nothing(fresh: Engine) -> None:
     document = [*SCENE, HEADER]
-    assert await engine.prefill(document) > 20
-    assert await engine.prefill(document) == 0
-    assert (await write(engine, document)).evaluated_tokens == 0
+    assert await fresh.prefill(document) > 20
+    assert await fresh.prefill(document) == 0
+    assert (await write(fresh, document)).evaluated_tokens == 0
 
 
 async def test_a_cut_message_goes_on_without_evaluation(engine: Engine) -> None:
@@ -87,24 +87,23 @@ async def test_a_cut_message_goes_on_without_evaluation(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("preset", ["neutral", "card-alternative-1", "card-alternative-2"])
-async def test_the_same_seed_gives_the_same_text(engine: Engine, model: Path, preset: str) -> None:
+async def test_the_same_seed_gives_the_same_text(fresh: Engine, model: Path, preset: str) -> None:
     one, two = (replace(presets(None)[0][preset].sampling, seed=seed) for seed in (11, 12))
     document = [*SCENE, HEADER]
-    texts = [(await write(engine, document, sampling)).text for sampling in (one, two, one)]
+    texts = [(await write(fresh, document, sampling)).text for sampling in (one, two, one)]
     assert texts[0] == texts[2] != texts[1]
-    fresh = Engine()
-    await fresh.open(model)
-    assert (await write(fresh, document, one)).text == texts[0]
-    await fresh.close()
+    async with opened(model) as other:
+        assert (await write(other, document, one)).text == texts[0]
 
 
 @pytest.mark.parametrize("preset", ["card-main", "card-alternative-1", "card-alternative-2"])
 async def test_events_add_up_to_the_outcome(engine: Engine, preset: str) -> None:
     sampling = presets(None)[0][preset].sampling
+    document = [Segment(f"▀title\n{preset}▄\n"), *SCENE, HEADER]
     events = [
         event
         async for event in engine.generate(
-            [*SCENE, HEADER], sampling, max_tokens=80, penalized=["We leave at noon."]
+            document, sampling, max_tokens=80, penalized=["We leave at noon."]
         )
     ]
     *others, last = events
@@ -124,23 +123,21 @@ async def test_a_message_ends_with_its_block(engine: Engine) -> None:
     assert "block_end" in {outcome.stop for outcome in outcomes}
 
 
-async def test_a_cancelled_prompt_leaves_a_cache_that_serves(engine: Engine, model: Path) -> None:
+async def test_a_cancelled_prompt_leaves_a_cache_that_serves(fresh: Engine, model: Path) -> None:
     document = [*long_document(60), HEADER]
     outcome = None
-    async for event in engine.generate(document, FROZEN, max_tokens=9):
+    async for event in fresh.generate(document, FIRST_SEED, max_tokens=9):
         if isinstance(event, Evaluated) and event.done < event.total:
-            await engine.cancel()
+            await fresh.cancel()
         if isinstance(event, Finished):
             outcome = event.outcome
     assert outcome is not None
     assert (outcome.stop, outcome.text) == ("cancelled", "")
     assert 0 < outcome.evaluated_tokens < outcome.prompt_tokens
-    finished = await write(engine, document)
+    finished = await write(fresh, document)
     assert finished.reused_tokens >= outcome.evaluated_tokens
-    fresh = Engine()
-    await fresh.open(model)
-    assert (await write(fresh, document)).text == finished.text
-    await fresh.close()
+    async with opened(model) as other:
+        assert (await write(other, document)).text == finished.text
 
 
 async def test_a_cancelled_message_keeps_what_was_written(engine: Engine) -> None:
@@ -157,7 +154,7 @@ async def test_a_cancelled_message_keeps_what_was_written(engine: Engine) -> Non
 
 
 async def test_leaving_a_generation_frees_the_engine(engine: Engine) -> None:
-    generation = engine.generate(long_document(60), FROZEN, max_tokens=1)
+    generation = engine.generate(long_document(60), FIRST_SEED, max_tokens=1)
     await anext(generation)
     await generation.aclose()
     assert (await engine.count(["a"]))[0] >= 1
@@ -173,29 +170,25 @@ async def test_calls_wait_for_each_other(engine: Engine) -> None:
 
 
 async def test_a_prompt_that_does_not_fit_is_refused(model: Path) -> None:
-    engine = Engine()
-    await engine.open(model, EngineOptions(n_ctx=256))
-    with pytest.raises(UserError, match=r"The prompt has [\d,]+ tokens, the context holds 256"):
-        await write(engine, long_document(60))
-    assert (await write(engine, [*SCENE[:1], HEADER])).generated_tokens > 0
-    await engine.close()
+    async with opened(model, EngineOptions(n_ctx=256)) as engine:
+        with pytest.raises(UserError, match=r"The prompt has [\d,]+ tokens, the context holds 256"):
+            await write(engine, long_document(60))
+        assert (await write(engine, [*SCENE[:1], HEADER])).generated_tokens > 0
 
 
 async def test_a_full_context_ends_the_message(model: Path) -> None:
-    engine = Engine()
-    await engine.open(model, EngineOptions(n_ctx=256))
-    document = [*SCENE, HEADER]
-    texts = ""
-    for _ in range(20):
-        document[-1] = Segment(HEADER.text + texts)
-        if len(await engine.tokens(document)) >= 256:
-            break
-        outcome = await write(engine, document, Sampling(temperature=2, seed=3), max_tokens=300)
-        texts += outcome.text or " and"
-        assert outcome.prompt_tokens + outcome.generated_tokens <= 257
-    else:
-        pytest.fail("the context never filled")
-    await engine.close()
+    async with opened(model, EngineOptions(n_ctx=256)) as engine:
+        document = [*SCENE, HEADER]
+        texts = ""
+        for _ in range(20):
+            document[-1] = Segment(HEADER.text + texts)
+            if len(await engine.tokens(document)) >= 256:
+                break
+            outcome = await write(engine, document, Sampling(temperature=2, seed=3), max_tokens=300)
+            texts += outcome.text or " and"
+            assert outcome.prompt_tokens + outcome.generated_tokens <= 257
+        else:
+            pytest.fail("the context never filled")
 
 
 async def test_scores_are_probabilities_of_what_tells_candidates_apart(engine: Engine) -> None:

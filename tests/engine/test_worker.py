@@ -89,12 +89,13 @@ async def test_a_killed_worker_comes_back_with_the_same_model(model: Path) -> No
     await engine.close()
 
 
-async def test_a_worker_killed_between_calls_is_not_noticed(engine: Engine) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_worker_killed_between_calls_is_not_noticed(fresh: Engine) -> None:
     (pid,) = workers()
     os.kill(pid, signal.SIGKILL)
-    while engine.state.phase == "ready":
+    while fresh.state.phase == "ready":
         await asyncio.sleep(0.01)
-    assert (await write(engine, [*SCENE, HEADER])).generated_tokens > 0
+    assert (await write(fresh, [*SCENE, HEADER])).generated_tokens > 0
 
 
 async def test_closing_leaves_no_process(model: Path) -> None:
@@ -108,10 +109,11 @@ async def test_closing_leaves_no_process(model: Path) -> None:
     assert workers() == []
 
 
-async def test_a_call_in_flight_hears_of_the_close(engine: Engine) -> None:
-    generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=5)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_call_in_flight_hears_of_the_close(fresh: Engine) -> None:
+    generation = fresh.generate(long_document(60), Sampling(seed=1), max_tokens=5)
     await anext(generation)
-    await engine.close()
+    await fresh.close()
     with pytest.raises(UserError, match="it was closed"):
         async for _ in generation:
             pass
