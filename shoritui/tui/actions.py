@@ -427,7 +427,7 @@ def bindings(where: Where) -> Iterator[Binding]:
                 action.title,
                 id=action.id,
                 show=False,
-                priority=where == "composer" or action.id in _PRIORITY,
+                priority=action.id in _PRIORITY,
             )
 
 

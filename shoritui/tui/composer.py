@@ -100,8 +100,10 @@ class Composer(TextArea):
             self.post_message(self.DraftPaused(text))
 
     async def _on_key(self, event: events.Key) -> None:
-        # Enter is an action, from the table; a newline too. The text area would take it first.
+        # Enter is an action of the table, not a character. It comes here in its turn, so that
+        # what was typed before it is in the text, however fast it was typed.
         if event.key == "enter":
+            event.prevent_default()
             return
         if event.key == "tab" and self.popup_open:
             event.stop()
