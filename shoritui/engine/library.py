@@ -20,6 +20,8 @@ from shoritui.errors import UserError
 
 ERROR_LEVEL: Final = 4
 """llama.cpp's log level of an error."""
+_GPU_KINDS: Final = (1, 2)
+"""ggml's device types of a GPU with its own memory and of one inside the processor."""
 
 
 def _preload_cuda() -> None:
@@ -89,7 +91,6 @@ _ARGUMENTS: Final = {
     "llama_sampler_reset": 1,
     "llama_sampler_sample": 3,
     "llama_set_abort_callback": 3,
-    "llama_supports_gpu_offload": 0,
     "llama_token_to_piece": 6,
     "llama_tokenize": 7,
     "llama_version": 0,
@@ -163,33 +164,33 @@ _log_callback: Any = None  # C calls it at any time: it must live as long as the
 
 
 @dataclass(frozen=True, slots=True)
-class Gpu:
-    """A GPU that llama.cpp found; memory in bytes."""
+class Device:
+    """A device that llama.cpp found; memory in bytes."""
 
     name: str
     free: int
     total: int
 
 
-def gpus() -> list[Gpu]:
+def gpus() -> list[Device]:
     """The GPUs that layers can be offloaded to; none in a CPU build."""
-    if not L.llama_supports_gpu_offload():
-        return []
-    ggml = importlib.import_module("llama_cpp._ggml").libggml
+    return [device for kind, device in devices() if kind in _GPU_KINDS]
+
+
+def devices() -> list[tuple[int, Device]]:
+    """Everything that llama.cpp can compute on, with its kind: 0 is a CPU, 1 and 2 are GPUs."""
+    ggml = importlib.import_module("llama_cpp._ggml").libggml  # the rest of it binds no devices
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
     ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
     ggml.ggml_backend_dev_description.restype = ctypes.c_char_p
-    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
-    devices = [
-        ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(index)))
-        for index in range(ggml.ggml_backend_dev_count())
-    ]
-    return [_gpu(ggml, device) for device in devices if ggml.ggml_backend_dev_type(device) == 1]
-
-
-def _gpu(ggml: Any, device: ctypes.c_void_p) -> Gpu:
-    free, total = ctypes.c_size_t(), ctypes.c_size_t()
-    ggml.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
-    return Gpu(text(ggml.ggml_backend_dev_description(device)), free.value, total.value)
+    found = []
+    for index in range(ggml.ggml_backend_dev_count()):
+        device = ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(index)))
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        ggml.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+        name = text(ggml.ggml_backend_dev_description(device))
+        found.append((ggml.ggml_backend_dev_type(device), Device(name, free.value, total.value)))
+    return found
 
 
 def text(value: bytes) -> str:

@@ -31,7 +31,7 @@ class Probe:
 
     info: ModelInfo
     need: Estimate
-    gpu: library.Gpu | None
+    gpu: library.Device | None
 
     def check_memory(self) -> None:
         """`UserError` if the model certainly cannot fit."""
@@ -78,13 +78,13 @@ def _probe(model: llama.Model, path: Path, options: EngineOptions) -> Probe:
     return Probe(info, need.share(layers / (shape.n_layer + 1)) if gpu else need, gpu)
 
 
-def _gpu() -> library.Gpu | None:
+def _gpu() -> library.Device | None:
     """All GPUs as one: llama.cpp splits the layers over them."""
     found = library.gpus()
     if len(found) < 2:
         return found[0] if found else None
     names = " + ".join(gpu.name for gpu in found)
-    return library.Gpu(names, sum(gpu.free for gpu in found), sum(gpu.total for gpu in found))
+    return library.Device(names, sum(gpu.free for gpu in found), sum(gpu.total for gpu in found))
 
 
 def _offloaded(wanted: int, layers: int) -> int:
