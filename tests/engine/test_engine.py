@@ -20,6 +20,7 @@ from shoritui.engine import (
     Text,
     presets,
 )
+from shoritui.engine.llama import AbortFlag, Context, Model
 from shoritui.errors import UserError
 from tests.engine.conftest import FIRST_SEED, HEADER, SCENE, opened, write
 
@@ -62,6 +63,29 @@ async def test_the_next_turn_evaluates_only_what_is_new(engine: Engine) -> None:
     new = sum(await engine.count([said.text, HEADER.text]))
     assert second.evaluated_tokens <= closing + new + 1
     assert second.reused_tokens >= first.prompt_tokens + first.generated_tokens - 1
+
+
+async def test_what_is_written_is_what_a_whole_evaluation_finds(
+    engine: Engine, model: Path
+) -> None:
+    """However the cache came to hold the prompt: every token is the likeliest from scratch."""
+    likeliest = Sampling(temperature=0)
+    await write(engine, [*SCENE, HEADER])
+    await engine.prefill(SCENE[:2])
+    await engine.score([*SCENE, Segment("▀message (length:")], [" short", " shorter"])
+    document = [*SCENE, HEADER]
+    outcome = await write(engine, document, likeliest, max_tokens=12)
+    prompt = await engine.tokens(document)
+    ids = await engine.tokens([*SCENE, Segment(HEADER.text + outcome.text)])
+    assert ids[: len(prompt)] == prompt
+    reference = Model(model)
+    context = Context(reference, n_ctx=1024, n_batch=512, n_threads=1, abort=AbortFlag())
+    for index in range(len(prompt), len(ids)):
+        context.clear()
+        context.decode(ids[:index])
+        logits = context.logits()
+        logits[reference.open] = -1e9  # a message never opens a block
+        assert logits[ids[index]] >= logits.max() - 0.1  # steps of other sizes round otherwise
 
 
 async def test_writing_again_evaluates_nothing_and_is_exact(engine: Engine) -> None:
