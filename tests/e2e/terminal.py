@@ -39,7 +39,7 @@ KEYS = {
 
 
 class Terminal:
-    """A program in a pty of `columns` x `rows`; leaving the context ends it and all its children."""
+    """A program in a pty of `columns` x `rows`; leaving it ends the program and its children."""
 
     def __init__(
         self,
