@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from hypothesis import settings
 
 from shoritui.demo import model_path
 from shoritui.engine import Engine, EngineOptions, Finished, Outcome, Sampling, Segment
@@ -19,10 +18,6 @@ SCENE = [
     Segment("▀description\n**Name:** Bram\nA baker who is late.▄\n"),
     Segment('▀message (length: short)\nAda: "We leave at noon," she said._Or not._▄\n'),
 ]
-# A busy machine is slow: the clock says nothing about what is true.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
-
 DEFAULTS = EngineOptions()
 FIRST_SEED = Sampling(seed=1)
 HEADER = Segment("▀message (length: short)\nBram:")
