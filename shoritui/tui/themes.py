@@ -31,6 +31,21 @@ _TABLES: dict[str, tuple[str, ...]] = {"colours": _COLOURS, "prose": _PROSE}
 _TOP = ("title", "dark", "ansi", *_TABLES, "speakers")
 
 
+_ANSI_CHROME = {
+    "ansi-background": "ansi_black",
+    "ansi-foreground": "ansi_white",
+    "border": "ansi_blue",
+    "border-blurred": "ansi_bright_black",
+    "block-cursor-background": "ansi_white",
+    "block-cursor-foreground": "ansi_black",
+    "input-cursor-text-style": "reverse",
+    "input-selection-background": "ansi_bright_blue",
+    "input-selection-foreground": "ansi_black",
+    "screen-selection-background": "ansi_bright_blue",
+    "screen-selection-foreground": "ansi_black",
+}
+
+
 def find_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[str]]:
     """The themes of some folders by name, later folders winning, and one sentence per bad file."""
     themes: dict[str, Theme] = {}
@@ -66,8 +81,7 @@ def _checked(path: Path, table: Mapping[str, object]) -> Theme:
     for number, colour in enumerate(_speakers(path, table), 1):
         variables[f"speaker-{number}"] = colour
     ansi = _flag(path, table, "ansi", False)
-    if not ansi:
-        variables |= _chrome(base, prose)
+    variables |= _ANSI_CHROME if ansi else _chrome(base, prose)
     return Theme(
         name=path.stem,
         dark=_flag(path, table, "dark", True),

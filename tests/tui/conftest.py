@@ -1,0 +1,66 @@
+"""A home of its own for every test, and apps to press keys in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from shoritui.settings import HOME_VARIABLE, bundled_dir, load_settings
+from shoritui.tui.app import ShoriTUI
+
+INN = bundled_dir("characters") / "mudlark-inn.toml"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, library and themes of this test alone."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 60) -> None:
+    """Waits for something to become true."""
+    for _ in range(round(seconds / 0.02)):
+        if holds():
+            await pilot.pause()
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never became true")
+
+
+@asynccontextmanager
+async def running(
+    *,
+    cards: Sequence[Path] = (INN,),
+    size: tuple[int, int] = (100, 30),
+    new: bool = False,
+    wait_for_story: bool = True,
+) -> AsyncGenerator[tuple[ShoriTUI, Pilot[int]]]:
+    """The app with the model that ships, from its start to its end."""
+    app = ShoriTUI(load_settings(), cards=cards, new=new)
+    async with app.run_test(size=size) as pilot:
+        if wait_for_story:
+            await until(pilot, lambda: app.director is not None and not app.composer.disabled)
+            await until(pilot, lambda: app.playing.stage is not None)
+        try:
+            yield app, pilot
+        finally:
+            await app.leave(0)
+
+
+async def idle(app: ShoriTUI, pilot: Pilot[int]) -> None:
+    """Waits until nobody writes any more."""
+    await until(pilot, lambda: not app.playing.is_on)
+
+
+def screen_text(app: ShoriTUI) -> str:
+    """What is on the screen, a line a row."""
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in lines)
