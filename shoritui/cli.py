@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui import __version__
-from shoritui.blockml import LENGTHS
 from shoritui.errors import UserError
 
 if TYPE_CHECKING:
@@ -165,9 +164,18 @@ def _add_turn(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--length",
         metavar="L",
-        choices=[*LENGTHS, "auto"],
-        help=f"the reply's length hint: {', '.join(LENGTHS)}, or auto for none",
+        type=_length,
+        help="the reply's length hint, nano to enormous, or auto for none",
     )
+
+
+def _length(word: str) -> str:
+    from shoritui.blockml import LENGTHS
+
+    if word not in (*LENGTHS, "auto"):
+        known = ", ".join(LENGTHS)
+        raise argparse.ArgumentTypeError(f"{word!r}: expected one of {known}, or auto")
+    return word
 
 
 def _chat(options: argparse.Namespace) -> int:

@@ -1,0 +1,70 @@
+"""A program in a pty, seen as bytes: no screen is emulated, so that looking costs nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+
+class Pty:
+    """The program's side of the terminal: keys in, bytes out."""
+
+    def __init__(self, master: int) -> None:
+        self._master = master
+
+    def write(self, text: str) -> None:
+        """Presses keys."""
+        os.write(self._master, text.encode())
+
+    def until(self, wanted: bytes, seconds: float = 60) -> None:
+        """Reads until the output, from now on, holds these bytes."""
+        seen = b""
+        end = time.monotonic() + seconds
+        while wanted not in seen:
+            if time.monotonic() > end:
+                raise AssertionError(f"{wanted!r} was never painted")
+            seen = seen[-len(wanted) :] + self._read(0.5)
+
+    def drain(self, seconds: float) -> None:
+        """Reads and forgets for this long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._read(left)
+
+    def _read(self, seconds: float) -> bytes:
+        ready, _, _ = select.select([self._master], [], [], seconds)
+        return os.read(self._master, 65536) if ready else b""
+
+
+@contextmanager
+def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Pty]:
+    """Runs a program in a pty of 120 x 40; leaving ends it and its children."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen(
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, **terminal, "TEXTUAL_ANIMATIONS": "none", **env},
+        start_new_session=True,
+    )
+    os.close(slave)
+    try:
+        yield Pty(master)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(master)
