@@ -102,7 +102,7 @@ class Composer(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         # Enter is an action of the table, not a character. It comes here in its turn, so that
         # what was typed before it is in the text, however fast it was typed.
-        if event.key == "enter":
+        if event.key == "enter" and event.key in self.screen.active_bindings:
             event.prevent_default()
             return
         if event.key == "tab" and self.popup_open:

@@ -73,6 +73,8 @@ class Prompt:
         if chosen is None:
             return False
         composer = self._app.composer
+        if with_enter and self._is_whole(composer.text):
+            return False
         composer.fill(chosen.text)
         self.close_popup()
         if not chosen.text.startswith("/"):
@@ -82,6 +84,12 @@ class Prompt:
             self.follow()
             return True
         return not with_enter
+
+    @staticmethod
+    def _is_whole(text: str) -> bool:
+        """Whether a command can be run as it stands, without anything after it."""
+        action = BY_SLASH.get(text[1:]) if text.startswith("/") else None
+        return action is not None and (not action.argument or action.argument.startswith("["))
 
     # Commands
 

@@ -55,6 +55,15 @@ async def running(
             await app.leave(0)
 
 
+async def enter(app: ShoriTUI, pilot: Pilot[int], text: str) -> None:
+    """Types a text at once, and Enter."""
+    app.composer.focus()
+    app.composer.insert(text)
+    await pilot.pause()
+    await pilot.press("enter")
+    await pilot.pause()
+
+
 async def idle(app: ShoriTUI, pilot: Pilot[int]) -> None:
     """Waits until nobody writes any more."""
     await until(pilot, lambda: not app.playing.is_on)

@@ -14,7 +14,7 @@ from shoritui.tui.chooser import Chooser
 from shoritui.tui.editor import Editor
 from shoritui.tui.field import Field
 from shoritui.tui.shelf import Shelf
-from tests.tui.conftest import idle, running, screen_text, until
+from tests.tui.conftest import enter, idle, running, screen_text, until
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ async def test_said_answered_kept_and_found_again() -> None:
     async with running() as (app, pilot):
         assert "The Inn with One Room Too Many" in screen_text(app)
         before = len(app.story.passages)
-        await pilot.press(*"Who is there?", "enter")
+        await enter(app, pilot, "Who is there?")
         await until(pilot, lambda: len(app.story.passages) == before + 2)
         await idle(app, pilot)
         said, reply = app.story.passages[-2:]
@@ -36,7 +36,7 @@ async def test_said_answered_kept_and_found_again() -> None:
         status = app.main.status.doing
         assert status.model == "shori-demo" and 0 < status.used <= status.size
         assert status.evaluated > 0 and not status.busy
-        await pilot.press(*"Half a thought")
+        app.composer.insert("Half a thought")
         story = [(item.speaker, item.text) for item in app.story.passages]
     async with running(cards=()) as (app, pilot):
         assert [(item.speaker, item.text) for item in app.story.passages] == story
@@ -49,12 +49,12 @@ async def test_said_answered_kept_and_found_again() -> None:
 async def test_enter_alone_lets_the_chosen_one_speak_and_escape_stops_them() -> None:
     save_settings(max_tokens=600)
     async with running() as (app, pilot):
-        await pilot.press(*"/next Cadmus", "enter")
+        await enter(app, pilot, "/next Cadmus")
         assert "next: Cadmus" in str(app.composer.border_title)
         await pilot.press("enter")
         await until(pilot, lambda: len(app.story.passages[-1].text) > 20)
         assert app.story.passages[-1].speaker == "Cadmus"
-        await pilot.press(*"typing goes on")
+        app.composer.insert("typing goes on")
         await pilot.press("escape")
         await idle(app, pilot)
         assert app.composer.text == "typing goes on"
@@ -64,7 +64,7 @@ async def test_enter_alone_lets_the_chosen_one_speak_and_escape_stops_them() -> 
 
 async def test_another_version_and_the_way_back() -> None:
     async with running() as (app, pilot):
-        await pilot.press(*"@Cadmus Well?", "enter")
+        await enter(app, pilot, "@Cadmus Well?")
         await idle(app, pilot)
         first = app.story.passages[-1].text
         await pilot.press("ctrl+r")
@@ -96,14 +96,14 @@ async def test_commands_choose_and_unknown_ones_are_told() -> None:
     async with running() as (app, pilot):
         director = app.director
         assert director is not None
-        await pilot.press(*"/as Brindle", "enter")
-        await pilot.press(*"/length tiny", "enter")
-        await pilot.press(*"/preset neutral", "enter")
-        await pilot.press(*"/sampler temperature=0.5 min_p=0.2", "enter")
+        await enter(app, pilot, "/as Brindle")
+        await enter(app, pilot, "/length tiny")
+        await enter(app, pilot, "/preset neutral")
+        await enter(app, pilot, "/sampler temperature=0.5 min_p=0.2")
         await until(pilot, lambda: director.sampling.min_p == 0.2)
         assert (director.user, director.length, director.preset) == ("Brindle", "tiny", "neutral")
         assert director.sampling.temperature == 0.5
-        await pilot.press(*"/sampler warmth=3", "enter")
+        await enter(app, pilot, "/sampler warmth=3")
         await pilot.press(*"/retyr", "enter")
         await pilot.pause()
         told = [toast.message for toast in app._notifications]
@@ -111,10 +111,11 @@ async def test_commands_choose_and_unknown_ones_are_told() -> None:
         assert any("There is no command /retyr. Did you mean /retry?" in each for each in told)
         assert app.composer.text == "/retyr"
         app.composer.clear()
-        await pilot.press(*"/note Be brief.", "enter", *"/title Later", "enter")
+        await enter(app, pilot, "/note Be brief.")
+        await enter(app, pilot, "/title Later")
         await until(pilot, lambda: app.story.passages[-1].kind == "title")
         assert app.story.passages[-2].kind == "note"
-        await pilot.press(*"//not a command", "enter")
+        await enter(app, pilot, "//not a command")
         await idle(app, pilot)
         assert any(item.text == "/not a command" for item in app.story.passages)
 
@@ -143,9 +144,8 @@ async def test_the_scene_is_edited_in_place_and_kept() -> None:
         field.focus()
         await pilot.press("enter", *" Twice", "enter")
         await until(pilot, lambda: "Twice" in app.main.masthead.heading[0])
-        await pilot.press(*"/cast Otto", "enter")
         app.composer.focus()
-        await pilot.press(*"/cast Otto", "enter")
+        await enter(app, pilot, "/cast Otto")
         await until(pilot, lambda: app.director is not None and "Otto" in app.director.cast)
     with_library = Library(data_dir() / "library.db")
     chat = with_library.last_chat()
@@ -171,13 +171,14 @@ async def test_out_of_character_talk_has_its_own_place() -> None:
         count = len(app.story.passages)
         await pilot.press("f4")
         await until(pilot, lambda: app.side is not None and app.side.ooc.is_mounted)
-        await pilot.press(*"Is it too dark?", "enter")
+        await until(pilot, lambda: app.side is not None and app.side.ooc.input.has_focus)
+        await pilot.press(*"Is it dark?", "enter")
         await until(pilot, lambda: app.playing.is_on or bool(app.side.ooc.transcript.passages))  # type: ignore[union-attr]
         await idle(app, pilot)
         side = app.side
         assert side is not None
         talk = [item.text for item in side.ooc.transcript.passages]
-        assert talk[0] == "Is it too dark?"
+        assert talk[0] == "Is it dark?"
         assert len(app.story.passages) == count
         assert side.ooc.input.text == ""
 
@@ -225,8 +226,7 @@ async def test_ctrl_c_copies_then_stops_then_only_speaks() -> None:
 async def test_a_theme_is_shown_while_chosen_and_kept_once_taken() -> None:
     async with running() as (app, pilot):
         await until(pilot, lambda: len(app.theme_names()) > 3)
-        await pilot.press(*"/theme", "escape", "enter")
-        app.start_action(next(a for a in _actions() if a.id == "theme"))
+        await pilot.press(*"/theme", "enter")
         await until(pilot, lambda: isinstance(app.screen, Chooser))
         before = app.theme
         await pilot.press("down")
@@ -234,16 +234,9 @@ async def test_a_theme_is_shown_while_chosen_and_kept_once_taken() -> None:
         assert app.theme != before
         await pilot.press("escape")
         await until(pilot, lambda: app.theme == before)
-        app.composer.clear()
-        await pilot.press(*"/theme shori-light", "enter")
+        await enter(app, pilot, "/theme shori-light")
         await until(pilot, lambda: load_settings().theme == "shori-light")
         assert app.theme == "shori-light"
-
-
-def _actions() -> tuple[object, ...]:
-    from shoritui.tui.actions import ACTIONS
-
-    return ACTIONS
 
 
 async def test_keys_can_be_given_to_other_actions() -> None:
@@ -266,7 +259,8 @@ async def test_it_can_be_used_on_a_very_small_screen() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert app.side is not None and not app.side.is_shown and app.composer.has_focus
-        await pilot.press(*"I say a lot of words here. ", *"And more of them. " * 4)
+        app.composer.insert("I say a lot of words here. " + "And more of them. " * 4)
+        await pilot.pause(0.1)
         assert 3 < app.composer.outer_size.height <= 10
         await pilot.resize_terminal(120, 40)
         await pilot.pause()
