@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoritui.errors import UserError
+
 if TYPE_CHECKING:
     from shoritui.settings import Settings
 
@@ -24,11 +26,20 @@ def run(
     new: bool,
     settings: Settings,
 ) -> int:
-    """Runs the app until the user quits; returns the exit code."""
+    """Runs the app until the user quits; returns the exit code.
+
+    Raises:
+        UserError: A card, the model or the preset of the command line is not there or not right.
+    """
     from shoritui.tui.app import ShoriTUI
 
+    if model is not None and not model.expanduser().is_file():
+        raise UserError(f"There is no model file {model}.")
     app = ShoriTUI(settings, cards=cards, model=model, preset=preset, new=new)
-    return app.run() or app.return_code or 0
+    code = app.run() or app.return_code or 0
+    if app.refusal:
+        raise UserError(app.refusal)
+    return code
 
 
 def reference() -> str:

@@ -73,6 +73,8 @@ class ShoriTUI(App[int]):
         self._new = new
         self._leaving = False
         self._late_news: list[str] = []
+        self.refusal = ""
+        """What was wrong with the command line; the app ends because of it."""
         self._themes: list[str] = []
         self._take_theme(themes.NO_COLOUR if no_colour else settings.theme)
         self.set_keymap(settings.keymap)
@@ -180,6 +182,8 @@ class ShoriTUI(App[int]):
         for problem in [*self._late_news, *self.session.problems]:
             self.tell(problem, trouble=True)
         await self._open_first_chat()
+        if self._leaving:
+            return
         self.run_worker(self._load_model(), group="life")
         self._learn_themes()
 
@@ -189,12 +193,17 @@ class ShoriTUI(App[int]):
         assert self.session is not None
         chat = None
         try:
+            if self._preset:
+                self.session.check_preset(self._preset)
             if self._cards:
                 await self.begin(await self.session.disk.run(lambda _: read_card(self._cards)))
                 return
-            chat = None if self._new else await self.session.last_chat()
         except UserError as error:
-            self.tell(str(error), trouble=True)
+            self.refusal = str(error)
+            await self.leave(1)
+            return
+        if not self._new:
+            chat = await self.session.last_chat()
         if chat is not None:
             await self.enter(chat)
         else:

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import DescendantBlur, DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.widgets import TextArea
 
 from shoritui.tui.actions import BY_ID, bindings, key_name, keys_of
@@ -40,6 +40,8 @@ MainScreen.-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 
 
 _WIDE = 100
 _PANEL_FROM = 110
+_TALL = 36
+"""From so many rows on, several sections of the panel may be open at once."""
 
 
 class Story(Transcript):
@@ -62,6 +64,7 @@ class MainScreen(StoryScreen):
         self.status = StatusLine()
         self.key_bar = KeyBar()
         self.side: SidePanel | None = None
+        self._was_narrow = True
 
     @property
     def _app(self) -> ShoriTUI:
@@ -91,9 +94,9 @@ class MainScreen(StoryScreen):
             return
         follower = director.next_speaker
         title = Content.assemble(
-            " as ",
+            "as ",
             (one_line(director.user), "bold"),
-            f" · {director.length or 'auto'} · next: {one_line(follower) if follower else 'auto'} ",
+            f" · {director.length or 'auto'} · next: {one_line(follower) if follower else 'auto'}",
         )
         self.composer.border_title = title
         answering = one_line(director.who_next())
@@ -131,7 +134,7 @@ class MainScreen(StoryScreen):
     async def open_section(self, key: str, *, focus: bool = True) -> None:
         """Shows a section of the panel, made when it is first wanted."""
         side = await self._made_side()
-        side.open(key, alone=self.has_class("-narrow") or key == "scene")
+        side.open(key, alone=self.has_class("-narrow") or self.size.height < _TALL)
         await side.sections[key].ready()
         self._app.show_panels()
         if focus:
@@ -150,7 +153,7 @@ class MainScreen(StoryScreen):
         side = self.side
         if side is not None and side.is_shown and side.sections[key].is_open:
             inside = self.focused is not None and side.sections[key] in self.focused.ancestors
-            if inside or key != "scene" or self.has_class("-narrow"):
+            if inside:
                 side.close(key)
                 self.composer.focus()
                 return
@@ -158,16 +161,28 @@ class MainScreen(StoryScreen):
 
     def close_overlay(self) -> bool:
         """Hides the panel where it lies over the story; whether it did."""
-        side = self.side
-        if side is None or not side.is_shown or not self.has_class("-narrow"):
-            return False
-        side.remove_class("-shown")
-        return True
+        return self.has_class("-narrow") and self.close_panel()
 
     def count_ooc(self) -> None:
         """Something came in out of character: the folded section says so."""
         if self.side is not None and not self.side.sections["ooc"].is_open:
             self.side.sections["ooc"].news += 1
+
+    def on_resize(self, event: Resize) -> None:
+        """A screen that became narrow belongs to the story."""
+        is_narrow = event.size.width < _WIDE
+        if is_narrow and not self._was_narrow:
+            self.close_panel()
+        self._was_narrow = is_narrow
+
+    def close_panel(self) -> bool:
+        """Hides the panel; whether it was there."""
+        if self.side is None or not self.side.is_shown:
+            return False
+        if self.focused is not None and self.side in self.focused.ancestors:
+            self.composer.focus()
+        self.side.remove_class("-shown")
+        return True
 
     async def open_at_start(self) -> None:
         """On a wide screen the scene stands beside the story from the start."""

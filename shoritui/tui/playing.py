@@ -128,12 +128,10 @@ class Playing:
         self.say_now(f"{name} is writing" if name else "writing")
 
     def look_for_versions(self) -> None:
-        """Finds out, beside everything else, which messages have alternatives."""
-        session = self._app.session
-        if session is not None:
-            self._app.run_worker(self._mark_versions(), group="versions", exclusive=True)
+        """Finds out, beside everything else, whether the last message has alternatives."""
+        self._app.run_worker(self._mark_version(), group="versions", exclusive=True)
 
-    async def _mark_versions(self) -> None:
-        session, story = self._app.session, self._app.story
-        if session is not None:
-            story.mark_versions(await session.versions(story.passages))
+    async def _mark_version(self) -> None:
+        session, last = self._app.session, self._app.story.passages[-1:]
+        if session is not None and session.director is not None and last:
+            self._app.story.mark_version(last[0].id, await session.version(last[0].id))

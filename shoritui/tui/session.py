@@ -16,8 +16,6 @@ from shoritui.settings import Settings, config_dir, data_dir
 from shoritui.story import Chat, Library
 from shoritui.tui.passage import Passage, passage
 
-_VERSIONS_AT_ONCE = 200
-
 
 class Session:
     """One run of the app: one library, one engine, one open chat at a time."""
@@ -49,6 +47,11 @@ class Session:
         samplers, problems = await disk.run(lambda _: presets(config_dir() / "presets"))
         return cls(disk, Engine(on_engine), settings, samplers, problems)
 
+    def check_preset(self, name: str) -> None:
+        """Raises a `UserError` if there is no such sampler preset."""
+        if name not in self.samplers:
+            raise UserError(f"There is no preset {name}: choose {', '.join(self.samplers)}.")
+
     async def load(self, model: Path) -> None:
         """Loads the model in the engine's own process.
 
@@ -73,19 +76,11 @@ class Session:
         )
         return self.director
 
-    async def versions(self, items: Sequence[Passage]) -> dict[int, tuple[int, int]]:
-        """Which of how many versions each passage is, where there is more than one."""
-        wanted = [item.id for item in items[-_VERSIONS_AT_ONCE:] if item.kind == "message"]
-
-        def read(library: Library) -> dict[int, tuple[int, int]]:
-            found = {}
-            for entry_id in wanted:
-                ids = [each.id for each in library.alternatives(entry_id) if each.text.strip()]
-                if len(ids) > 1 and entry_id in ids:
-                    found[entry_id] = (ids.index(entry_id) + 1, len(ids))
-            return found
-
-        return await self.disk.run(read)
+    async def version(self, entry_id: int) -> tuple[int, int]:
+        """Which of how many versions an entry is."""
+        assert self.director is not None
+        ids = [entry.id for entry in await self.director.alternatives(entry_id)]
+        return (ids.index(entry_id) + 1, len(ids)) if entry_id in ids else (1, 1)
 
     async def preview(self, chat: Chat, last: int = 6) -> list[Passage]:
         """The last passages of a chat, to be looked at."""

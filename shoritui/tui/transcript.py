@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import accumulate
 from time import monotonic
 
@@ -168,12 +168,12 @@ class Transcript(ScrollView, can_focus=True):
         index = self._index.get(passage_id)
         return (1, 1) if index is None else self.passages[index].version
 
-    def mark_versions(self, versions: Mapping[int, tuple[int, int]]) -> None:
-        """Shows `◀ 2/3 ▶` at the passages that have alternatives."""
-        for passage_id, version in versions.items():
-            index = self._index.get(passage_id)
-            if index is not None and self.passages[index].version != version:
-                self.passages[index].version = version
+    def mark_version(self, passage_id: int, version: tuple[int, int]) -> None:
+        """Shows `◀ 2/3 ▶` at this passage, and at no other: here is where one may choose."""
+        for index, item in enumerate(self.passages):
+            wanted = version if item.id == passage_id else (1, 1)
+            if item.version != wanted:
+                item.version = wanted
                 self._typesets.pop(index, None)
                 self.refresh()
 

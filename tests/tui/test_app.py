@@ -14,7 +14,8 @@ from shoritui.tui.chooser import Chooser
 from shoritui.tui.editor import Editor
 from shoritui.tui.field import Field
 from shoritui.tui.shelf import Shelf
-from tests.tui.conftest import enter, idle, running, screen_text, until
+from tests.e2e.terminal import Terminal
+from tests.tui.conftest import INN, enter, idle, running, screen_text, until
 
 
 @pytest.fixture(autouse=True)
@@ -292,3 +293,36 @@ def test_starting_imports_neither_engine_nor_anything_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_screen_that_becomes_narrow_belongs_to_the_story() -> None:
+    async with running(size=(120, 40)) as (app, pilot):
+        await until(pilot, lambda: app.side is not None and app.side.is_shown)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: app.story.size.width == 80)
+        assert app.side is not None and not app.side.is_shown
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["characters/nobody.toml"], "nobody.toml"),
+        (["--preset", "hot", str(INN)], "There is no preset hot"),
+        (["--model", "none.gguf", str(INN)], "none.gguf"),
+    ],
+)
+def test_a_mistake_on_the_command_line_ends_it_with_one_sentence(
+    options: list[str], told: str
+) -> None:
+    command = [sys.executable, "-m", "shoritui", "chat", *options]
+    with Terminal(command, columns=80, rows=24) as terminal:
+        assert terminal.wait_until_ended(30) == 1
+        assert told in terminal.text
+        assert "Traceback" not in terminal.output.decode()
+
+
+def test_it_can_be_left_while_the_model_loads() -> None:
+    with Terminal([sys.executable, "-m", "shoritui", "chat", str(INN)]) as terminal:
+        terminal.wait_for("Brindle")
+        terminal.press("ctrl+q")
+        assert terminal.wait_until_ended(20) == 0
