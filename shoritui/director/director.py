@@ -23,6 +23,7 @@ from shoritui.director.events import (
     Changed,
     Event,
     Failed,
+    Notice,
     Removed,
     SceneChanged,
     TurnEnded,
@@ -405,6 +406,8 @@ class Director:
             yield Removed((reply.entry.id,))
         elif reply.outcome is not None:
             yield TurnEnded(ended, reply.outcome)
+            if reply.looped:
+                yield Notice(f"{ended.speaker} only repeated the same words: the reply ends there.")
         else:
             yield Changed(ended)
         if failure:

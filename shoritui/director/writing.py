@@ -12,6 +12,7 @@ from contextlib import aclosing
 from shoritui.blockml import clean
 from shoritui.director.disk import Disk
 from shoritui.director.events import Evaluating, Event, Wrote
+from shoritui.director.loops import loop_start
 from shoritui.engine import Engine, Evaluated, Finished, Outcome, Sampling, Segment, Text
 from shoritui.story import Entry, Library, Status
 
@@ -27,6 +28,8 @@ class Reply:
         self.entry = entry
         self.text = entry.text + joint
         self.outcome: Outcome | None = None
+        self.looped = False
+        """Whether it was ended because it only repeated itself; `text` ends where that began."""
         self._disk = disk
         self._begun_with = self.text
         self._journalled = time.monotonic()
@@ -52,6 +55,8 @@ class Reply:
                 match event:
                     case Evaluated(done, total):
                         yield Evaluating(done, total)
+                    case Text() if self.looped:
+                        pass  # The engine has been told to stop, and is about to.
                     case Text(text):
                         # The space after the colon is the model's first character.
                         piece = clean(text.removeprefix(" ") if begins else text)
@@ -59,6 +64,9 @@ class Reply:
                         self.text += piece
                         yield Wrote(self.entry.id, piece)
                         await self._journal()
+                        if (loop := loop_start(self.text)) is not None:
+                            self.text, self.looped = self.text[:loop], True
+                            await engine.cancel()
                     case Finished(outcome):
                         self.outcome = outcome
 
