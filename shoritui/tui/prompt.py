@@ -106,8 +106,8 @@ class Prompt:
         await self._app.do(action, argument.strip())
 
     def ask(self, slash: str, sentence: str) -> None:
-        """Begins a command that needs words, for the user to end."""
-        self._app.composer.fill(f"/{slash} ")
+        """Begins a command that needs words, for the user to end; what was typed is kept in it."""
+        self._app.composer.fill(f"/{slash} {self._app.composer.text}")
         self._app.composer.focus()
         self._app.tell(sentence)
 

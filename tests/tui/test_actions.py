@@ -15,7 +15,7 @@ from shoritui.tui.verbs.story import addressed
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
 def test_every_action_can_be_asked_for_and_is_explained(action: Action) -> None:
-    assert action.keys or action.slash
+    assert action.keys
     group, _, name = action.title.partition(": ")
     assert group and name and name[0].isupper()
     assert action.help.endswith(".")
