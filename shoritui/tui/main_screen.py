@@ -44,6 +44,12 @@ _TALL = 36
 """From so many rows on, several sections of the panel may be open at once."""
 
 
+class Table(Horizontal):
+    """The story and the panel side by side, with nothing of its own to draw."""
+
+    BLANK = True
+
+
 class Story(Transcript):
     """The story being written, with the keys of reading."""
 
@@ -73,7 +79,7 @@ class MainScreen(StoryScreen):
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield self.masthead
-        with Horizontal(id="stage"):
+        with Table(id="stage"):
             yield self.story
         yield self.composer
         yield self.status

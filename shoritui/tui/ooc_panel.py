@@ -59,7 +59,7 @@ class OocPanel(Vertical):
 
     DEFAULT_CSS = """
     OocPanel { height: 1fr; }
-    OocPanel Transcript { background: $surface; padding: 1 0 0 0; }
+    OocPanel Transcript { background: $surface; }
     """
 
     class Said(Message):

@@ -71,7 +71,6 @@ class Shelf(ModalScreen[str | None]):
     }
     Shelf.-narrow OptionList { width: 100%; height: 40%; }
     Shelf.-narrow Horizontal { layout: vertical; }
-    Shelf Preview { padding: 1 0; }
     Shelf:nocolor OptionList > .option-list--option-highlighted { text-style: bold reverse; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012

@@ -15,17 +15,17 @@ from collections.abc import Iterable
 from itertools import accumulate
 from time import monotonic
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import var
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from shoritui.tui.decor import CHIP_CELLS, centred, with_bar, with_chip, with_mark
 from shoritui.tui.inks import Inks, SpeakerColours, inks_of
 from shoritui.tui.passage import Passage
 from shoritui.tui.typeset import Measure, Row, Typeset, measure, rows_of
@@ -34,8 +34,6 @@ FRAME_SECONDS = 1 / 30
 _KEPT_TYPESETS = 256
 _LEAD = 1
 """Blank rows above the first passage."""
-_CHIP = " ▼ new "
-_CURSOR_BAR = "▌"
 
 
 class Transcript(ScrollView, can_focus=True):
@@ -90,6 +88,7 @@ class Transcript(ScrollView, can_focus=True):
         self._flush_planned = False
         self._unseen = False
         self._follow = True
+        self._thumb = (0, 0, 0)
 
     # What is shown
 
@@ -228,8 +227,7 @@ class Transcript(ScrollView, can_focus=True):
         """
         rows = self._tops[-1]
         self.set_reactive(Widget.virtual_size, Size(self._measured_width, rows))
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = rows
+        self._move_thumb()
         if self.scroll_offset.y > self.max_scroll_y:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
@@ -315,15 +313,32 @@ class Transcript(ScrollView, can_focus=True):
         if first < last:
             self.refresh(Region(0, first, self.size.width, last - first))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of the window, without Textual's cache of styles between.
+
+        There is no border or padding to add, and a row that was painted before is the same strip
+        again, which remembers what became of it: that halves the cost of scrolling.
+        """
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        first, last = crop.column_span
+        strips = []
+        for y in crop.line_range:
+            strip = self.render_line(y)
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, background)
+            strips.append(strip.crop(first, last))
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """One row of the window."""
         width, base = self.size.width, self.inks.base
         if not self.passages:
-            return self._empty_line(y)
+            lines = self.empty_text.split("\n")
+            return centred(lines, y, width, self.size.height, self.inks)
         row_y = self.scroll_offset.y + y
         strip = self._row_strip(row_y).crop_extend(0, width, base)
         if self._unseen and y == self.size.height - 1:
-            return self._with_chip(strip)
+            return with_chip(strip, width, self.inks)
         return strip
 
     def _row_strip(self, row_y: int) -> Strip:
@@ -335,11 +350,7 @@ class Transcript(ScrollView, can_focus=True):
         if row is not None:
             strip = self._with_selection(strip, index, row)
         if index == self.cursor and row is not None:
-            left = self._measure.left - 2
-            bar = Segment(_CURSOR_BAR, self.inks["cursor"])
-            margin = Strip([Segment(" " * left, self.inks.base), bar])
-            rest = strip.crop_extend(left + 1, self.size.width, self.inks.base)
-            strip = Strip.join([margin, rest])
+            strip = with_bar(strip, self._measure.left - 2, self.size.width, self.inks)
         return strip
 
     def _row_at(self, row_y: int) -> tuple[int, Row | None] | None:
@@ -350,20 +361,6 @@ class Transcript(ScrollView, can_focus=True):
         rows = self._typeset(index).rows
         inside = row_y - self._tops[index]
         return index, rows[inside] if inside < len(rows) else None
-
-    def _with_chip(self, strip: Strip) -> Strip:
-        start = max(0, self.size.width - len(_CHIP) - 1)
-        chip = Strip([Segment(_CHIP, self.inks["chip"])], len(_CHIP))
-        return Strip.join([strip.crop(0, start), chip, strip.crop(start + len(_CHIP))])
-
-    def _empty_line(self, y: int) -> Strip:
-        lines = self.empty_text.split("\n")
-        index = y - max(0, (self.size.height - len(lines)) // 2)
-        width, inks = self.size.width, self.inks
-        if not 0 <= index < len(lines):
-            return Strip.blank(width, inks.base)
-        segment = Segment(lines[index].strip().center(width), inks["empty"])
-        return Strip([segment]).crop_extend(0, width, inks.base)
 
     # Reading keys, the message cursor
 
@@ -402,9 +399,24 @@ class Transcript(ScrollView, can_focus=True):
         """Repaints the middle."""
         self.refresh()
 
+    def _move_thumb(self) -> None:
+        """Tells the scrollbar where it stands, and repaints it only where that can be seen."""
+        if not self.show_vertical_scrollbar:
+            return
+        bar, rows, height = self.vertical_scrollbar, self._tops[-1], max(1, self.size.height)
+        bar.set_reactive(ScrollBar.window_virtual_size, rows)
+        bar.set_reactive(ScrollBar.position, self.scroll_y)
+        eighths = 8 * height / max(1, rows)
+        thumb = (round(self.scroll_y * eighths), round(height * eighths), height)
+        if thumb != self._thumb:
+            self._thumb = thumb
+            bar.refresh()
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Takes the chip away once the reader is at the end."""
-        super().watch_scroll_y(old_value, new_value)
+        self._move_thumb()
+        if round(old_value) != round(new_value):
+            self.refresh(self.size.region)
         self._follow = self.is_at_end
         if self._unseen and self.is_at_end:
             self._unseen = False
@@ -419,7 +431,11 @@ class Transcript(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Goes to the end, steps between alternatives, or takes the message cursor there."""
-        if self._unseen and event.y == self.size.height - 1 and event.x >= self.size.width - 9:
+        if (
+            self._unseen
+            and event.y == self.size.height - 1
+            and event.x >= self.size.width - CHIP_CELLS
+        ):
             self.to_end()
             return
         found = self._row_at(self.scroll_offset.y + event.y)
@@ -451,15 +467,7 @@ class Transcript(ScrollView, can_focus=True):
             return strip
         start, end = span
         first, last = row.cells_of(start, len(self.passages[index].text) if end < 0 else end)
-        if last <= first:
-            return strip
-        before, chosen, after = strip.divide([first, last, strip.cell_length])
-        mark = self.inks.over("selection")
-        marked = Strip(
-            [Segment(text, (style or Style.null()) + mark) for text, style, _ in chosen],
-            last - first,
-        )
-        return Strip.join([before, marked, after])
+        return with_mark(strip, first, last, self.inks) if last > first else strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected source text: not its rows, and with the names between messages."""
