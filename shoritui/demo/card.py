@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from shoritui.blockml import LENGTHS
 from shoritui.demo import model_path
 from shoritui.demo.beats import corpus_beats
-from shoritui.demo.measure import CARD_MAIN, GENTLE, Figures, Reader, judge, sample
+from shoritui.demo.measure import CARD_MAIN, GENTLE, Figures, Reader, Sampler, judge, sample
 from shoritui.demo.reading import Count
 
 CARD = """\
 # ShoriTUI demo
 
 A very small model that writes BlockML scenes, so that ShoriTUI can be tried and tested with
-nothing from outside. It is an ordinary llama of {parameters:.1f} million parameters ({size:.1f} MB as Q8_0,
-context {context}), trained from nothing on text of the project's own: {beats:,} hand-written beats
-(sentences with slots), put together into scenes by a seeded generator.
+nothing from outside. It is an ordinary llama of {parameters:.1f} million parameters
+({size:.1f} MB as Q8_0, context {context}), trained from nothing on text of the project's own:
+{beats:,} hand-written beats (sentences with slots), put together into scenes by a seeded
+generator.
 
 It knows one kind of story: a few people, a few things, a few places, and something that must
 still happen. It reads who is there and what lies about from the prompt and carries it through a
@@ -33,7 +36,7 @@ nothing of the world. For stories that answer you, give ShoriTUI a real model.
 |---|---|
 | tokens seen | {tokens:.1f} million, in {minutes:.0f} minutes on two CPU cores |
 | vocabulary | {vocabulary:,} SentencePiece pieces; `▀`, `▄` and the newline are one each |
-| held-out loss | {loss:.3f} nats a token, on the messages of scenes with unseen names, things and places |
+| held-out loss | {loss:.3f} nats a token, on messages with unseen names, things and places |
 
 {replies} replies, each to a scene whose cast, things and places training never saw:
 
@@ -55,9 +58,9 @@ Licence: Apache-2.0, like the project.
 
 def write_card(model: Path, out: Path, replies: int) -> None:
     """Measure the model and write its card."""
+    with ProcessPoolExecutor(2) as pool:
+        gentle, main = pool.map(_figures, repeat(model), repeat(replies), (GENTLE, CARD_MAIN))
     reader = Reader(model)
-    gentle = judge(sample(reader, replies, GENTLE, _progress))
-    main = judge(sample(reader, replies, CARD_MAIN, _progress))
     known: dict[str, Any] = reader.llama.metadata
     means = (f"{length} {gentle.mean_tokens[length]:.0f}" for length in LENGTHS)
     out.write_text(
@@ -80,6 +83,10 @@ def write_card(model: Path, out: Path, replies: int) -> None:
     )
 
 
+def _figures(model: Path, replies: int, sampler: Sampler) -> Figures:
+    return judge(sample(Reader(model), replies, sampler))
+
+
 def _rows(figures: Figures) -> list[tuple[str, str]]:
     hits = figures.hits
     return [
@@ -100,10 +107,6 @@ def _row(gentle: tuple[str, str], main: tuple[str, str]) -> str:
 
 def _counted(count: Count) -> str:
     return f"{count.share:.1%} of {count.all}"
-
-
-def _progress(done: int) -> None:
-    print(f"\r{done} replies", end="", file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -126,7 +126,7 @@ class Reader:
             scene = make_scene(seed, Plan(tokens, unseen=True), self.count)
             first = self.count(scene.text[: scene.opening])
             ids = [self.llama.token_bos(), *self.ids(scene.text)][: self.llama.n_ctx()]
-            self.llama.reset()
+            self.llama.n_tokens = 0
             self.llama.eval(ids)
             scores = np.array(self.llama.scores[first : len(ids) - 1], np.float64)
             high = scores.max(1)
@@ -135,9 +135,7 @@ class Reader:
         return float(np.mean(surprises))
 
 
-def sample(
-    reader: Reader, count: int, sampler: Sampler, progress: Callable[[int], None] = lambda _: None
-) -> list[Reply]:
+def sample(reader: Reader, count: int, sampler: Sampler) -> list[Reply]:
     """Replies in unseen scenes, each length hint as often as any other."""
     replies = []
     for index in range(count):
@@ -148,7 +146,6 @@ def sample(
         speaker = rng.choice([name for name in scene.names if name != spoke])
         length = LENGTHS[index % len(LENGTHS)]
         replies.append(reader.reply(scene, speaker, length, sampler, index))
-        progress(index + 1)
     return replies
 
 
@@ -175,6 +172,6 @@ def kept_speaker(reply: Reply) -> bool:
     return "▀" not in reply.text and not any(f"\n{n}:" in reply.text for n in reply.scene.names)
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _silence(level: int, text: bytes, data: ctypes.c_void_p) -> None:
     """Keep llama.cpp's log out of the terminal."""

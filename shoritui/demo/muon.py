@@ -17,8 +17,10 @@ from torch import Tensor
 class Muon(torch.optim.Optimizer):
     """Keller Jordan's Muon in 32 bits; matrices of one shape are made orthogonal together."""
 
-    def __init__(self, matrices: Iterable[Any], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(list(matrices), {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, matrices: Iterable[Any], lr: float, momentum: float = 0.95, decay: float = 0.1
+    ) -> None:
+        super().__init__(list(matrices), {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -31,6 +33,7 @@ class Muon(torch.optim.Optimizer):
                 high, wide = matrix.shape
                 by_shape[min(high, wide), max(high, wide)].append(matrix)
             for matrices in by_shape.values():
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["decay"])
                 self._step_together(matrices, group["lr"], group["momentum"])
 
     def _step_together(self, matrices: list[Tensor], rate: float, momentum: float) -> None:

@@ -54,6 +54,7 @@ class Pieces:
         self.processor = SentencePieceProcessor(model_proto=model)
         self.size: int = self.processor.vocab_size()
         self.bos: int = self.processor.bos_id()
+        self.walls = tuple(self.encode(wall)[0] for wall in WALLS)
         self._width = np.array([self._bytes(i) for i in range(self.size)])
 
     def count(self, text: str) -> int:
@@ -76,6 +77,12 @@ class Pieces:
         for span in spans:
             place[offsets[span.start] : offsets[span.end]] = weights[span.mark]
         return ids, place[ends - 1]
+
+    def twins(self) -> list[tuple[int, int]]:
+        """Capital pieces that occur with and without a space before them, as such pairs."""
+        ids = {self.processor.id_to_piece(i): i for i in range(self.size)}
+        capital = ((piece, i) for piece, i in ids.items() if piece[:1].isupper())
+        return [(i, ids[SPACE + piece]) for piece, i in capital if SPACE + piece in ids]
 
     def _bytes(self, piece: int) -> int:
         if self.processor.is_byte(piece):

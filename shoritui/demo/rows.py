@@ -1,10 +1,11 @@
-"""Rows of ids to learn from: one scene a row, cut at the row's end, or meaningless repetition.
+"""Rows of ids to learn from: one scene a row, cut at the row's end.
 
 It knows nothing of networks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
@@ -17,11 +18,12 @@ from shoritui.demo.marked import Mark
 from shoritui.demo.pieces import Pieces
 from shoritui.demo.scenes import Plan, make_scene
 
-Row: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
-"""Ids, and the weights of all but the first: how much each counts as something to learn."""
+Row: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""What is read, what comes next, and how much each of those counts as something to learn."""
 
 WEIGHTS: dict[Mark, float] = {"news": 0.0, "repeat": 3.0, "pronoun": 2.0}
 FRAME_SHARE = 0.2  # of the plain tokens before the first message: nobody asks for more of them
+SLIPS = 0.04  # of what is read within the story is wrong, as a model's own writing may be
 LONG = 2048
 
 
@@ -47,41 +49,44 @@ STAGES = (
 class Rows:
     """An endless, seeded supply of rows."""
 
-    def __init__(self, pieces: Pieces, seed: int, repeats: float = 0.04) -> None:
+    def __init__(self, pieces: Pieces, seed: int) -> None:
         self.pieces = pieces
         self.seed = seed
-        self.repeats = repeats
 
     def batch(self, step: int, share: float, tokens: int) -> Row:
         """Rows of one length, of about `tokens` ids together, stacked."""
         rng = Random(f"{self.seed}/{step}")
         stage = next(stage for stage in STAGES if share < stage.until)
         length = LONG if rng.random() < stage.long_share else stage.length
-        rows = [self._row(rng, stage, length) for _ in range(max(1, tokens // length))]
-        return np.stack([ids for ids, _ in rows]), np.stack([weights for _, weights in rows])
-
-    def _row(self, rng: Random, stage: Stage, length: int) -> Row:
-        if rng.random() < self.repeats:
-            return repeated_row(rng, self.pieces.size, length)
         plan = Plan(length, (2, stage.most_people), stage.longest)
-        return scene_row(rng.getrandbits(48), plan, self.pieces)
+        count = max(1, tokens // length)
+        rows = [scene_row(rng.getrandbits(48), plan, self.pieces) for _ in range(count)]
+        read, following, weights = zip(*rows, strict=True)
+        return np.stack(read), np.stack(following), np.stack(weights)
 
 
 def scene_row(seed: int, plan: Plan, pieces: Pieces) -> Row:
-    """The first `plan.tokens` + 1 ids of a scene; its news count nothing, its frame little."""
+    """The first `plan.tokens` ids of a scene; its news count nothing, its frame little."""
+    draw = np.random.default_rng(seed)
     scene = make_scene(seed, plan, pieces.count)
     ids, weights = pieces.weigh(scene.text, scene.spans, WEIGHTS)
-    frame = weights[: pieces.count(scene.text[: scene.opening])]
-    dropped = np.random.default_rng(seed).random(len(frame)) > FRAME_SHARE
-    frame[dropped & (frame == 1)] = 0
-    return np.concatenate([[pieces.bos], ids])[: plan.tokens + 1], weights[: plan.tokens]
+    opening = pieces.count(scene.text[: scene.opening])
+    frame = weights[:opening]
+    frame[(draw.random(opening) > FRAME_SHARE) & (frame == 1)] = 0
+    following = ids[: plan.tokens]
+    read = slipped(np.concatenate([[pieces.bos], following[:-1]]), opening, pieces.walls, draw)
+    return read, following, weights[: plan.tokens]
 
 
-def repeated_row(rng: Random, vocabulary: int, length: int) -> Row:
-    """Meaningless pieces, then the same again: only copying can tell the second half."""
-    draw = np.random.default_rng(rng.getrandbits(32))
-    period = rng.randint(length // 6, length // 2)
-    ids = np.resize(draw.integers(6, vocabulary, period), length + 1)
-    weights = np.ones(length, np.float32)
-    weights[:period] = 0
-    return ids, weights
+def slipped(
+    ids: npt.NDArray[np.int64], opening: int, walls: Sequence[int], draw: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The ids with a few slips after the opening: some stammer, some come from elsewhere.
+
+    Who only ever reads what is right has not learned to go on after a slip of his own.
+    """
+    chance = draw.random(len(ids))
+    elsewhere = ids[draw.integers(0, len(ids), len(ids))]
+    slips = np.where(chance < SLIPS / 2, np.roll(ids, 1), elsewhere)
+    firm = np.isin(ids, walls) | np.isin(slips, walls) | (np.arange(len(ids)) < opening)
+    return np.where((chance < SLIPS) & ~firm, slips, ids)

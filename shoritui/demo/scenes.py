@@ -180,7 +180,7 @@ class _Writer:
 
     def _new_place(self) -> str:
         places = self.setting.places
-        if not places or self.rng.random() < 0.5:
+        if not places or self.rng.random() < (0.5 if self.plan.unseen else 0.75):
             return self.words.place(self.rng)
         return self.rng.choice(places)
 

@@ -16,7 +16,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from shoritui.demo.circuit import circuit, start
+from shoritui.demo.circuit import FIXED, Landmarks, circuit, start
 from shoritui.demo.muon import Muon
 from shoritui.demo.network import Network, Shape
 from shoritui.demo.pieces import Pieces
@@ -31,8 +31,9 @@ class Recipe:
     seed: int = 1
     batch_tokens: int = 1536
     """Ids a step and process."""
+    embedding_rate: float = 1e-2
     vector_rate: float = 1e-3
-    """AdamW's rate, for the embedding and the norms."""
+    """AdamW's rates, for the embedding and the norms."""
     matrix_rate: float = 0.02
     """Muon's rate."""
     circuit_share: float = 0.2
@@ -64,7 +65,7 @@ class Trainer:
     def __init__(self, shape: Shape, pieces: Pieces, recipe: Recipe) -> None:
         self.recipe = recipe
         self.network = Network(shape)
-        start(self.network, recipe.seed, pieces.encode("\n")[0])
+        start(self.network, recipe.seed, landmarks(pieces))
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.processes = dist.get_world_size() if dist.is_initialized() else 1
         self.rows = Rows(pieces, recipe.seed * 1000 + self.rank)
@@ -75,16 +76,20 @@ class Trainer:
 
     def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
         started = circuit(self.network)
+        for matrix in started[:FIXED]:
+            matrix.requires_grad_(False)
         matrices = [p for layer in self.network.layers for p in layer.parameters() if p.ndim == 2]
         held = {id(matrix) for matrix in started}
         free = [matrix for matrix in matrices if id(matrix) not in held]
         vectors = [p for p in self.network.parameters() if p.ndim == 1]
         recipe = self.recipe
         adam = torch.optim.AdamW(
-            [self.network.embedding, *vectors],
-            lr=recipe.vector_rate,
+            [
+                {"params": [self.network.embedding], "lr": recipe.embedding_rate},
+                {"params": vectors, "lr": recipe.vector_rate},
+            ],
             betas=(0.9, 0.95),
-            weight_decay=0.01,
+            weight_decay=0.0,
         )
         groups = [
             {"params": started, "lr": recipe.matrix_rate * recipe.circuit_share},
@@ -110,11 +115,12 @@ class Trainer:
     def _step(self, share: float) -> tuple[float, float, int]:
         begun = time.monotonic()
         self._set_rates(rate_at(share, self.recipe.cool))
-        ids, weights = self.rows.batch(self.step, share, self.recipe.batch_tokens)
-        for matrix in circuit(self.network):
+        batch = self.rows.batch(self.step, share, self.recipe.batch_tokens)
+        read, following, weights = map(torch.from_numpy, batch)
+        for matrix in circuit(self.network)[FIXED:]:
             matrix.requires_grad_(share >= self.recipe.settle)
         self.network.zero_grad()
-        loss = weighted_loss(self.network, torch.from_numpy(ids), torch.from_numpy(weights))
+        loss = weighted_loss(self.network, read, following, weights)
         loss.backward()  # type: ignore[no-untyped-call]
         mean_loss = self._share_gradients(loss.item())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -123,7 +129,7 @@ class Trainer:
         took = self._slowest(time.monotonic() - begun)
         self.step += 1
         self.spent += took
-        count = weights.size * self.processes
+        count = weights.numel() * self.processes
         self.tokens += count
         return mean_loss, took, count
 
@@ -164,8 +170,17 @@ class Trainer:
         """Go on from a saved state."""
         self.network.load_state_dict(state["network"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            rates = [group["full"] for group in optimiser.param_groups]
             optimiser.load_state_dict(saved)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["full"] = rate
         self.spent, self.step, self.tokens = state["clock"]
+
+
+def landmarks(pieces: Pieces) -> Landmarks:
+    """The ids that the first weights know."""
+    articles = tuple(pieces.encode(word)[0] for word in (" the", " a", " an"))
+    return Landmarks(pieces.encode("\n")[0], articles, pieces.twins())
 
 
 def rate_at(share: float, cool: float) -> float:
@@ -173,12 +188,12 @@ def rate_at(share: float, cool: float) -> float:
     return min((share + 1e-4) / 0.01, 1.0, (1 - share) / cool)
 
 
-def weighted_loss(network: Network, ids: Tensor, weights: Tensor) -> Tensor:
+def weighted_loss(network: Network, read: Tensor, following: Tensor, weights: Tensor) -> Tensor:
     """The mean surprise at the next ids, by weight."""
     flat = weights.flatten()
     counts = flat.nonzero().squeeze(1)  # the last projection is dear: only where it counts
-    stream = network(ids[:, :-1]).flatten(0, 1)[counts]
-    targets = ids[:, 1:].flatten()[counts]
+    stream = network(read).flatten(0, 1)[counts]
+    targets = following.flatten()[counts]
     losses = F.cross_entropy(stream @ network.embedding.T, targets, reduction="none")
     return (losses * flat[counts]).sum() / flat.sum()
 
@@ -188,4 +203,3 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
-

@@ -5,6 +5,7 @@ So every name, seen or not, is spelled in pieces that are common to all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from random import Random
 
@@ -17,6 +18,7 @@ from shoritui.demo.settings import people
 from shoritui.demo.words import lists, words
 
 SIZE = 4000
+_CAPITAL = re.compile(r"\b[A-Z][a-z]*")
 _LETTERS = (
     "".join(map(chr, range(33, 127))) + "éèêëàâäáãåæçíîïñóôöòõøúûüùýßœÉÀÖÜÄÅØÆÇÑ£€°½¡¿´·×÷«»“”‘’–—…"
 )
@@ -32,6 +34,7 @@ def _lines(rng: Random) -> Iterator[str]:
     for beat in corpus_beats()[0]:
         for piece in SLOT.split(beat.text)[::2]:
             yield f" {piece.strip()}"
+            yield from _CAPITAL.findall(piece)
     for seed in range(400):
         yield from _frame_lines(seed)
     side = words(unseen=False)
@@ -51,7 +54,8 @@ def _lines(rng: Random) -> Iterator[str]:
     for role in ROLES:
         yield from [role] * 300
     for _ in range(400):
-        yield f" {side.name(rng, rng.random() < 0.5)}"
+        name = side.name(rng, rng.random() < 0.5)
+        yield from (name, f" {name}")
 
 
 def _frame_lines(seed: int) -> Iterator[str]:

@@ -56,13 +56,20 @@ class Words:
 
     def adorn(self, rng: Random, noun: str) -> str:
         """The noun with an adjective before it."""
-        return f"{rng.choice(self.prop_firsts)} {noun}"
+        return f"{self._first(rng, self.prop_firsts)} {noun}"
 
     def _thing(self, rng: Random, firsts: tuple[str, ...], seconds: tuple[str, ...]) -> str:
         kind = rng.random()
-        first = self._made_up(rng) if kind < 0.12 else rng.choice(firsts)
         second = self._made_up(rng) if kind > 0.92 else rng.choice(seconds)
-        return second if kind > 0.98 else f"{first} {second}"
+        return second if kind > 0.98 else f"{self._first(rng, firsts)} {second}"
+
+    def _first(self, rng: Random, firsts: tuple[str, ...]) -> str:
+        """An adjective, or a word put together from syllables.
+
+        Training sees many of those: what can't be known by heart must be read in the prompt.
+        """
+        made_up = rng.random() < (0.12 if self.unseen else 0.5)
+        return self._made_up(rng) if made_up else rng.choice(firsts)
 
     def _made_up(self, rng: Random) -> str:
         return self._keep(lambda: _syllables(rng, rng.random() < 0.2).lower())

@@ -12,6 +12,8 @@ pytest.importorskip("gguf")
 
 import torch.nn.functional as F  # noqa: E402
 
+torch.set_num_threads(1)
+
 from shoritui.demo.build import Build, build, vocabulary  # noqa: E402
 from shoritui.demo.circuit import start  # noqa: E402
 from shoritui.demo.export import write_gguf  # noqa: E402
@@ -19,7 +21,9 @@ from shoritui.demo.measure import Reader  # noqa: E402
 from shoritui.demo.muon import orthogonal  # noqa: E402
 from shoritui.demo.network import Network, Shape  # noqa: E402
 from shoritui.demo.pieces import Pieces  # noqa: E402
-from shoritui.demo.training import Recipe, Trainer  # noqa: E402
+from shoritui.demo.rows import scene_row  # noqa: E402
+from shoritui.demo.scenes import Plan, make_scene  # noqa: E402
+from shoritui.demo.training import Recipe, Trainer, landmarks  # noqa: E402
 
 TEXT = "▀description\nAda, a baker.▄\n▀message (length: tiny)\nAda: _Oh,_ said Ada. 🙂▄\n"
 
@@ -34,9 +38,15 @@ def pieces(work: Path) -> Pieces:
     return vocabulary(Build(Recipe(0), 1, work, work / "demo.gguf"))
 
 
-def test_the_first_weights_copy_what_stood_before(pieces: Pieces) -> None:
+def begun(pieces: Pieces) -> Network:
+    """A network with its first weights."""
     network = Network(Shape(vocabulary=pieces.size))
-    start(network, seed=1, newline=pieces.encode("\n")[0])
+    start(network, seed=1, landmarks=landmarks(pieces))
+    return network
+
+
+def test_the_first_weights_copy_what_stood_before(pieces: Pieces) -> None:
+    network = begun(pieces)
     once = torch.randint(6, pieces.size, (2, 100), generator=torch.Generator().manual_seed(0))
     ids = torch.cat([once, once], 1)
     with torch.no_grad():
@@ -46,8 +56,7 @@ def test_the_first_weights_copy_what_stood_before(pieces: Pieces) -> None:
 
 
 def test_the_exported_file_computes_what_the_network_does(work: Path, pieces: Pieces) -> None:
-    network = Network(Shape(vocabulary=pieces.size))
-    start(network, seed=1, newline=pieces.encode("\n")[0])
+    network = begun(pieces)
     write_gguf(work / "exported.gguf", network, pieces)
     reader = Reader(work / "exported.gguf", context=256)
     ids = [pieces.bos, *pieces.encode(TEXT)]
@@ -70,6 +79,18 @@ def test_a_run_can_be_taken_up_again(work: Path, pieces: Pieces) -> None:
     trainer = Trainer(Shape(vocabulary=pieces.size), pieces, plan.recipe)
     trainer.take_up(torch.load(work / "state.pt", weights_only=True))
     assert trainer.step == second[1]
+
+
+def test_slips_are_few_and_spare_the_frame_and_the_walls(pieces: Pieces) -> None:
+    for seed in range(5):
+        read, following, weights = scene_row(seed, Plan(512), pieces)
+        scene = make_scene(seed, Plan(512), pieces.count)
+        assert pieces.encode(scene.text)[:512] == following.tolist()
+        wrong = (read[1:] != following[:-1]).nonzero()[0]
+        assert len(wrong) < 0.08 * len(read)
+        assert all(wrong + 1 >= pieces.count(scene.text[: scene.opening]))
+        assert not {*read[wrong + 1], *following[wrong]} & {*pieces.walls}
+        assert set(weights.tolist()) <= {0.0, 1.0, 2.0, 3.0}
 
 
 def test_muon_straightens_matrices() -> None:
