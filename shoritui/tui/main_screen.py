@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 CSS = """
 MainScreen { layers: base popup; }
 MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }
+MainScreen ToastRack { margin-bottom: 5; }
 MainScreen.-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 100%; }
 """
-"""How the parts lie; on a narrow screen the panel lies over the story."""
+"""How the parts lie: on a narrow screen the panel over the story, and news never over the composer."""
 
 _WIDE = 100
 _PANEL_FROM = 110

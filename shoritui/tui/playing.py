@@ -129,7 +129,7 @@ class Playing:
 
     def look_for_versions(self) -> None:
         """Finds out, beside everything else, whether the last message has alternatives."""
-        self._app.run_worker(self._mark_version(), group="versions", exclusive=True)
+        self._app.run_worker(self._mark_version(), group="versions")
 
     async def _mark_version(self) -> None:
         session, last = self._app.session, self._app.story.passages[-1:]
