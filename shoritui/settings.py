@@ -15,6 +15,7 @@ import msgspec
 import tomli
 
 from shoritui.errors import UserError
+from shoritui.files import replace_text
 
 HOME_VARIABLE = "SHORITUI_HOME"
 DEFAULT_INSTRUCTION = (
@@ -138,27 +139,11 @@ def save_settings(**changes: Any) -> Settings:
     for key, value in changes.items():
         document[key] = value
     settings = _checked(document.unwrap(), path)
-    write_atomically(path, tomlkit.dumps(document))
-    return settings
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old text or the new one, never a part.
-
-    Raises:
-        UserError: The folder or file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_text(path, tomlkit.dumps(document))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+    return settings
 
 
 def _card_file(name: Path) -> Path:

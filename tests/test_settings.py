@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from shoritui.errors import UserError
+from shoritui.files import replace_text
 from shoritui.settings import (
     Settings,
     card_files,
     load_settings,
     save_settings,
     settings_path,
-    write_atomically,
 )
 
 
@@ -65,8 +65,8 @@ def test_a_value_that_is_not_allowed_is_not_written() -> None:
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(home: Path) -> None:
-    write_atomically(home / "a" / "b.toml", "one")
-    write_atomically(home / "a" / "b.toml", "two")
+    replace_text(home / "a" / "b.toml", "one")
+    replace_text(home / "a" / "b.toml", "two")
     assert [p.name for p in (home / "a").iterdir()] == ["b.toml"]
     assert (home / "a" / "b.toml").read_text(encoding="utf-8") == "two"
 

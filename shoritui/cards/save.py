@@ -12,6 +12,7 @@ from shoritui.cards.load import check_card, parse_card, read_text, told
 from shoritui.cards.model import Card
 from shoritui.cards.plain import to_data
 from shoritui.errors import UserError
+from shoritui.files import replace_text
 
 
 def save_card(path: str | os.PathLike[str], card: Card) -> None:
@@ -32,7 +33,10 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
     except ValueError as error:
         raise told(target, f"this is not TOML, so it was left as it is ({error})") from error
     _prove(target, text, card)
-    _replace(target, text)
+    try:
+        replace_text(target, text)
+    except OSError as error:
+        raise told(target, f"the file cannot be written ({error.strerror})") from error
 
 
 def _prove(path: Path, text: str, card: Card) -> None:
@@ -44,20 +48,3 @@ def _prove(path: Path, text: str, card: Card) -> None:
     if written != to_data(card):
         sentence = "this file cannot be changed safely, so it was left as it is"
         raise told(path, f"{sentence}; save under another name")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Puts the text in the place of the file, wholly or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o7777)
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise told(path, f"the file cannot be written ({error.strerror})") from error
