@@ -37,7 +37,7 @@ MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }
 MainScreen ToastRack { margin-bottom: 5; }
 MainScreen.-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 100%; }
 """
-"""How the parts lie: on a narrow screen the panel over the story, and news never over the composer."""
+"""How the parts lie: a narrow screen has the panel over the story; news hides no composer."""
 
 _WIDE = 100
 _PANEL_FROM = 110

@@ -148,6 +148,7 @@ class Transcript(ScrollView, can_focus=True):
     def take_away(self, passage_ids: Iterable[int]) -> None:
         """Takes passages away."""
         gone = set(passage_ids)
+        self._pending = {key: text for key, text in self._pending.items() if key not in gone}
         at_end = self.is_at_end
         cursor = self.cursor
         self.passages = [item for item in self.passages if item.id not in gone]

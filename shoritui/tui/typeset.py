@@ -18,11 +18,12 @@ from textual.strip import Strip
 from shoritui.blockml import ProseLexer, Span
 from shoritui.tui.inks import Inks
 from shoritui.tui.passage import Passage
-from shoritui.tui.wrapping import fit, height, offset_at, wrap
+from shoritui.tui.wrapping import fit, height, is_single_cell, offset_at, wrap
 
 PROSE_CELLS = 84
 CARET = "▍"
 _LABELS = {"note": "Author's note", "description": "Enters the story", "lore": "Lore"}
+_MARK_CHARACTERS = str.maketrans("", "", "*_")
 _HIDEABLE = {"thought": "_", "sound": "*", "emphasis": "**"}
 
 
@@ -97,10 +98,31 @@ def rows_of(item: Passage, where: Measure, *, show_marks: bool) -> int:
     """How many rows the passage takes, its blank last row included, without setting it."""
     if item.kind == "title":
         return 2
-    text = item.text
-    if not show_marks and item.kind == "message" and ("*" in text or "_" in text):
-        return len(Typeset(item, where, _BLANK_INKS, 1, show_marks=False).rows) + 1
-    return height(text, where.text_width) + 2
+    if show_marks or item.kind != "message":
+        return height(item.text, where.text_width) + 2
+    if "```" in item.text:
+        return _exact_rows(item.text, where) + 2
+    *lines, last = item.text.split("\n")
+    rows = sum(_rows_without_marks(line, "\n", where) for line in lines)
+    return rows + _rows_without_marks(last, "", where) + 2
+
+
+def _rows_without_marks(line: str, end: str, where: Measure) -> int:
+    """How many rows a line takes with its marks hidden.
+
+    Shorter words never take more rows (beside wide characters they may): only where hiding every
+    mark character saves a row must the line be read to know which of them are marks.
+    """
+    if not is_single_cell(line):
+        return _exact_rows(line + end, where) - len(end)
+    most = height(line, where.text_width)
+    least = height(line.translate(_MARK_CHARACTERS), where.text_width)
+    return most if most == least else _exact_rows(line + end, where) - len(end)
+
+
+def _exact_rows(text: str, where: Measure) -> int:
+    item = Passage(0, "message", "", text)
+    return len(Typeset(item, where, _BLANK_INKS, 1, show_marks=False).rows) - 1
 
 
 class Typeset:

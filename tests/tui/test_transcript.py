@@ -291,6 +291,16 @@ async def test_taking_passages_away_and_replacing_them() -> None:
         ]
 
 
+async def test_text_of_a_passage_that_is_taken_away_is_forgotten() -> None:
+    app = Reader([said(1, "One"), said(2, "", status="streaming")])
+    async with app.run_test(size=(60, 14)) as pilot:
+        for _ in range(3):
+            app.story.extend(2, "late ")
+        app.story.take_away([2])
+        await pilot.pause(0.1)
+        assert not any("late" in row for row in rows(app.story))
+
+
 def test_the_rehearsal_is_the_file_run_alone() -> None:
     from shoritui.tui.rehearsal import scene
 
