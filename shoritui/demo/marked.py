@@ -11,7 +11,8 @@ from typing import Literal
 
 from shoritui.demo.beats import SLOT
 
-Mark = Literal["news", "repeat", "pronoun"]
+Mark = Literal["news", "repeat", "thing", "pronoun"]
+THINGS = frozenset(("prop", "prop2", "a_prop", "PROP", "place", "place2"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Marked:
 def fill(template: str, values: dict[str, str], known: set[str]) -> Marked:
     """The template with its slots filled.
 
-    A word of `known` is a repetition; any other is news and joins `known`. Pronoun slots are
-    those whose value is a pronoun of one person.
+    A word of `known` is a repetition, of a thing or of another word; any other is news and joins
+    `known`. Pronoun slots are those whose value is a pronoun of one person.
     """
     out = Marked()
     for index, piece in enumerate(SLOT.split(template)):
@@ -62,7 +63,8 @@ def fill(template: str, values: dict[str, str], known: set[str]) -> Marked:
             out.text = f"{out.text[:-1]}n "
         bare = value.partition(" ")[2] if piece.startswith("a_") else value
         out.add(value[: len(value) - len(bare)])
-        out.add(bare, "repeat" if bare.casefold() in known else "news")
+        again: Mark = "thing" if piece in THINGS else "repeat"
+        out.add(bare, again if bare.casefold() in known else "news")
         known.add(bare.casefold())
     return out
 

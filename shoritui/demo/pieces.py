@@ -71,12 +71,16 @@ class Pieces:
     ) -> tuple[Ids, npt.NDArray[np.float32]]:
         """The ids of a text, and for each the weight of the mark that covers its last byte."""
         ids = np.array(self.encode(text))
-        ends = np.cumsum(self._width[ids])
+        ends = self.ends(text)
         place = np.ones(int(ends[-1]), np.float32)
         offsets = np.concatenate([[0], np.cumsum([len(c.encode()) for c in text])])
         for span in spans:
             place[offsets[span.start] : offsets[span.end]] = weights[span.mark]
         return ids, place[ends - 1]
+
+    def ends(self, text: str) -> Ids:
+        """Where each token of the text ends, in bytes of UTF-8."""
+        return np.cumsum(self._width[self.encode(text)])
 
     def twins(self) -> list[tuple[int, int]]:
         """Capital pieces that occur with and without a space before them, as such pairs."""

@@ -21,9 +21,9 @@ from shoritui.demo.scenes import Plan, make_scene
 Row: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """What is read, what comes next, and how much each of those counts as something to learn."""
 
-WEIGHTS: dict[Mark, float] = {"news": 0.0, "repeat": 3.0, "pronoun": 2.0}
+WEIGHTS: dict[Mark, float] = {"news": 0.0, "repeat": 3.0, "thing": 6.0, "pronoun": 2.0}
 FRAME_SHARE = 0.2  # of the plain tokens before the first message: nobody asks for more of them
-SLIPS = 0.04  # of what is read within the story is wrong, as a model's own writing may be
+SLIPS = 0.025  # of the tokens of a story are stammered, as a model's own writing may be
 LONG = 2048
 
 
@@ -69,24 +69,27 @@ def scene_row(seed: int, plan: Plan, pieces: Pieces) -> Row:
     """The first `plan.tokens` ids of a scene; its news count nothing, its frame little."""
     draw = np.random.default_rng(seed)
     scene = make_scene(seed, plan, pieces.count)
-    ids, weights = pieces.weigh(scene.text, scene.spans, WEIGHTS)
+    following, weights = pieces.weigh(scene.text, scene.spans, WEIGHTS)
     opening = pieces.count(scene.text[: scene.opening])
     frame = weights[:opening]
     frame[(draw.random(opening) > FRAME_SHARE) & (frame == 1)] = 0
-    following = ids[: plan.tokens]
-    read = slipped(np.concatenate([[pieces.bos], following[:-1]]), opening, pieces.walls, draw)
-    return read, following, weights[: plan.tokens]
+    read = np.concatenate([[pieces.bos], following[:-1]])
+    times = stammers(read, opening, pieces.walls, draw)
+    return (
+        np.repeat(read, times)[: plan.tokens],
+        np.repeat(following, times)[: plan.tokens],
+        np.repeat(weights, times)[: plan.tokens],
+    )
 
 
-def slipped(
+def stammers(
     ids: npt.NDArray[np.int64], opening: int, walls: Sequence[int], draw: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """The ids with a few slips after the opening: some stammer, some come from elsewhere.
+    """How often each id is read before what follows it: now and then, in the story, too often.
 
-    Who only ever reads what is right has not learned to go on after a slip of his own.
+    Who only ever reads what is right has not learned to go on after a slip of his own; and a
+    model that copies well is quick to copy its own stammer.
     """
-    chance = draw.random(len(ids))
-    elsewhere = ids[draw.integers(0, len(ids), len(ids))]
-    slips = np.where(chance < SLIPS / 2, np.roll(ids, 1), elsewhere)
-    firm = np.isin(ids, walls) | np.isin(slips, walls) | (np.arange(len(ids)) < opening)
-    return np.where((chance < SLIPS) & ~firm, slips, ids)
+    slips = (draw.random(len(ids)) < SLIPS) & ~np.isin(ids, walls)
+    slips[: opening + 1] = False
+    return np.where(slips, draw.integers(2, 7, len(ids)), 1)

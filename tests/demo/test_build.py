@@ -81,16 +81,16 @@ def test_a_run_can_be_taken_up_again(work: Path, pieces: Pieces) -> None:
     assert trainer.step == second[1]
 
 
-def test_slips_are_few_and_spare_the_frame_and_the_walls(pieces: Pieces) -> None:
+def test_stammers_are_read_but_never_learned(pieces: Pieces) -> None:
     for seed in range(5):
         read, following, weights = scene_row(seed, Plan(512), pieces)
         scene = make_scene(seed, Plan(512), pieces.count)
-        assert pieces.encode(scene.text)[:512] == following.tolist()
-        wrong = (read[1:] != following[:-1]).nonzero()[0]
-        assert len(wrong) < 0.08 * len(read)
-        assert all(wrong + 1 >= pieces.count(scene.text[: scene.opening]))
-        assert not {*read[wrong + 1], *following[wrong]} & {*pieces.walls}
-        assert set(weights.tolist()) <= {0.0, 1.0, 2.0, 3.0}
+        kept = [0, *((read[1:] != read[:-1]) | (following[1:] != following[:-1])).nonzero()[0] + 1]
+        true = pieces.encode(scene.text)
+        assert following[kept].tolist() == true[: len(kept)]
+        assert read[kept].tolist() == [pieces.bos, *true[: len(kept) - 1]]
+        assert 0 < len(read) - len(kept) < 0.25 * len(read)
+        assert set(weights.tolist()) <= {0.0, 1.0, 2.0, 3.0, 6.0}
 
 
 def test_muon_straightens_matrices() -> None:
