@@ -25,8 +25,9 @@ from shoritui.blockml import (
     token_range,
 )
 from shoritui.demo.beats import fault
+from shoritui.demo.casting import Plan
 from shoritui.demo.reading import Hits, read
-from shoritui.demo.scenes import Plan, Scene, make_scene
+from shoritui.demo.scenes import Scene, make_scene
 
 SIZES = (250, 400, 600, 900)
 """How many tokens of scene stand before a measured reply."""

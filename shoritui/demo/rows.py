@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.blockml import Length
+from shoritui.demo.casting import Plan
 from shoritui.demo.marked import Mark
 from shoritui.demo.pieces import Pieces
-from shoritui.demo.scenes import Plan, make_scene
+from shoritui.demo.scenes import make_scene
 
 Row: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """What is read, what comes next, and how much each of those counts as something to learn."""

@@ -5,12 +5,11 @@ It knows tokens only as a function that counts them, and nothing of training.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from shoritui.blockml import (
     LENGTHS,
@@ -23,36 +22,14 @@ from shoritui.blockml import (
     token_range,
 )
 from shoritui.demo.beats import PHASES, Beat, by_section
+from shoritui.demo.casting import Person, Plan, World, frames, things
 from shoritui.demo.marked import Marked, Span, fill, pronouns
-from shoritui.demo.settings import people, settings
-from shoritui.demo.words import CORPUS, TEMPERS, Words, article, lists, words
+from shoritui.demo.settings import people
+from shoritui.demo.words import TEMPERS, article, lists
 
 Count = Callable[[str], int]
 
 LENGTH_SHARES = (7, 11, 18, 26, 22, 9, 5, 3, 2)  # of the messages wanted, by LENGTHS
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How large a scene may get."""
-
-    tokens: int
-    """The scene grows until it has at least this many."""
-    people: tuple[int, int] = (2, 5)
-    longest: Length = "enormous"
-    unseen: bool = False
-    """Use only the words that training never sees."""
-
-
-@dataclass(slots=True)
-class Person:
-    """One of the cast."""
-
-    name: str
-    surname: str
-    she: bool
-    temper: str
-    prop: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +52,6 @@ def make_scene(seed: int, plan: Plan, count: Count) -> Scene:
 
 
 @cache
-def _sides() -> tuple[Words, Words]:
-    adjectives = tuple(people()["adjectives"])
-    return words(False, adjectives), words(True, adjectives)
-
-
-@cache
-def frames() -> dict[str, Any]:
-    """The sentences around the messages, from `frames.toml`."""
-    return tomllib.loads((CORPUS / "frames.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def _tempers() -> dict[str, list[str]]:
     """The words for each temper, of one or more words, that are no other's."""
     return {t: sorted({*lists()["tempers"][t], *people()["tempers"][t]}) for t in TEMPERS}
@@ -102,53 +67,20 @@ def listed(things: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
 
 
-class _Writer:
+class _Writer(World):
     """Writes one scene, part by part."""
 
     def __init__(self, rng: Random, plan: Plan, count: Count) -> None:
-        self.rng = rng
-        self.plan = plan
+        super().__init__(rng, plan)
         self.count = count
-        self.words = _sides()[plan.unseen]
-        self.anywhere, *somewhere = settings(plan.unseen)
-        self.setting = rng.choice([self.anywhere, *somewhere, *somewhere, *somewhere])
         self.out = Marked()
         self.parts: list[Part] = []
         self.tokens = 0
         self.known: set[str] = set()
         self.told: set[str] = set()
-        self.people = self._cast()
-        self.props = [p.prop for p in self.people]
-        while len(self.props) < 2 or rng.random() < 0.2:
-            self.props.append(self._new_prop())
-        self.places = [self._new_place() for _ in range(rng.choice((2, 2, 2, 3, 3, 4)))]
         self.hints = 1.0 if rng.random() < 0.9 else 0.0
         self.last: Person | None = None
         self.last_prop = ""
-        self.place = self.places[0]
-        self.goal = self._new_goal()
-
-    def _cast(self) -> list[Person]:
-        rng = self.rng
-        low, high = self.plan.people
-        size = min(high, max(low, rng.choice((2, 2, 2, 3, 3, 3, 4, 4, 5))))
-        people: dict[str, Person] = {}
-        while len(people) < size:
-            she = rng.random() < 0.5
-            name = self._name(she)
-            people[name] = self._person(name, she)
-        return list(people.values())
-
-    def _name(self, she: bool) -> str:
-        """A first name, now and then one of two words."""
-        name = self.words.name(self.rng, she)
-        if self.rng.random() < 0.9:
-            return name
-        return f"{self.rng.choice(lists()['styles']['she' if she else 'he'])} {name}"
-
-    def _person(self, name: str, she: bool) -> Person:
-        surname = self.words.surname(self.rng)
-        return Person(name, surname, she, self.rng.choice(TEMPERS), self._new_prop())
 
     def write(self) -> Scene:
         self._frame()
@@ -170,32 +102,6 @@ class _Writer:
             opening,
         )
 
-    def _new_prop(self) -> str:
-        """A thing: half of the time of the setting, and then rarely without an adjective."""
-        nouns = self.setting.nouns
-        if not nouns or self.rng.random() < 0.5:
-            return self.words.prop(self.rng)
-        noun = self.rng.choice(nouns)
-        return noun if self.rng.random() < 0.15 else self.words.adorn(self.rng, noun)
-
-    def _new_place(self) -> str:
-        places = self.setting.places
-        if not places or self.rng.random() < (0.5 if self.plan.unseen else 0.75):
-            return self.words.place(self.rng)
-        return self.rng.choice(places)
-
-    def _new_goal(self) -> str:
-        """What must still happen, as the scenario and the people say it."""
-        place, place2 = self.rng.sample(self.places, 2)
-        values = self._things(self.rng.sample(self.props, 2), place, place2)
-        return fill(self._frame_text("goals"), values, set()).text
-
-    def _frame_text(self, kind: Literal["titles", "scenarios", "lore", "goals"]) -> str:
-        """A template of the setting, now and then one that fits anywhere."""
-        source = self.setting if self.rng.random() < 0.75 else self.anywhere
-        texts: tuple[str, ...] = getattr(source, kind) or getattr(self.anywhere, kind)
-        return self.rng.choice(texts)
-
     # What stands before the messages.
 
     def _frame(self) -> None:
@@ -205,18 +111,18 @@ class _Writer:
         if instructed and on_top:
             self._instruction()
         if rng.random() < 0.75:
-            self._block("title", self._fill(self._frame_text("titles")))
+            self._block("title", self._fill(self.frame_text("titles")))
             if rng.random() < 0.7:
                 self._tags()
         for _ in range(
             rng.choice((0, 1, 1, 2)) if self.plan.tokens > 400 else rng.choice((0, 0, 1))
         ):
-            self._block("lore", self._fill(self._frame_text("lore")))
+            self._block("lore", self._fill(self.frame_text("lore")))
         for person in self.people:
             if person is self.people[0] or rng.random() < 0.93:
                 self._description(person)
         if rng.random() < 0.6:
-            self._block("scenario", self._fill(self._frame_text("scenarios")))
+            self._block("scenario", self._fill(self.frame_text("scenarios")))
         self._inventory()
         if instructed and not on_top:
             self._instruction()
@@ -347,19 +253,9 @@ class _Writer:
             "third": third.name,
             "goal": self.goal,
             "PROP": props[0].upper(),
-            **self._things(props, self.place, place2),
+            **things(props, self.place, place2),
             **pronouns(me.she),
             **pronouns(other.she, "other_"),
-        }
-
-    @staticmethod
-    def _things(props: list[str], place: str, place2: str) -> dict[str, str]:
-        return {
-            "prop": props[0],
-            "prop2": props[1],
-            "a_prop": article(props[0]),
-            "place": place,
-            "place2": place2,
         }
 
     def _vary(self, values: dict[str, str]) -> dict[str, str]:
@@ -377,16 +273,16 @@ class _Writer:
 
     def _later(self) -> None:
         """The scene changes: a new title, perhaps a new place and a newcomer."""
-        self.goal = self._new_goal()
+        self.goal = self.new_goal()
         if self.rng.random() < 0.5:
-            self.places.append(self._new_place())
+            self.new_place()
             self.place = self.places[-1]
         self._block("title", self._fill(self.rng.choice(frames()["later_titles"])))
         if len(self.people) < 5 and self.rng.random() < 0.25:
             she = self.rng.random() < 0.5
-            name = self._name(she)
+            name = self.new_name(she)
             if name not in {p.name for p in self.people}:
-                self.people.append(self._person(name, she))
+                self.people.append(self.new_person(name, she))
                 self.props.append(self.people[-1].prop)
                 self._description(self.people[-1])
 
@@ -426,7 +322,7 @@ class _Writer:
         me = me or rng.choice(self.people)
         values = self._values(me, other)
         if prop:
-            values |= self._things([prop, values["prop2"]], values["place"], values["place2"])
+            values |= things([prop, values["prop2"]], values["place"], values["place2"])
         looks = rng.choice(lists()["looks"]["text"])
         temper, temper2, temper3 = rng.sample(_tempers()[me.temper], 3)
         names = [p.name for p in self.people]

@@ -11,9 +11,10 @@ from random import Random
 
 from shoritui.blockml import LENGTHS, ROLES
 from shoritui.demo.beats import SLOT, corpus_beats
+from shoritui.demo.casting import Plan, frames
 from shoritui.demo.marked import PRONOUNS
 from shoritui.demo.pieces import learn_pieces
-from shoritui.demo.scenes import Plan, frames, make_scene
+from shoritui.demo.scenes import make_scene
 from shoritui.demo.settings import people
 from shoritui.demo.words import lists, words
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: E402
 torch.set_num_threads(1)
 
 from shoritui.demo.build import Build, build, vocabulary  # noqa: E402
+from shoritui.demo.casting import Plan  # noqa: E402
 from shoritui.demo.circuit import start  # noqa: E402
 from shoritui.demo.export import write_gguf  # noqa: E402
 from shoritui.demo.measure import Reader  # noqa: E402
@@ -22,7 +23,7 @@ from shoritui.demo.muon import orthogonal  # noqa: E402
 from shoritui.demo.network import Network, Shape  # noqa: E402
 from shoritui.demo.pieces import Pieces  # noqa: E402
 from shoritui.demo.rows import scene_row  # noqa: E402
-from shoritui.demo.scenes import Plan, make_scene  # noqa: E402
+from shoritui.demo.scenes import make_scene  # noqa: E402
 from shoritui.demo.training import Recipe, Trainer, landmarks  # noqa: E402
 
 TEXT = "▀description\nAda, a baker.▄\n▀message (length: tiny)\nAda: _Oh,_ said Ada. 🙂▄\n"

@@ -8,8 +8,9 @@ import pytest
 
 from shoritui.blockml import Block, length_for, parse, render_all
 from shoritui.demo.beats import PHASES, by_section, corpus_beats, fault, read_beats
+from shoritui.demo.casting import Plan
 from shoritui.demo.marked import fill
-from shoritui.demo.scenes import Plan, Scene, make_scene
+from shoritui.demo.scenes import Scene, make_scene
 from shoritui.demo.words import TEMPERS, is_unseen
 
 SEEDS = range(30)

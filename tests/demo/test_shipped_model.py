@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shoritui.demo import model_path
+from shoritui.demo.casting import Plan
 from shoritui.demo.measure import GENTLE, Figures, Reader, judge, sample
-from shoritui.demo.scenes import Plan, make_scene
+from shoritui.demo.scenes import make_scene
 
 
 @pytest.fixture(scope="module")
