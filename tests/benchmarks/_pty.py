@@ -16,6 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
+def with_byte_code() -> dict[str, str]:
+    """The environment in which Python keeps byte-code, as an installed package has it."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class Pty:
     """The program's side of the terminal: keys in, bytes out."""
 
@@ -57,7 +62,7 @@ def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Pty]:
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, **terminal, "TEXTUAL_ANIMATIONS": "none", **env},
+        env={**with_byte_code(), **terminal, "TEXTUAL_ANIMATIONS": "none", **env},
         start_new_session=True,
     )
     os.close(slave)

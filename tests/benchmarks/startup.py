@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from tests.benchmarks import Aim, Samples, benchmark
-from tests.benchmarks._pty import running
+from tests.benchmarks._pty import running, with_byte_code
 
 ROUNDS = 7
 BARE = """
@@ -30,19 +30,19 @@ Bare().run()
 def first_paint() -> Samples:
     """Ours, with a new home, over a bare Textual app of three widgets."""
     ratios = []
-    for _ in range(ROUNDS):
+    for _ in range(1 + ROUNDS):
         with tempfile.TemporaryDirectory() as home:
             bare = _painted((sys.executable, "-c", BARE), b"a bare app", home)
             ours = _painted((sys.executable, "-m", "shoritui", "chat"), b"ShoriTUI", home)
         ratios.append(ours / bare)
-    return {"first_paint_vs_bare": ratios}
+    return {"first_paint_vs_bare": ratios[1:]}
 
 
 @benchmark(Aim("help_ms", "ms", "<= 120"))
 def help_time() -> Samples:
     """The time of `shoritui --help`."""
     command = (sys.executable, "-m", "shoritui", "--help")
-    return {"help_ms": [1000 * _ended(command) for _ in range(ROUNDS)]}
+    return {"help_ms": [1000 * _ended(command) for _ in range(1 + ROUNDS)][1:]}
 
 
 def _painted(command: Sequence[str], text: bytes, home: str) -> float:
@@ -54,5 +54,5 @@ def _painted(command: Sequence[str], text: bytes, home: str) -> float:
 
 def _ended(command: Sequence[str]) -> float:
     started = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=with_byte_code(), check=True)
     return time.perf_counter() - started

@@ -132,30 +132,39 @@ def test_one_may_type_before_the_model_is_there_and_no_key_is_lost(home: Path) -
         assert (said.speaker, said.text) == ("Wren", "The quick brown fox, said Wren.")
 
 
-def begin_long_reply(screen: Terminal, home: Path) -> None:
-    """Waits until a long reply is being written and some of it is on disk."""
+def freeze_in_mid_reply(screen: Terminal, home: Path) -> list[int]:
+    """Asks until a reply is being written, and holds the worker there; its process ids."""
     screen.wait_for("ready", PATIENCE)
     for _ in range(8):
         screen.press("Tell me everything.", "enter")
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            last = story(home)[-1:]
-            if last and last[0].status == "streaming" and len(last[0].text) > 20:
-                return
-            if last and last[0].status in ("complete", "cut") and last[0].speaker != "Wren":
-                break  # The model ended soon: ask again.
-            time.sleep(0.02)
+            last = story(home)[-1]
+            if last.speaker == "Wren" or len(last.text) <= 20:
+                time.sleep(0.02)
+                continue
+            workers = children(screen.process)
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            screen.read(1)  # What the worker had sent before arrives and is written.
+            if story(home)[-1].status == "streaming":
+                return workers
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+            wait_for_entries(home, 1)
+            break  # The model ended just then: ask again.
     raise AssertionError(f"no long reply came:\n{screen.text}")
 
 
 def test_killed_in_mid_reply_it_loses_nothing_committed(home: Path) -> None:
     (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
     with terminal(home, "gannet-rock") as screen:
-        begin_long_reply(screen, home)
+        workers = freeze_in_mid_reply(screen, home)
         written = story(home)[-1]
-        workers = children(screen.process)
         os.kill(screen.process.pid, signal.SIGKILL)
         screen.process.wait()
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         wait_until_gone(workers)
     after = story(home)[-1]
     assert after.id == written.id and after.status == "cut"
@@ -173,8 +182,9 @@ def test_told_to_end_it_keeps_what_is_written_and_leaves_no_process(
 ) -> None:
     (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
     with terminal(home, "gannet-rock") as screen:
-        begin_long_reply(screen, home)
-        workers = children(screen.process)
+        workers = freeze_in_mid_reply(screen, home)
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         os.kill(screen.process.pid, number)
         screen.wait_until_ended(30)
         wait_until_gone(workers)
