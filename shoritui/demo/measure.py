@@ -6,7 +6,7 @@ It reads the exported file through llama.cpp, as the program does; it knows noth
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -136,8 +136,10 @@ class Reader:
         return float(np.mean(surprises))
 
 
-def sample(reader: Reader, count: int, sampler: Sampler) -> list[Reply]:
-    """Replies in unseen scenes, each length hint as often as any other."""
+def sample(
+    reader: Reader, count: int, sampler: Sampler, lengths: Sequence[Length] = LENGTHS
+) -> list[Reply]:
+    """Replies in unseen scenes, each of the length hints as often as any other."""
     replies = []
     for index in range(count):
         rng = Random(index)
@@ -145,7 +147,7 @@ def sample(reader: Reader, count: int, sampler: Sampler) -> list[Reply]:
         last = scene.parts[-1]
         spoke = last.name if isinstance(last, Block) else ""
         speaker = rng.choice([name for name in scene.names if name != spoke])
-        length = LENGTHS[index % len(LENGTHS)]
+        length = lengths[index % len(lengths)]
         replies.append(reader.reply(scene, speaker, length, sampler, index))
     return replies
 

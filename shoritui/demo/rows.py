@@ -24,7 +24,8 @@ Row: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray
 
 WEIGHTS: dict[Mark, float] = {"news": 0.0, "repeat": 3.0, "thing": 6.0, "pronoun": 2.0}
 FRAME_SHARE = 0.2  # of the plain tokens before the first message: nobody asks for more of them
-SLIPS = 0.025  # of the tokens of a story are stammered, as a model's own writing may be
+SLIPS = 0.02  # of the tokens of a story begin a stammer
+STAMMER_SIZES = (1, 1, 1, 2, 2, 3, 5, 8)  # in tokens
 LONG = 2048
 
 
@@ -75,22 +76,30 @@ def scene_row(seed: int, plan: Plan, pieces: Pieces) -> Row:
     frame = weights[:opening]
     frame[(draw.random(opening) > FRAME_SHARE) & (frame == 1)] = 0
     read = np.concatenate([[pieces.bos], following[:-1]])
-    times = stammers(read, opening, pieces.walls, draw)
-    return (
-        np.repeat(read, times)[: plan.tokens],
-        np.repeat(following, times)[: plan.tokens],
-        np.repeat(weights, times)[: plan.tokens],
-    )
+    order, counts = stammered(read, opening, pieces.walls, draw)
+    order, counts = order[: plan.tokens], counts[: plan.tokens]
+    return read[order], following[order], weights[order] * counts
 
 
-def stammers(
+def stammered(
     ids: npt.NDArray[np.int64], opening: int, walls: Sequence[int], draw: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """How often each id is read before what follows it: now and then, in the story, too often.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """In which order the ids are read, some of them over and over; and which places count.
 
-    Who only ever reads what is right has not learned to go on after a slip of his own; and a
-    model that copies well is quick to copy its own stammer.
+    A model that copies well is quick to copy its own stammer. So now and then some tokens of the
+    story are repeated, and what is to be learned there is only how it goes on.
     """
-    slips = (draw.random(len(ids)) < SLIPS) & ~np.isin(ids, walls)
-    slips[: opening + 1] = False
-    return np.where(slips, draw.integers(2, 7, len(ids)), 1)
+    firm = np.isin(ids, walls)
+    firm[: opening + 1] = True
+    order: list[int] = []
+    counts: list[float] = []
+    for at, slips in enumerate(draw.random(len(ids)) < SLIPS):
+        order.append(at)
+        counts.append(1)
+        if slips:
+            size = int(draw.choice(STAMMER_SIZES))
+            if not firm[max(0, at - size + 1) : at + 1].any():
+                times = int(draw.integers(1, 6 if size < 3 else 3))
+                order += [*range(at - size + 1, at + 1)] * times
+                counts += ([0.0] * (size - 1) + [1.0]) * times
+    return np.array(order), np.array(counts, np.float32)

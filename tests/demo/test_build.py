@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 pytest.importorskip("sentencepiece")
 pytest.importorskip("gguf")
@@ -22,8 +23,7 @@ from shoritui.demo.measure import Reader  # noqa: E402
 from shoritui.demo.muon import orthogonal  # noqa: E402
 from shoritui.demo.network import Network, Shape  # noqa: E402
 from shoritui.demo.pieces import Pieces  # noqa: E402
-from shoritui.demo.rows import scene_row  # noqa: E402
-from shoritui.demo.scenes import make_scene  # noqa: E402
+from shoritui.demo.rows import scene_row, stammered  # noqa: E402
 from shoritui.demo.training import Recipe, Trainer, landmarks  # noqa: E402
 
 TEXT = "▀description\nAda, a baker.▄\n▀message (length: tiny)\nAda: _Oh,_ said Ada. 🙂▄\n"
@@ -82,16 +82,16 @@ def test_a_run_can_be_taken_up_again(work: Path, pieces: Pieces) -> None:
     assert trainer.step == second[1]
 
 
-def test_stammers_are_read_but_never_learned(pieces: Pieces) -> None:
-    for seed in range(5):
-        read, following, weights = scene_row(seed, Plan(512), pieces)
-        scene = make_scene(seed, Plan(512), pieces.count)
-        kept = [0, *((read[1:] != read[:-1]) | (following[1:] != following[:-1])).nonzero()[0] + 1]
-        true = pieces.encode(scene.text)
-        assert following[kept].tolist() == true[: len(kept)]
-        assert read[kept].tolist() == [pieces.bos, *true[: len(kept) - 1]]
-        assert 0 < len(read) - len(kept) < 0.25 * len(read)
-        assert set(weights.tolist()) <= {0.0, 1.0, 2.0, 3.0, 6.0}
+def test_a_stammer_is_read_but_only_its_end_is_learned(pieces: Pieces) -> None:
+    ids = np.array([1, 3, *range(10, 200)])
+    order, counts = stammered(ids, 1, (3,), np.random.default_rng(0))
+    assert sorted(set(order)) == list(range(len(ids)))
+    assert len(ids) < len(order) < 1.6 * len(ids)
+    back = (np.diff(order) < 1).nonzero()[0]
+    assert len(back) and all(counts[back] == 1)
+    assert all(counts[np.unique(order, return_index=True)[1]] == 1)
+    read, following, weights = scene_row(1, Plan(256), pieces)
+    assert len(read) == len(following) == len(weights) == 256
 
 
 def test_muon_straightens_matrices() -> None:
