@@ -36,11 +36,12 @@ def contrast(one: Color, other: Color) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+OWN_COLOURS = [path for path in SHIPPED if not load_theme(path).ansi]
+
+
+@pytest.mark.parametrize("path", OWN_COLOURS, ids=lambda path: path.stem)
 def test_every_word_can_be_read_on_its_ground(path: Path) -> None:
     theme = load_theme(path)
-    if theme.ansi:
-        pytest.skip("the terminal decides")
     least = 10 if path.stem == "high-contrast" else 4.5
     ground = Color.parse(theme.background or "")
     for name in [*(f"prose-{kind}" for kind in KINDS), *(f"speaker-{n}" for n in range(1, 9))]:
