@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shoritui.engine.llama import AbortFlag, Context
+from shoritui.engine.context import AbortFlag, Context
 from shoritui.engine.plan import plan
 
 

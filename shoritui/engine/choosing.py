@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from shoritui.engine.llama import Chain, Context, Model, Sampler
+from shoritui.engine.context import Context
+from shoritui.engine.model import Model
+from shoritui.engine.samplers import Chain, Sampler
 from shoritui.engine.sampling import Sampling, Step, chain
 
 _LARGEST_SEED: Final = 2**32 - 2

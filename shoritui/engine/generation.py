@@ -11,8 +11,9 @@ from typing import Final
 
 from shoritui.engine.cache import Evaluation, KVCache
 from shoritui.engine.choosing import Choice
+from shoritui.engine.context import AbortFlag
 from shoritui.engine.interface import Evaluated, Event, Outcome, Stop, Text
-from shoritui.engine.llama import AbortFlag, Model
+from shoritui.engine.model import Model
 from shoritui.engine.prose import Prose
 
 FLUSH_SECONDS: Final = 0.016

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoritui.engine import library, llama
+from shoritui.engine import library
 from shoritui.engine.interface import EngineOptions, ModelInfo
 from shoritui.engine.memory import (
     Estimate,
@@ -19,6 +19,7 @@ from shoritui.engine.memory import (
     machine_memory,
     shortage,
 )
+from shoritui.engine.model import Model
 from shoritui.engine.threads import default_threads
 from shoritui.errors import UserError
 
@@ -46,14 +47,14 @@ class Probe:
 
 def probe(path: Path, options: EngineOptions) -> Probe:
     """Read the metadata; `ValueError` if the file cannot be read as a model."""
-    model = llama.Model(path, vocab_only=True)
+    model = Model(path, vocab_only=True)
     try:
         return _probe(model, path, options)
     finally:
         model.free()
 
 
-def _probe(model: llama.Model, path: Path, options: EngineOptions) -> Probe:
+def _probe(model: Model, path: Path, options: EngineOptions) -> Probe:
     shape = _shape(model)
     n_ctx_train = model.number("context_length") or DEFAULT_N_CTX
     n_ctx = options.n_ctx or min(n_ctx_train, DEFAULT_N_CTX)
@@ -91,7 +92,7 @@ def _offloaded(wanted: int, layers: int) -> int:
     return layers if wanted < 0 else min(wanted, layers)
 
 
-def _shape(model: llama.Model) -> Shape:
+def _shape(model: Model) -> Shape:
     n_embd = model.number("embedding_length") or 0
     n_head = model.number("attention.head_count") or 1
     head = n_embd // n_head

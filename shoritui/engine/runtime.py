@@ -14,12 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shoritui.engine import llama
 from shoritui.engine.cache import Evaluation, KVCache
 from shoritui.engine.choosing import Choice, Chooser
+from shoritui.engine.context import AbortFlag, Context
 from shoritui.engine.generation import Message
 from shoritui.engine.interface import EngineOptions, Evaluated, Event, Outcome, Segment
 from shoritui.engine.loading import probe
+from shoritui.engine.model import BLOCK_CLOSE, Model
 from shoritui.engine.protocol import Generate
 from shoritui.engine.tokens import Tokens
 from shoritui.errors import UserError
@@ -35,16 +36,16 @@ class Runtime:
         self,
         path: Path,
         options: EngineOptions,
-        abort: llama.AbortFlag,
+        abort: AbortFlag,
         on_progress: Callable[[float], None],
     ) -> None:
         """Load; `UserError` if memory cannot suffice, `ValueError` if the file is no model."""
         found = probe(path, options)
         found.check_memory()
         info = found.info
-        self._model = llama.Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
+        self._model = Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
         try:
-            context = llama.Context(
+            context = Context(
                 self._model,
                 n_ctx=info.n_ctx,
                 n_batch=options.n_batch if info.gpu else min(options.n_batch, CPU_CHUNK),
@@ -124,7 +125,7 @@ class Runtime:
         text = texts[-1] + message.text
         all_ids = [*self._tokens.ids(texts[-1], first=first), *ids]
         self._tokens.keep(text, all_ids, first=first)
-        end = llama.BLOCK_CLOSE + "\n"
+        end = BLOCK_CLOSE + "\n"
         self._tokens.keep(text + end, [*all_ids, *self._tokens.ids(end)], first=first)
 
     def _spelling(self, message: Message) -> list[int]:

@@ -1,6 +1,6 @@
 """How the next token is chosen: the sampler values, their order, their limits.
 
-It does not know llama.cpp; `llama.py` builds what `chain` lists, one to one.
+It does not know llama.cpp; `samplers.py` builds what `chain` lists, one to one.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO, Final
 
-from shoritui.engine import library, llama, protocol
+from shoritui.engine import library, protocol
+from shoritui.engine.context import AbortFlag
 from shoritui.engine.interface import EngineDescription, Event, Finished
 from shoritui.engine.loading import probe
 from shoritui.engine.protocol import Reply, Request
@@ -46,7 +47,7 @@ class Inbox:
     """Requests in their order, read by a thread of its own, so that a cancel is heard at once."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.abort: Final = llama.AbortFlag()
+        self.abort: Final = AbortFlag()
         self._stream = stream
         self._waiting: SimpleQueue[Request] = SimpleQueue()
         self._lock = threading.Lock()
@@ -82,9 +83,7 @@ class Inbox:
 class Server:
     """Answers each request; holds the model that is open."""
 
-    def __init__(
-        self, send: Callable[[Reply], None], abort: llama.AbortFlag, errors: deque[str]
-    ) -> None:
+    def __init__(self, send: Callable[[Reply], None], abort: AbortFlag, errors: deque[str]) -> None:
         self._send = send
         self._abort = abort
         self._errors = errors

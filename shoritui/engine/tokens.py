@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Container, Sequence
 from typing import Final
 
-from shoritui.engine.llama import Model
+from shoritui.engine.model import Model
 
 CAPACITY: Final = 20_000
 """Texts remembered; far more than one chat has blocks."""

@@ -20,7 +20,8 @@ from shoritui.engine import (
     Text,
     presets,
 )
-from shoritui.engine.llama import AbortFlag, Context, Model
+from shoritui.engine.context import AbortFlag, Context
+from shoritui.engine.model import Model
 from shoritui.errors import UserError
 from tests.engine.conftest import FIRST_SEED, HEADER, SCENE, opened, write
 

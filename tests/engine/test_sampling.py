@@ -8,7 +8,9 @@ import pytest
 
 from shoritui.engine import ORDER, Sampling, changed, presets
 from shoritui.engine.choosing import Choice, Chooser
-from shoritui.engine.llama import AbortFlag, Context, Model, Sampler
+from shoritui.engine.context import AbortFlag, Context
+from shoritui.engine.model import Model
+from shoritui.engine.samplers import Sampler
 from shoritui.engine.sampling import Step, chain
 from shoritui.errors import UserError
 

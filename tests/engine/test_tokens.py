@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoritui.engine.llama import Model
+from shoritui.engine.model import Model
 from shoritui.engine.tokens import Tokens
 
 PREFIX_KEY = b"tokenizer.ggml.add_space_prefix"
