@@ -6,10 +6,14 @@ It does not know characters, chats or blocks; importing it loads no inference li
 from shoritui.engine.client import Engine
 from shoritui.engine.inspection import describe, inspect_model
 from shoritui.engine.interface import (
+    Adapter,
+    Chance,
+    Drawn,
     EngineDescription,
     EngineOptions,
     EngineState,
     Evaluated,
+    Evaluation,
     Event,
     Finished,
     ModelInfo,
@@ -24,11 +28,15 @@ from shoritui.engine.sampling import ORDER, SETTINGS, Sampling, changed
 __all__ = [
     "ORDER",
     "SETTINGS",
+    "Adapter",
+    "Chance",
+    "Drawn",
     "Engine",
     "EngineDescription",
     "EngineOptions",
     "EngineState",
     "Evaluated",
+    "Evaluation",
     "Event",
     "Finished",
     "ModelInfo",

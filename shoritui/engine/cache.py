@@ -6,22 +6,13 @@ It does not know where ids come from; `plan.py` decides, this module does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shoritui.engine.context import AbortFlag, Context
+from shoritui.engine.interface import Evaluation
 from shoritui.engine.plan import plan
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What getting to the wanted ids took; not `complete` if it was cancelled on the way."""
-
-    reused: int
-    evaluated: int
-    complete: bool
 
 
 class KVCache:

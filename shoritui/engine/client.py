@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from shoritui.engine import protocol
 from shoritui.engine.files import check_model_file
 from shoritui.engine.interface import (
     DEFAULT_OPTIONS,
+    Adapter,
     EngineOptions,
     EngineState,
     Evaluated,
+    Evaluation,
     Event,
     Finished,
     ModelInfo,
@@ -75,12 +77,16 @@ class Engine:
         *,
         max_tokens: int,
         penalized: Sequence[str] = (),
+        names: Sequence[str] = (),
+        likeliest: int = 0,
     ) -> AsyncGenerator[Event, None]:
         """Write on after the document until its block ends; the last event is `Finished`.
 
         The last segment is an open header or an open message. `penalized` are the message bodies,
-        newest last, whose tokens the penalties see. Leaving the iterator early cancels. Raises
-        `UserError` if the document does not fit, `WorkerDied` if the worker ends meanwhile.
+        newest last, whose tokens penalties and DRY see; `names` are the cast's, at which DRY's
+        sequences end. With `likeliest` the probabilities of each token and of so many likeliest
+        ones come with the text. Leaving the iterator early cancels. Raises `UserError` if the
+        document does not fit, `WorkerDied` if the worker ends meanwhile.
         """
         if max_tokens < 1:
             raise UserError(f"The token limit is {max_tokens}: expected at least 1.")
@@ -90,17 +96,37 @@ class Engine:
             sampling,
             max_tokens,
             list(map(_encodable, penalized)),
+            list(map(_encodable, names)),
+            likeliest,
         )
         async with aclosing(self._ask(request)) as replies:
             async for reply in replies:
                 assert isinstance(reply, protocol.Happened)
                 yield reply.event
 
-    async def prefill(self, document: Sequence[Segment]) -> int:
-        """Evaluate the document ahead of need; returns how many tokens that took."""
-        reply = await self._answer(protocol.Prefill(next(self._ids), _clean(document)))
+    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
+        """Evaluate the document ahead of need.
+
+        `idle` work goes on in small steps and gives way as soon as anything else is asked; where
+        the document drops what is held, it is built beside that as far as memory allows.
+        """
+        request = protocol.Prefill(next(self._ids), _clean(document), idle)
+        reply = await self._answer(request)
         assert isinstance(reply, protocol.Prefilled)
-        return reply.evaluated
+        return reply.evaluation
+
+    async def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
+        """Take these LoRA adapters in place of those before, without loading the model again.
+
+        `UserError` if one cannot be loaded or does not fit the model; those before then stay.
+        """
+        assert self._wanted is not None
+        reply = await self._answer(protocol.Adapt(next(self._ids), list(adapters)))
+        assert isinstance(reply, protocol.Opened)
+        options = replace(self._wanted.options, adapters=tuple(adapters))
+        self._wanted = replace(self._wanted, options=options)
+        self.info = reply.info
+        return reply.info
 
     async def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
         """How likely each candidate is right after the document: natural log-probabilities.

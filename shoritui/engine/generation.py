@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 
-from shoritui.engine.cache import Evaluation, KVCache
+from shoritui.engine.cache import KVCache
 from shoritui.engine.choosing import Choice
 from shoritui.engine.context import AbortFlag
-from shoritui.engine.interface import Evaluated, Event, Outcome, Stop, Text
+from shoritui.engine.interface import Evaluated, Evaluation, Event, Outcome, Stop, Text
 from shoritui.engine.model import Model
 from shoritui.engine.prose import Prose
 

@@ -13,10 +13,14 @@ from msgspec import Struct
 
 from shoritui.errors import UserError
 
-Stop = Literal["block_end", "token_limit", "cancelled"]
+Stop = Literal["block_end", "token_limit", "context_full", "cancelled"]
 Phase = Literal[
     "closed", "starting", "loading", "ready", "evaluating", "generating", "failed", "restarting"
 ]
+
+
+KVType = Literal["f16", "q8_0", "q4_0"]
+ContextMode = Literal["exact", "shift"]
 
 
 class WorkerDied(UserError):
@@ -36,6 +40,14 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter in GGUF form, and how strongly it counts."""
+
+    path: Path
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineOptions:
     """How a model is loaded."""
 
@@ -47,6 +59,16 @@ class EngineOptions:
     """Layers on the GPU; -1 takes all, where there is one."""
     n_batch: int = 512
     """The most tokens evaluated in one step."""
+    kv_type: KVType = "f16"
+    """The number format of the KV cache; q8_0 takes half the memory."""
+    context_mode: Literal["auto", "exact", "shift"] = "auto"
+    """What happens when old messages are dropped: `exact` evaluates what remains anew, ahead of
+    need, beside what is held; `shift` moves it up as it is; `auto` measures which is bearable."""
+    adapters: tuple[Adapter, ...] = ()
+    journal: Path | None = None
+    """The folder in which evaluated blocks are kept over restarts; None keeps none."""
+    journal_bytes: int = 8 * 1024**3
+    """How large that folder may grow; the blocks unused longest go first."""
 
 
 DEFAULT_OPTIONS: Final = EngineOptions()
@@ -73,6 +95,12 @@ class ModelInfo:
     memory_bytes: int
     """Weights, KV cache and working memory, estimated."""
     llama_cpp: str
+    kv_type: KVType = "f16"
+    context_mode: ContextMode = "exact"
+    """What a full context leads to; see `EngineOptions.context_mode`."""
+    adapters: tuple[Adapter, ...] = ()
+    server: str = ""
+    """The address of the server that runs it; "" on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +148,31 @@ class Outcome:
     """While generating, after the first token; 0 if there was one token or none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What it took to have a document evaluated; counts are tokens."""
+
+    reused: int
+    evaluated: int
+    complete: bool
+    """False if it was cancelled on the way, or gave way to other work; what was done is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A token's text, and the model's own probability for it before any sampler."""
+
+    text: str
+    probability: float
+
+
+class Drawn(Struct, frozen=True):
+    """A token that was drawn, and the likeliest ones at its place, likeliest first."""
+
+    token: Chance
+    likeliest: tuple[Chance, ...]
+
+
 class Evaluated(Struct, frozen=True, tag=True):
     """Some of the prompt's new tokens have been evaluated."""
 
@@ -132,6 +185,8 @@ class Text(Struct, frozen=True, tag=True):
 
     text: str
     tokens: int
+    drawn: tuple[Drawn, ...] = ()
+    """The tokens of this text one by one, where probabilities were asked for."""
 
 
 class Finished(Struct, frozen=True, tag=True):

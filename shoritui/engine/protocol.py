@@ -12,9 +12,11 @@ from typing import IO, Any, Final
 from msgspec import Struct, msgpack
 
 from shoritui.engine.interface import (
+    Adapter,
     EngineDescription,
     EngineOptions,
     Evaluated,
+    Evaluation,
     Finished,
     ModelInfo,
     Segment,
@@ -45,12 +47,23 @@ class Generate(_Message, frozen=True, tag=True):
     sampling: Sampling
     max_tokens: int
     penalized: list[str]
+    names: list[str]
+    """The cast's names, at which DRY's sequences end."""
+    likeliest: int
+    """How many of the likeliest tokens are told beside each one drawn; 0 tells none."""
 
 
 class Prefill(_Message, frozen=True, tag=True):
-    """Evaluate the document and wait."""
+    """Evaluate the document and wait; if `idle`, give way as soon as other work arrives."""
 
     document: list[Segment]
+    idle: bool
+
+
+class Adapt(_Message, frozen=True, tag=True):
+    """Take these adapters in place of those before."""
+
+    adapters: list[Adapter]
 
 
 class Score(_Message, frozen=True, tag=True):
@@ -88,7 +101,7 @@ class Inspect(_Message, frozen=True, tag=True):
     options: EngineOptions
 
 
-Request = Open | Generate | Prefill | Score | Tokenize | Spell | Cancel | Describe | Inspect
+Request = Open | Generate | Prefill | Adapt | Score | Tokenize | Spell | Cancel | Describe | Inspect
 
 
 class Loading(_Message, frozen=True, tag=True):
@@ -98,7 +111,7 @@ class Loading(_Message, frozen=True, tag=True):
 
 
 class Opened(_Message, frozen=True, tag=True):
-    """The model is loaded, or only inspected."""
+    """The model is loaded with these options, or only inspected."""
 
     info: ModelInfo
 
@@ -112,7 +125,7 @@ class Happened(_Message, frozen=True, tag=True):
 class Prefilled(_Message, frozen=True, tag=True):
     """The document is in the cache, as far as it was not cancelled."""
 
-    evaluated: int
+    evaluation: Evaluation
 
 
 class Scored(_Message, frozen=True, tag=True):

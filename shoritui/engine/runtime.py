@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shoritui.engine.cache import Evaluation, KVCache
+from shoritui.engine.cache import KVCache
 from shoritui.engine.choosing import Choice, Chooser
 from shoritui.engine.context import AbortFlag, Context
 from shoritui.engine.generation import Message
-from shoritui.engine.interface import EngineOptions, Evaluated, Event, Outcome, Segment
+from shoritui.engine.interface import EngineOptions, Evaluated, Evaluation, Event, Outcome, Segment
 from shoritui.engine.loading import probe
 from shoritui.engine.model import BLOCK_CLOSE, Model
 from shoritui.engine.protocol import Generate

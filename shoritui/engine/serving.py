@@ -108,7 +108,9 @@ class Server:
             case protocol.Generate():
                 return protocol.Happened(id_, Finished(self._model.generate(request, emit)))
             case protocol.Prefill(document=document):
-                return protocol.Prefilled(id_, self._model.prefill(document, emit).evaluated)
+                return protocol.Prefilled(id_, self._model.prefill(document, emit))
+            case protocol.Adapt():
+                raise UserError("Adapters cannot be changed yet.")
             case protocol.Score(document=document, candidates=candidates):
                 return protocol.Scored(id_, self._model.score(document, candidates))
             case protocol.Tokenize(texts=texts, document=document):
