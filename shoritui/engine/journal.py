@@ -1,0 +1,279 @@
+"""Evaluated blocks on disk, one file a block: named, checked, kept within a size.
+
+It does not know what a block means, nor what is in its state: it gives back the bytes it was given.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import struct
+import tempfile
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from io import FileIO
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+VERSION: Final = 1
+"""Of the file format; it is part of a file's name, so that versions share a folder in peace."""
+
+_MAGIC: Final = b"ShoriKV\n"
+_HEADER: Final = struct.Struct("=8sI32sQQQ")
+"""Magic, version, key, first position, number of ids, bytes of state: in this machine's byte order,
+which makes a file from another kind of machine one of another version."""
+_CHECKSUM: Final = struct.Struct("=I")
+_NAME: Final = re.compile(r"([0-9a-f]{64})\.kv([0-9]+)")
+_UNFINISHED: Final = re.compile(r"[0-9a-f]{64}\.[a-z0-9_]{8}\.part")
+_ABANDONED_NS: Final = 3600 * 10**9
+"""An unfinished file that nobody wrote to for so long has lost its writer."""
+_CHUNK: Final = 1 << 20
+"""Bytes moved at a time: small enough to be in the processor's cache for the checksum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A block as it was saved; `state` is writable memory that belongs to this record alone."""
+
+    ids: tuple[int, ...]
+    begin: int
+    state: memoryview
+
+
+def root_key(*facts: str | bytes) -> bytes:
+    """The key before a document's first block: all that its blocks' state depends on but the ids.
+
+    The same facts in the same order give the same 32 bytes on every machine.
+    """
+    digest = blake2b(digest_size=32, person=b"shoritui kv root")
+    for fact in facts:
+        kind = b"s" if isinstance(fact, str) else b"b"
+        data = fact.encode("utf-8", "surrogatepass") if isinstance(fact, str) else fact
+        digest.update(kind + len(data).to_bytes(8, "little") + data)
+    return digest.digest()
+
+
+def next_key(key: bytes, ids: Sequence[int], *, shifted: bool = False) -> bytes:
+    """The key of the block `ids` that follows the block (or root) `key`.
+
+    A block that was moved to other positions after it was evaluated is another block than one
+    evaluated in place, and so is everything after it: `shifted` tells them apart.
+    """
+    person = b"shoritui shifted" if shifted else b"shoritui kv next"
+    digest = blake2b(key, digest_size=32, person=person)
+    digest.update(array("i", ids).tobytes())
+    return digest.digest()
+
+
+class Journal:
+    """The records of one folder, which several processes may share; used by one thread at a time.
+
+    Losing a record only costs time. So nothing here raises when the disk or a file is at fault:
+    what cannot be read is not there, and what cannot be written turns saving off.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        """Reads the folder's list once, and removes what is too much or was never finished."""
+        self.problem = ""
+        """Why nothing is saved any more in this run, one sentence; "" while all is well."""
+        self._folder = folder
+        self._limit = limit_bytes
+        self._share = limit_bytes // 32
+        """Room made at a time; other processes may pass the limit by so much before we look."""
+        self._room = 0
+        """Bytes that may be written before the folder is looked at again."""
+        self._held: set[bytes] = set()
+        try:
+            self._make_folder()
+            self._make_room(0)
+        except OSError as error:
+            self.problem = self._sentence(error)
+
+    def holds(self, key: bytes) -> bool:
+        """Whether there was a record of `key` when the folder was last looked at."""
+        return key in self._held
+
+    def load(self, key: bytes) -> Record | None:
+        """The record of `key`, marked as used; None, and its file removed, if it is not whole.
+
+        The checksum notices what crashes, power cuts and bad disks do to a file. It is no
+        protection from somebody who forges one: the folder is its owner's alone.
+        """
+        path = self._path(key)
+        try:
+            record = _read(path, key)
+        except FileNotFoundError:
+            self._held.discard(key)
+            return None
+        except (OSError, ValueError, MemoryError):
+            self._held.discard(key)
+            with suppress(OSError):
+                path.unlink()
+            return None
+        self._held.add(key)
+        self.touch((key,))
+        return record
+
+    def save(
+        self, key: bytes, ids: Sequence[int], begin: int, state: bytes | bytearray | memoryview
+    ) -> None:
+        """Write a record, after making room for it; one that is there is only marked as used.
+
+        `begin` is the position of the first id, `state` any contiguous memory. Nothing is written
+        if it is larger than the limit, or once there is a `problem`.
+        """
+        if self.problem or (key in self._held and self.touch((key,))):
+            return
+        view = memoryview(state)
+        size = _HEADER.size + 4 * len(ids) + view.nbytes + _CHECKSUM.size
+        if size > self._limit:
+            return
+        try:
+            self._make_folder()
+            if size > self._room:
+                self._make_room(max(size, self._share))
+            if size <= self._room:
+                self._write(key, array("i", ids), begin, view)
+                self._room -= size
+                self._held.add(key)
+        except OSError as error:
+            self.problem = self._sentence(error)
+
+    def touch(self, keys: Iterable[bytes]) -> bool:
+        """Mark the blocks of a document as used now, in its order; False if one is not there.
+
+        What follows a lost block is worthless, so the first is marked as the newest: when room is
+        needed, a document goes from its end.
+        """
+        now = time.time_ns()
+        complete = True
+        for index, key in enumerate(keys):
+            used = now - 1000 * index
+            try:
+                os.utime(self._path(key), ns=(used, used))
+            except OSError:
+                self._held.discard(key)
+                complete = False
+        return complete
+
+    def _path(self, key: bytes) -> Path:
+        return self._folder / f"{key.hex()}.kv{VERSION}"
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _make_room(self, room: int) -> None:
+        """Look at the folder; remove what was used longest ago until `room` bytes are free."""
+        self._held.clear()
+        total = 0
+        removable: list[tuple[int, int, str]] = []
+        for name, status in self._files():
+            total += status.st_size
+            if _NAME.fullmatch(name):
+                removable.append((status.st_mtime_ns, status.st_size, name))
+        removable.sort(reverse=True)
+        while removable and total + room > self._limit:
+            _, size, name = removable.pop()
+            (self._folder / name).unlink(missing_ok=True)
+            total -= size
+        self._held.update(
+            bytes.fromhex(match[1])
+            for _, _, name in removable
+            if (match := _NAME.fullmatch(name)) and int(match[2]) == VERSION
+        )
+        self._room = min(self._limit - total, max(room, self._share))
+
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """The files that are ours by name; abandoned ones are removed on the way."""
+        now = time.time_ns()
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                unfinished = _UNFINISHED.fullmatch(entry.name)
+                if not (unfinished or _NAME.fullmatch(entry.name)):
+                    continue
+                with suppress(OSError):  # another process may remove it meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(status.st_mode):
+                        continue
+                    if unfinished and abs(now - status.st_mtime_ns) > _ABANDONED_NS:
+                        Path(entry.path).unlink()
+                        continue
+                    yield entry.name, status
+
+    def _write(self, key: bytes, ids: array[int], begin: int, state: memoryview) -> None:
+        """Under another name first, so that a record is there wholly or not at all."""
+        descriptor, name = tempfile.mkstemp(".part", f"{key.hex()}.", self._folder)
+        unfinished = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                header = _HEADER.pack(_MAGIC, VERSION, key, begin, len(ids), state.nbytes)
+                pieces: list[bytes | memoryview] = [header, ids.tobytes(), *_pieces(state)]
+                checksum = 0
+                for piece in pieces:
+                    checksum = crc32(piece, checksum)
+                    file.write(piece)
+                file.write(_CHECKSUM.pack(checksum))
+            used = time.time_ns()  # finer than the system's own clock for files
+            os.utime(unfinished, ns=(used, used))
+            unfinished.replace(self._path(key))
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+    def _sentence(self, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            cause = f"There is no room left on the disk of {self._folder}"
+        else:
+            cause = f"{self._folder} cannot be written ({error.strerror})"
+        return f"{cause}, so chats that are reopened later will be evaluated anew."
+
+
+def _pieces(state: memoryview) -> Iterator[memoryview]:
+    items = max(_CHUNK // state.itemsize, 1)
+    for begin in range(0, len(state), items):
+        yield state[begin : begin + items]
+
+
+def _read(path: Path, key: bytes) -> Record:
+    """What is in a file; OSError or ValueError if that is not a whole record of `key`."""
+    with open(path, "rb", buffering=0, opener=_open_plainly) as file:
+        status = os.fstat(file.fileno())
+        header = file.read(_HEADER.size)
+        if not stat.S_ISREG(status.st_mode) or len(header) < _HEADER.size:
+            raise ValueError("no record")
+        magic, version, named, begin, count, length = _HEADER.unpack(header)
+        if (magic, version, named) != (_MAGIC, VERSION, key):
+            raise ValueError("another record")
+        if status.st_size != _HEADER.size + 4 * count + length + _CHECKSUM.size:
+            raise ValueError("not of the length that it says")
+        content = memoryview(bytearray(4 * count + length))
+        if _fill(file, content, crc32(header)) != file.read(_CHECKSUM.size):
+            raise ValueError("not what was written")
+    ids = array("i", bytes(content[: 4 * count]))
+    return Record(tuple(ids), begin, content[4 * count :])
+
+
+def _open_plainly(name: str, flags: int) -> int:
+    """Neither follows a link nor waits for whoever writes to a pipe."""
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _fill(file: FileIO, content: memoryview, checksum: int) -> bytes:
+    """Read until `content` is full; the checksum as it should follow."""
+    done = 0
+    while done < len(content):
+        piece = content[done : done + _CHUNK]
+        count = file.readinto(piece)
+        if not count:
+            raise ValueError("ends early")
+        checksum = crc32(piece[:count], checksum)
+        done += count
+    return _CHECKSUM.pack(checksum)
