@@ -80,7 +80,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
-        """Reads the folder's list once, and removes what is too much or was never finished."""
+        """Reads the folder's list once; what was left unfinished an hour ago is removed."""
         self.problem = ""
         """Why nothing is saved any more in this run, one sentence; "" while all is well."""
         self._folder = folder
@@ -92,7 +92,7 @@ class Journal:
         self._held: set[bytes] = set()
         try:
             self._make_folder()
-            self._make_room(0)
+            self._look()
         except OSError as error:
             self.problem = self._sentence(error)
 
@@ -169,43 +169,47 @@ class Journal:
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _make_room(self, room: int) -> None:
-        """Look at the folder; remove what was used longest ago until `room` bytes are free."""
-        self._held.clear()
-        total = 0
-        removable: list[tuple[int, int, str]] = []
-        for name, status in self._files():
-            total += status.st_size
-            if _NAME.fullmatch(name):
-                removable.append((status.st_mtime_ns, status.st_size, name))
-        removable.sort(reverse=True)
-        while removable and total + room > self._limit:
-            _, size, name = removable.pop()
-            (self._folder / name).unlink(missing_ok=True)
-            total -= size
-        self._held.update(
-            bytes.fromhex(match[1])
-            for _, _, name in removable
-            if (match := _NAME.fullmatch(name)) and int(match[2]) == VERSION
-        )
-        self._room = min(self._limit - total, max(room, self._share))
-
-    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        """The files that are ours by name; abandoned ones are removed on the way."""
+    def _look(self) -> None:
+        """Learn what is held, and remove what was never finished."""
         now = time.time_ns()
+        for entry in self._files():
+            match = _NAME.fullmatch(entry.name)
+            if match:
+                self._note(match)
+            elif abs(now - entry.stat(follow_symlinks=False).st_mtime_ns) > _ABANDONED_NS:
+                Path(entry.path).unlink(missing_ok=True)
+
+    def _make_room(self, room: int) -> None:
+        """Look again; remove what was used longest ago until `room` bytes are free."""
+        total = 0
+        records: list[tuple[int, int, re.Match[str]]] = []
+        for entry in self._files():
+            with suppress(FileNotFoundError):  # another process may remove it meanwhile
+                status = entry.stat(follow_symlinks=False)
+                total += status.st_size
+                if match := _NAME.fullmatch(entry.name):
+                    records.append((status.st_mtime_ns, status.st_size, match))
+        records.sort(key=lambda record: record[0], reverse=True)
+        while records and total + room > self._limit:
+            _, size, match = records.pop()
+            (self._folder / match.string).unlink(missing_ok=True)
+            total -= size
+        self._held.clear()
+        for _, _, match in records:
+            self._note(match)
+        self._room = min(self._limit - total, room)
+
+    def _note(self, match: re.Match[str]) -> None:
+        if int(match[2]) == VERSION:
+            self._held.add(bytes.fromhex(match[1]))
+
+    def _files(self) -> Iterator[os.DirEntry[str]]:
+        """The files that are ours by name: records of any version, and unfinished ones."""
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                unfinished = _UNFINISHED.fullmatch(entry.name)
-                if not (unfinished or _NAME.fullmatch(entry.name)):
-                    continue
-                with suppress(OSError):  # another process may remove it meanwhile
-                    status = entry.stat(follow_symlinks=False)
-                    if not stat.S_ISREG(status.st_mode):
-                        continue
-                    if unfinished and abs(now - status.st_mtime_ns) > _ABANDONED_NS:
-                        Path(entry.path).unlink()
-                        continue
-                    yield entry.name, status
+                ours = _NAME.fullmatch(entry.name) or _UNFINISHED.fullmatch(entry.name)
+                if ours and entry.is_file(follow_symlinks=False):
+                    yield entry
 
     def _write(self, key: bytes, ids: array[int], begin: int, state: memoryview) -> None:
         """Under another name first, so that a record is there wholly or not at all."""
