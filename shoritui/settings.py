@@ -26,6 +26,13 @@ HintSetting = Literal[
 ]
 
 
+class AdapterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A LoRA adapter, and how strongly it counts."""
+
+    path: str
+    scale: float = 1.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `settings.toml` may hold, with the defaults."""
 
@@ -41,6 +48,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """CPU threads of the engine; 0 takes all physical cores but one."""
     n_gpu_layers: Annotated[int, msgspec.Meta(ge=-1)] = -1
     """Layers on the GPU; -1 takes all."""
+    kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    """The number format of the KV cache; `q8_0` takes half the memory and is slower on a CPU."""
+    context_mode: Literal["auto", "exact", "shift"] = "auto"
+    """A full context: `exact` reads the rest anew in idle time, `shift` moves it up as it is."""
+    kv_cache_gb: Annotated[float, msgspec.Meta(ge=0)] = 8.0
+    """Disk space, in GB, for what was read to be at hand after a restart; 0 keeps nothing."""
+    adapters: list[AdapterFile] = []
+    """LoRA adapters, such as `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
     """The most tokens of one reply."""
     length: HintSetting = "medium"

@@ -9,6 +9,7 @@ import pytest
 from shoritui.errors import UserError
 from shoritui.files import replace_text
 from shoritui.settings import (
+    AdapterFile,
     Settings,
     card_files,
     load_settings,
@@ -77,3 +78,11 @@ def test_the_users_cards_come_before_those_that_ship(home: Path) -> None:
     mine.write_text("", encoding="utf-8")
     assert card_files([Path("lighthouse")]) == [mine]
     assert card_files([Path("no-such-card")]) == [Path("no-such-card")]
+
+
+def test_adapters_are_kept_and_read_back() -> None:
+    write("# mine\n[keymap]\nsend = 'ctrl+s'\n")
+    save_settings(adapters=[{"path": "~/noir one.gguf", "scale": 0.5}])
+    assert load_settings().adapters == [AdapterFile("~/noir one.gguf", 0.5)]
+    assert load_settings().keymap == {"send": "ctrl+s"}
+    assert save_settings(adapters=[]).adapters == []

@@ -5,10 +5,13 @@ It does not know what happens in the chat.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from shoritui.cards import Card
 from shoritui.director.disk import Disk
-from shoritui.engine import EngineOptions
-from shoritui.settings import Settings
+from shoritui.engine import Adapter, EngineOptions
+from shoritui.settings import AdapterFile, Settings, cache_dir
 from shoritui.story import Chat, Library
 
 
@@ -18,7 +21,17 @@ def engine_options(settings: Settings) -> EngineOptions:
         n_ctx=settings.n_ctx,
         n_threads=settings.n_threads,
         n_gpu_layers=settings.n_gpu_layers,
+        kv_type=settings.kv_type,
+        context_mode=settings.context_mode,
+        adapters=adapters(settings.adapters),
+        journal=cache_dir() / "kv" if settings.kv_cache_gb else None,
+        journal_bytes=round(settings.kv_cache_gb * 1024**3),
     )
+
+
+def adapters(files: Iterable[AdapterFile]) -> tuple[Adapter, ...]:
+    """The adapters of the settings as the engine takes them."""
+    return tuple(Adapter(Path(file.path).expanduser(), file.scale) for file in files)
 
 
 def default_user(scene: Card) -> str:
