@@ -6,6 +6,7 @@ It does not know what a block means, nor what is in its state: it gives back the
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import stat
@@ -36,6 +37,9 @@ _ABANDONED_NS: Final = 3600 * 10**9
 """An unfinished file that nobody wrote to for so long has lost its writer."""
 _CHUNK: Final = 1 << 20
 """Bytes moved at a time: small enough to be in the processor's cache for the checksum."""
+
+_LARGE: Final = 8 << 20
+"""Bytes from which on memory is asked of the system in huge pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,11 @@ class Journal:
         """
         path = self._path(key)
         try:
-            record = _read(path, key)
+            record = _read(path, key, self._limit)
         except FileNotFoundError:
             self._held.discard(key)
             return None
-        except (OSError, ValueError, MemoryError):
+        except (OSError, ValueError, MemoryError, struct.error):
             self._held.discard(key)
             with suppress(OSError):
                 path.unlink()
@@ -246,23 +250,33 @@ def _pieces(state: memoryview) -> Iterator[memoryview]:
         yield state[begin : begin + items]
 
 
-def _read(path: Path, key: bytes) -> Record:
+def _read(path: Path, key: bytes, limit: int) -> Record:
     """What is in a file; OSError or ValueError if that is not a whole record of `key`."""
     with open(path, "rb", buffering=0, opener=_open_plainly) as file:
         status = os.fstat(file.fileno())
-        header = file.read(_HEADER.size)
-        if not stat.S_ISREG(status.st_mode) or len(header) < _HEADER.size:
+        if not stat.S_ISREG(status.st_mode) or not _HEADER.size <= status.st_size <= limit:
             raise ValueError("no record")
+        header = file.read(_HEADER.size)
         magic, version, named, begin, count, length = _HEADER.unpack(header)
         if (magic, version, named) != (_MAGIC, VERSION, key):
             raise ValueError("another record")
         if status.st_size != _HEADER.size + 4 * count + length + _CHECKSUM.size:
             raise ValueError("not of the length that it says")
-        content = memoryview(bytearray(4 * count + length))
+        content = _memory(4 * count + length)
         if _fill(file, content, crc32(header)) != file.read(_CHECKSUM.size):
             raise ValueError("not what was written")
     ids = array("i", bytes(content[: 4 * count]))
     return Record(tuple(ids), begin, content[4 * count :])
+
+
+def _memory(length: int) -> memoryview:
+    """Writable memory; in huge pages, as filling small ones takes longer than reading the file."""
+    if length < _LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return memoryview(bytearray(length))
+    pages = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system may know them and have none
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(pages)
 
 
 def _open_plainly(name: str, flags: int) -> int:
