@@ -21,6 +21,7 @@ from shoritui.director import (
     Director,
     Disk,
     Failed,
+    Notice,
     TurnEnded,
     Wrote,
     engine_options,
@@ -106,6 +107,8 @@ async def _write_reply(director: Director, text: str, *, echo: bool) -> TurnEnde
                 match event:
                     case Wrote(_, piece) if echo:
                         print(piece, end="", flush=True)
+                    case Notice(sentence):
+                        print(f"shoritui: {sentence}", file=sys.stderr)
                     case TurnEnded():
                         ended = event
                     case Failed(sentence):

@@ -35,7 +35,7 @@ from shoritui.director.reading import Document, Reader
 from shoritui.director.speakers import next_speaker
 from shoritui.director.writing import Reply
 from shoritui.engine import (
-    Engine,
+    AnyEngine,
     Preset,
     Sampling,
     Segment,
@@ -77,7 +77,7 @@ class Director:
         disk: Disk,
         chat: Chat,
         entries: Sequence[Entry],
-        engine: Engine,
+        engine: AnyEngine,
         settings: Settings,
         presets: dict[str, Preset],
     ) -> None:
@@ -98,7 +98,7 @@ class Director:
         cls,
         disk: Disk,
         chat: Chat,
-        engine: Engine,
+        engine: AnyEngine,
         settings: Settings,
         presets: dict[str, Preset],
     ) -> Director:

@@ -25,6 +25,18 @@ class Document:
     first: int
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a document is made of: the scene, the story, and the block that is open at its end."""
+
+    scene: Card
+    user: str
+    entries: Sequence[Entry]
+    opened: Segment
+    length: Length | None
+    """The hint of the reply that there must be room for."""
+
+
 class Reader:
     """Composes documents that fit the engine's context."""
 
@@ -32,56 +44,90 @@ class Reader:
         self.form = doc.Form(settings.instruction, settings.instruction_place, settings.ooc_form)
         self._engine = engine
         self._max_tokens = settings.max_tokens
-        self._sizes: dict[str, int] = {}  # Tokens of a segment, by its text.
+        self._sizes: dict[str, int] = {}  # Tokens of a closed block or a message, by its text.
 
     @property
     def context_size(self) -> int:
         """The tokens that the model's context holds; 0 before there is a model."""
         return self._engine.info.n_ctx if self._engine.info else 0
 
+    async def sizes(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has."""
+        new = list(set(texts) - self._sizes.keys())
+        if new:
+            self._sizes.update(zip(new, await self._engine.count(new), strict=True))
+        return [self._sizes[text] for text in texts]
+
     async def document(
-        self,
-        scene: Card,
-        user: str,
-        entries: Sequence[Entry],
-        opened: Segment,
-        length: Length | None,
+        self, page: Page, planned: int | None = None, *, to_the_last: bool = False
     ) -> Document:
-        """The document that ends in `opened`, with room for a reply of that length.
+        """The document, with room for a reply; old messages go if they must.
+
+        Args:
+            page: What it is made of.
+            planned: The entry to begin with if not all fit, by its id.
+            to_the_last: Whether, at worst, every entry may go.
 
         Raises:
             UserError: The scene alone, or the last entry with it, does not fit.
         """
-        header = doc.header_segments(scene, user, self.form)
-        fixed = await self._total([*header, opened]) + self._reserve(length)
-        if fixed > self.context_size:
-            raise UserError(
-                f"The scene's own blocks take {fixed - self._reserve(length):,} of the context's "
-                f"{self.context_size:,} tokens: shorten descriptions or lore, or choose a larger "
-                "n_ctx."
-            )
+        room = (await self._room(page)).now
+        read = await self._fitting(page, room, planned)
+        if read.first < len(page.entries) or not page.entries or to_the_last:
+            return read
+        [size] = await self._group_sizes(page, len(page.entries) - 1)
+        raise UserError(
+            f"The last message takes {size:,} tokens, but only {room:,} are free: "
+            "shorten it, or choose a larger n_ctx."
+        )
+
+    async def ahead(self, page: Page, planned: int | None = None) -> Document | None:
+        """What to read once the oldest messages have gone, if it is time for them to go."""
+        read = await self._fitting(page, (await self._room(page)).ahead, planned)
+        return read if 0 < read.first < len(page.entries) else None
+
+    async def _fitting(self, page: Page, room: int, planned: int | None) -> Document:
+        ids = [entry.id for entry in page.entries]
+        then = ids.index(planned) if planned in ids else 0
         start = 0
-        while True:
-            story = list(doc.story_segments(scene, entries[start:], self.form))
-            sizes = [await self._total(group) for group in story]
-            dropped = doc.trimmed_start(sizes, 0, self.context_size - fixed)
-            if not dropped:
-                every = [*header, *(each for group in story for each in group), opened]
-                return Document(every, start)
-            if dropped == len(sizes):
-                raise UserError(
-                    f"The last message takes {sizes[-1]:,} tokens, but only "
-                    f"{self.context_size - fixed:,} are free: shorten it, or choose a larger n_ctx."
-                )
-            start += dropped  # Lore may fire at another entry now, so it is measured anew.
+        # Lore may fire at another entry once one has gone, so what is left is measured anew.
+        while dropped := doc.first_to_keep(await self._group_sizes(page, start), room):
+            start, then = max(start + dropped if not then else then, start + 1), 0
+        story = doc.story_segments(page.scene, page.entries[start:], self.form)
+        segments = [*self._header(page), *(each for group in story for each in group), page.opened]
+        return Document(segments, start)
+
+    async def _room(self, page: Page) -> doc.Room:
+        scene = await self._total(self._header(page))
+        [opened] = await self._engine.count([page.opened.text])
+        reserve = self._reserve(page.length)
+        room = doc.room_for_story(self.context_size, scene + opened, reserve)
+        if scene + reserve > self.context_size:
+            raise UserError(
+                f"The scene's own blocks take {scene:,} of the context's {self.context_size:,} "
+                "tokens: shorten descriptions or lore, or choose a larger n_ctx."
+            )
+        if room.now < 0:
+            raise UserError(
+                f"The message being written takes {opened:,} tokens, and beside the scene there "
+                f"is no room for more of it in a context of {self.context_size:,}: let another "
+                "one begin, or choose a larger n_ctx."
+            )
+        return room
 
     def _reserve(self, length: Length | None) -> int:
         """The tokens kept free for the reply: twice the most that its hint stands for."""
         expected = 2 * token_range(length or "medium")[1]
         return min(expected, self._max_tokens, self.context_size // 4)
 
+    def _header(self, page: Page) -> list[Segment]:
+        return doc.header_segments(page.scene, page.user, self.form)
+
+    async def _group_sizes(self, page: Page, start: int) -> list[int]:
+        """The tokens of each entry from `start` on, with its lore."""
+        groups = list(doc.story_segments(page.scene, page.entries[start:], self.form))
+        await self.sizes([segment.text for group in groups for segment in group])
+        return [await self._total(group) for group in groups]
+
     async def _total(self, segments: Sequence[Segment]) -> int:
-        new = list({segment.text for segment in segments} - self._sizes.keys())
-        if new:
-            self._sizes.update(zip(new, await self._engine.count(new), strict=True))
-        return sum(self._sizes[segment.text] for segment in segments)
+        return sum(await self.sizes([segment.text for segment in segments]))

@@ -11,9 +11,18 @@ from contextlib import aclosing
 
 from shoritui.blockml import clean
 from shoritui.director.disk import Disk
-from shoritui.director.events import Evaluating, Event, Wrote
+from shoritui.director.events import Evaluating, Event, Notice, Wrote
 from shoritui.director.loops import loop_start
-from shoritui.engine import Engine, Evaluated, Finished, Outcome, Sampling, Segment, Text
+from shoritui.engine import (
+    AnyEngine,
+    Evaluated,
+    Finished,
+    Noted,
+    Outcome,
+    Sampling,
+    Segment,
+    Text,
+)
 from shoritui.story import Entry, Library, Status
 
 JOURNAL_SECONDS = 0.5
@@ -36,7 +45,7 @@ class Reply:
 
     async def write(
         self,
-        engine: Engine,
+        engine: AnyEngine,
         document: Sequence[Segment],
         sampling: Sampling,
         *,
@@ -55,6 +64,8 @@ class Reply:
                 match event:
                     case Evaluated(done, total):
                         yield Evaluating(done, total)
+                    case Noted(sentence):
+                        yield Notice(sentence)
                     case Text() if self.looped:
                         pass  # The engine has been told to stop, and is about to.
                     case Text(text):

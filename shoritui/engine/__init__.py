@@ -7,6 +7,7 @@ from shoritui.engine.client import Engine
 from shoritui.engine.inspection import describe, inspect_model
 from shoritui.engine.interface import (
     Adapter,
+    AnyEngine,
     Chance,
     Drawn,
     EngineDescription,
@@ -17,6 +18,7 @@ from shoritui.engine.interface import (
     Event,
     Finished,
     ModelInfo,
+    Noted,
     Outcome,
     Segment,
     Text,
@@ -29,6 +31,7 @@ __all__ = [
     "ORDER",
     "SETTINGS",
     "Adapter",
+    "AnyEngine",
     "Chance",
     "Drawn",
     "Engine",
@@ -40,6 +43,7 @@ __all__ = [
     "Event",
     "Finished",
     "ModelInfo",
+    "Noted",
     "Outcome",
     "Preset",
     "Sampling",

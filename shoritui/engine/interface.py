@@ -5,12 +5,14 @@ It does not know how any of it travels or who computes it.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from shoritui.engine.sampling import Sampling
 from shoritui.errors import UserError
 
 Stop = Literal["block_end", "token_limit", "context_full", "cancelled"]
@@ -195,4 +197,62 @@ class Finished(Struct, frozen=True, tag=True):
     outcome: Outcome
 
 
-Event = Evaluated | Text | Finished
+class Noted(Struct, frozen=True, tag=True):
+    """Something that the user should know of this generation, in one sentence."""
+
+    sentence: str
+
+
+Event = Evaluated | Text | Noted | Finished
+
+
+class AnyEngine(Protocol):
+    """What an engine does, wherever it runs; `Engine`, on this machine, says it in full."""
+
+    state: EngineState
+    info: ModelInfo | None
+
+    def generate(
+        self,
+        document: Sequence[Segment],
+        sampling: Sampling,
+        *,
+        max_tokens: int,
+        penalized: Sequence[str] = (),
+        names: Sequence[str] = (),
+        likeliest: int = 0,
+    ) -> AsyncGenerator[Event, None]:
+        """Write on after the document until its block ends; the last event is `Finished`."""
+        ...
+
+    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
+        """Evaluate the document ahead of need."""
+        ...
+
+    async def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
+        """Take these LoRA adapters in place of those before."""
+        ...
+
+    async def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
+        """How likely each candidate is right after the document: natural log-probabilities."""
+        ...
+
+    async def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has."""
+        ...
+
+    async def tokens(self, document: Sequence[Segment]) -> list[int]:
+        """The ids that the model would read."""
+        ...
+
+    async def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token."""
+        ...
+
+    async def cancel(self) -> None:
+        """End the calls in flight early."""
+        ...
+
+    async def close(self) -> None:
+        """End what runs; nothing stays behind."""
+        ...

@@ -17,8 +17,9 @@ from shoritui.engine.interface import (
     EngineOptions,
     Evaluated,
     Evaluation,
-    Finished,
+    Event,
     ModelInfo,
+    Noted,
     Segment,
     Text,
 )
@@ -119,7 +120,7 @@ class Opened(_Message, frozen=True, tag=True):
 class Happened(_Message, frozen=True, tag=True):
     """An event of a generation or a prefill."""
 
-    event: Evaluated | Text | Finished
+    event: Event
 
 
 class Prefilled(_Message, frozen=True, tag=True):
@@ -207,6 +208,6 @@ def read_body(stream: IO[bytes]) -> bytes | None:
 def is_last(reply: Reply) -> bool:
     """Whether no more replies to the same request follow."""
     match reply:
-        case Loading() | Happened(event=Evaluated() | Text()):
+        case Loading() | Happened(event=Evaluated() | Text() | Noted()):
             return False
     return True

@@ -89,7 +89,7 @@ class Playing:
         status = self._app.main.status
         status.doing = replace(
             status.doing,
-            model=info.path.stem if info is not None else "",
+            model=info.path.name.removesuffix(".gguf") if info is not None else "",
             size=info.n_ctx if info is not None else 0,
             used=figures.context_used,
             reused=figures.reused,
