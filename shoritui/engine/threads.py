@@ -1,6 +1,6 @@
-"""How many threads the engine takes by default.
+"""How many threads the engine takes: at first, and again when the machine gets busy or quiet.
 
-It does not know what they compute.
+It does not know what they compute: seconds come in, counts go out.
 """
 
 from __future__ import annotations
@@ -8,20 +8,200 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Final
+
+from shoritui.engine.machine import container_cores
+
+BUDGET_SECONDS: Final = 0.5
+"""How long the measurements of one kind may take in one tuning, about."""
+INTERVAL_SECONDS: Final = 30.0
+"""The least time between two tunings."""
+LONGEST_INTERVAL_SECONDS: Final = 3600.0
+"""The most time between two attempts to take more threads again, after many in vain."""
+_ROUNDS: Final = 3
+_WORTH: Final = 0.95
+"""More threads must take at most this share of the time that fewer take."""
+_COLLAPSED: Final = 1.5
+"""All cores taking so much longer for a token than the best count shows a busy machine."""
+_JUMP: Final = 2.0
+_TOKENS_LASTING: Final = 8
+_BATCHES_LASTING: Final = 3
+_CREEP: Final = 0.02
+_FALL: Final = 0.2
+_FREE_TOKENS: Final = 1024
+"""A context this long costs little beside the weights."""
+
+Measure = Callable[[int], float]
+"""Seconds that one step takes with so many threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Thread counts for single tokens and for batches."""
+
+    decode: int
+    batch: int
+
+
+class Tuner:
+    """Chooses thread counts by measuring, and says when to measure again.
+
+    The threads wait for each other by spinning: on a busy machine fewer are faster, often several
+    times. A count that the user set stays as it is.
+    """
+
+    def __init__(self, cores: int, fixed: int = 0) -> None:
+        """`cores` are the most threads; `fixed`, if not 0, is the user's own count."""
+        self._cores = max(cores, 1)
+        self._usual = max(self._cores - 1, 1)
+        self._quiet = Threads(self._usual, self._cores)
+        self.threads = Threads(fixed, fixed) if fixed else self._quiet
+        """The counts to use now."""
+        wanted = [fixed] if fixed else [self._usual, self._cores, max(self._cores // 2, 1), 1]
+        self.candidates: Final = tuple(dict.fromkeys(wanted))
+        """The counts worth measuring, the likeliest first; one alone leaves nothing to choose."""
+        self._tuned_at: float | None = None
+        self._patience = INTERVAL_SECONDS
+        self._forget()
+
+    def tune(self, measure: Measure, now: float, measure_batch: Measure | None = None) -> Threads:
+        """Measure the candidates and take the best; `now` are seconds of a steady clock.
+
+        `measure` evaluates one token, `measure_batch` a batch; each takes about half a second.
+        Without `measure_batch`, batches take all cores unless that slows single tokens badly.
+        """
+        if len(self.candidates) == 1:
+            return self.threads
+        before = self.threads
+        tokens = self._measured(measure)
+        decode = _quickest(tokens)
+        if measure_batch is not None:
+            batch = _quickest(self._measured(measure_batch))
+        else:
+            busy = tokens.get(self._cores, 0.0) > _COLLAPSED * tokens[decode]
+            batch = decode if busy else self._cores
+        self.threads = Threads(decode, batch)
+        in_vain = self._tuned_at is not None and self.threads == before
+        longer = min(self._patience * 2, LONGEST_INTERVAL_SECONDS)
+        self._patience = longer if in_vain else INTERVAL_SECONDS
+        self._tuned_at = now
+        self._forget()
+        return self.threads
+
+    def observed(self, seconds_per_token: float, held_tokens: int, now: float) -> bool:
+        """Hear what one generated token took; whether it is time to tune again.
+
+        It is after a jump that lasts and that a longer context does not explain, and now and then
+        while fewer threads than usual are in use, in case the machine is quiet again.
+        """
+        self._tokens.follow(seconds_per_token, held_tokens)
+        return self._is_time(now)
+
+    def observed_batch(self, seconds_per_token: float, held_tokens: int, now: float) -> bool:
+        """Hear what a whole step of the prompt took, per token of it; whether to tune again."""
+        self._batches.follow(seconds_per_token, held_tokens)
+        return self._is_time(now)
+
+    def _is_time(self, now: float) -> bool:
+        if len(self.candidates) == 1 or self._tuned_at is None:
+            return False
+        rested = now - self._tuned_at
+        if self._tokens.jumped or self._batches.jumped:
+            return rested >= INTERVAL_SECONDS
+        fewer = self.threads.decode < self._quiet.decode or self.threads.batch < self._quiet.batch
+        return fewer and rested >= self._patience
+
+    def _measured(self, measure: Measure) -> dict[int, float]:
+        """The typical seconds of each candidate that the budget allowed."""
+        taken: dict[int, list[float]] = {}
+        spent = 0.0
+        for _ in range(_ROUNDS):
+            for count in self.candidates:
+                if taken and spent + _expected(taken, count) > BUDGET_SECONDS:
+                    continue
+                seconds = measure(count)
+                taken.setdefault(count, []).append(seconds)
+                spent += seconds
+        return {count: median(times) for count, times in taken.items()}
+
+    def _forget(self) -> None:
+        self._tokens = _Pace(_TOKENS_LASTING)
+        self._batches = _Pace(_BATCHES_LASTING)
+
+
+class _Pace:
+    """What a token usually takes, and whether it takes much longer now.
+
+    Slow growth is taken for the context's; a growing context may cost at most in proportion.
+    """
+
+    def __init__(self, lasting: int) -> None:
+        self._lasting = lasting
+        self._first: list[tuple[float, int]] = []
+        self._seconds = self._held = 0.0
+        self._slow = 0
+
+    @property
+    def jumped(self) -> bool:
+        """Whether the last tokens all took much longer."""
+        return self._slow >= self._lasting
+
+    def follow(self, seconds: float, held: int) -> None:
+        """Take in the next token's time."""
+        if len(self._first) < self._lasting:
+            self._first.append((seconds, held))
+            self._seconds = median(seconds for seconds, _ in self._first)
+            self._held = median(float(held) for _, held in self._first)
+            return
+        explained = max((held + _FREE_TOKENS) / (self._held + _FREE_TOKENS), 1.0)
+        if seconds > _JUMP * explained * self._seconds:
+            self._slow += 1
+            return
+        self._slow = 0
+        weight = _FALL if seconds < self._seconds else _CREEP
+        self._seconds += weight * (seconds - self._seconds)
+        self._held += weight * (held - self._held)
+
+
+def _quickest(typical: dict[int, float]) -> int:
+    """The fewest threads that are nearly as quick as the quickest."""
+    counts = sorted(typical)
+    best = counts[0]
+    for count in counts[1:]:
+        if typical[count] < typical[best] * _WORTH:
+            best = count
+    return best
+
+
+def _expected(taken: dict[int, list[float]], count: int) -> float:
+    """What a measurement will take at most: no gain from more threads, linear loss with fewer."""
+    if count in taken:
+        return median(taken[count])
+    nearest = min(taken, key=lambda known: abs(known - count))
+    return median(taken[nearest]) * max(nearest / count, 1.0)
 
 
 def default_threads() -> int:
-    """The physical cores but one, at least one.
+    """The usable cores but one, at least one.
 
     One core stays for the app: the threads wait for each other by spinning, and with all cores
     taken, any other work slows every token several times.
     """
-    return max(physical_cores() - 1, 1)
+    return max(usable_cores() - 1, 1)
+
+
+def usable_cores() -> int:
+    """The physical cores that this process may use, within a container's processor time."""
+    quota = container_cores()
+    return physical_cores() if quota is None else max(min(physical_cores(), int(quota)), 1)
 
 
 def physical_cores() -> int:
-    """The processor's cores that this process may use, hyper-threads not counted."""
+    """The processor's cores that this process may run on, hyper-threads not counted."""
     if sys.platform == "darwin":
         return _darwin_cores() or os.cpu_count() or 1
     if not hasattr(os, "sched_getaffinity"):

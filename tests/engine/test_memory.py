@@ -2,46 +2,220 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from shoritui.engine.memory import GIB, Estimate, Shape, estimate, gpu_shortage, shortage
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoritui.engine.interface import KVType
+from shoritui.engine.machine import container_memory, free_pages, machine_memory
+from shoritui.engine.memory import (
+    GIB,
+    GPU_RUNTIME,
+    Room,
+    Shape,
+    Wanted,
+    divides,
+    estimate,
+    fits,
+    largest_context,
+    most_gpu_layers,
+    need,
+    shiftable,
+    shortage,
+)
 
 MISTRAL_7B = Shape(
     size_bytes=4_370_000_000,
     n_layer=32,
     n_embd=4096,
     n_head=32,
-    n_head_kv=8,
+    kv_heads=32 * 8,
     n_ff=14336,
     n_vocab=32000,
     key_length=128,
     value_length=128,
 )
+ON_CPU = Wanted(n_ctx=16384)
+ON_GPU = Wanted(n_ctx=16384, gpu_layers=33)
 
 
-def test_mistral_7b_at_16k_takes_two_gib_of_cache() -> None:
-    need = estimate(MISTRAL_7B, n_ctx=16384, n_batch=512)
-    assert need.kv_cache == 2 * GIB
-    assert 0.05 * GIB < need.compute < 0.3 * GIB
-    assert need.total == pytest.approx(6.2 * GIB, rel=0.05)
+def gpu(gib: float) -> Room:
+    return Room(total=32 * GIB, available=24 * GIB, gpu_free=int(gib * GIB))
+
+
+@pytest.mark.parametrize(
+    ("kv_type", "cells", "gib"),
+    [("f16", 16384, 2.0), ("q8_0", 16384, 1.0625), ("q4_0", 16384, 0.5625), ("f16", 32768, 4.0)],
+)
+def test_mistral_7b_takes_its_cache(kv_type: KVType, cells: int, gib: float) -> None:
+    assert estimate(MISTRAL_7B, cells, 512, kv_type).kv_cache == gib * GIB
+
+
+def test_attention_without_flash_takes_much_more() -> None:
+    flash = estimate(MISTRAL_7B, 16384, 512)
+    plain = estimate(MISTRAL_7B, 16384, 512, flash_attention=False)
+    assert 0.05 * GIB < flash.compute < 0.2 * GIB
+    assert plain.compute > GIB
+    assert flash.total == pytest.approx(6.2 * GIB, rel=0.05)
 
 
 def test_what_fits_is_not_refused() -> None:
-    need = Estimate(weights=4 * GIB, kv_cache=GIB, compute=GIB)
-    assert shortage(need, total=8 * GIB, available=3 * GIB) == ""
-    assert shortage(need, total=None, available=None) == ""
-    assert gpu_shortage(need, free=6 * GIB) == ""
+    assert shortage(MISTRAL_7B, ON_CPU, Room(total=8 * GIB, available=3 * GIB)) == ""
+    assert shortage(MISTRAL_7B, ON_CPU, Room(None, None)) == ""
+    assert shortage(MISTRAL_7B, ON_GPU, gpu(8)) == ""
 
 
-def test_what_cannot_fit_is_told_with_its_numbers() -> None:
-    need = Estimate(weights=4 * GIB, kv_cache=GIB, compute=GIB)
-    whole = "The model needs about 6.0 GiB of memory (weights 4.0 GiB, context 1.0 GiB, "
-    assert shortage(need, total=5 * GIB, available=5 * GIB).startswith(whole)
-    assert "this machine has 5.0 GiB" in shortage(need, total=5 * GIB, available=5 * GIB)
-    assert "only 1.0 GiB are free" in shortage(need, total=64 * GIB, available=GIB)
-    assert "the GPU has 5.0 GiB free" in gpu_shortage(need, free=5 * GIB)
+def test_what_cannot_fit_is_told_with_its_numbers_and_what_would() -> None:
+    assert shortage(MISTRAL_7B, ON_GPU, gpu(6)) == (
+        "The model needs about 6.7 GiB on the GPU (weights 4.1 GiB, context 2.0 GiB, "
+        'work 0.6 GiB), but only 6.0 GiB are free there: set kv_type = "q8_0", or n_ctx = 10752, '
+        "or n_gpu_layers = 29."
+    )
+    small = Room(total=5 * GIB, available=5 * GIB)
+    packed = replace(ON_CPU, kv_type="q8_0")
+    assert shortage(MISTRAL_7B, packed, small).endswith(
+        " this machine has 5.0 GiB: set n_ctx = 12544."
+    )
+    busy = Room(total=64 * GIB, available=GIB)
+    assert "but only 1.0 GiB are free: set n_ctx = " in shortage(MISTRAL_7B, ON_CPU, busy)
+    nothing = Room(total=2 * GIB, available=GIB)
+    assert shortage(MISTRAL_7B, ON_CPU, nothing).endswith(
+        ": take a smaller model, or one with fewer bits per weight."
+    )
 
 
-def test_a_part_of_the_layers_takes_a_part_of_the_memory() -> None:
-    half = Estimate(weights=4 * GIB, kv_cache=2 * GIB, compute=GIB).share(0.5)
-    assert half == Estimate(weights=2 * GIB, kv_cache=GIB, compute=GIB)
+def test_several_changes_are_advised_where_one_is_not_enough() -> None:
+    wanted = replace(ON_CPU, contexts=2)
+    assert shortage(MISTRAL_7B, wanted, Room(64 * GIB, int(1.3 * GIB))).endswith(
+        'are free: set context_mode = "shift" and kv_type = "q8_0", or n_ctx = 4864.'
+    )
+    assert shortage(MISTRAL_7B, wanted, Room(64 * GIB, int(0.3 * GIB))).endswith(
+        'are free: set context_mode = "shift" and kv_type = "q8_0" and n_ctx = 3072.'
+    )
+
+
+shapes = st.builds(
+    Shape,
+    size_bytes=st.integers(0, 100 * GIB),
+    n_layer=st.integers(0, 120),
+    n_embd=st.integers(1, 16384),
+    n_head=st.integers(1, 128),
+    kv_heads=st.integers(0, 8192),
+    n_ff=st.integers(0, 65536),
+    n_vocab=st.integers(1, 300_000),
+    key_length=st.integers(1, 512),
+    value_length=st.integers(1, 512),
+)
+wishes = st.builds(
+    Wanted,
+    n_ctx=st.integers(0, 262_144),
+    contexts=st.integers(1, 2),
+    n_batch=st.integers(1, 2048),
+    kv_type=st.sampled_from(("f16", "q8_0", "q4_0")),
+    gpu_layers=st.integers(0, 130),
+)
+memory = st.none() | st.integers(0, 200 * GIB)
+rooms = st.builds(Room, memory, memory, memory, st.integers(1, 8))
+
+
+@given(shapes, wishes, rooms)
+def test_advice_is_given_exactly_where_it_is_needed_and_holds(
+    shape: Shape, wanted: Wanted, room: Room
+) -> None:
+    sentence = shortage(shape, wanted, room)
+    assert (sentence == "") == fits(shape, wanted, room)
+    assert "\n" not in sentence and sentence[-1:] in ("", ".")
+    n_ctx = largest_context(shape, wanted, room)
+    assert 0 <= n_ctx <= wanted.n_ctx
+    assert not n_ctx or fits(shape, replace(wanted, n_ctx=n_ctx), room)
+    layers = most_gpu_layers(shape, wanted, room)
+    assert not layers or fits(shape, replace(wanted, gpu_layers=layers), room)
+    if 'set kv_type = "q8_0"' in sentence:
+        assert fits(shape, replace(wanted, kv_type="q8_0"), room)
+
+
+@given(shapes, wishes)
+def test_layers_on_the_gpu_take_nothing_away(shape: Shape, wanted: Wanted) -> None:
+    cpu = need(shape, replace(wanted, gpu_layers=0))
+    shared = need(shape, wanted)
+    assert cpu.gpu.total == 0
+    assert shared.host.weights + shared.gpu.weights == cpu.host.weights
+    assert shared.host.kv_cache + shared.gpu.kv_cache == cpu.host.kv_cache
+    assert not wanted.gpu_layers or shared.gpu.compute >= GPU_RUNTIME
+
+
+@pytest.mark.parametrize(
+    ("head", "kv_type", "stored", "shifted"),
+    [
+        (128, "q8_0", True, True),
+        (64, "q4_0", True, True),
+        (96, "q8_0", True, False),
+        (32, "q4_0", True, False),
+        (80, "q8_0", False, False),
+        (80, "f16", True, True),
+    ],
+)
+def test_the_head_size_decides_what_a_quantised_cache_can(
+    head: int, kv_type: KVType, stored: bool, shifted: bool
+) -> None:
+    shape = replace(MISTRAL_7B, key_length=head, value_length=head)
+    assert divides(shape, kv_type) is stored
+    assert shiftable(shape, kv_type) is shifted
+
+
+def test_this_machine_has_memory() -> None:
+    total, available = machine_memory()
+    assert total is not None and total > GIB // 4
+    assert available is None or 0 < available <= total
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, (None, None)),
+        ({"memory.max": "max"}, (None, None)),
+        (
+            {"memory.max": "1000", "memory.current": "800", "memory.stat": "inactive_file 300"},
+            (1000, 500),
+        ),
+        (
+            {"a/memory.max": "900", "a/b/memory.max": "max", "a/memory.current": "950"},
+            (900, 0),
+        ),
+        (
+            {
+                "memory/a/memory.limit_in_bytes": "700",
+                "memory/a/memory.usage_in_bytes": "100",
+                "memory/memory.limit_in_bytes": "9223372036854771712",
+            },
+            (700, 600),
+        ),
+        ({"memory.max": "lots"}, (None, None)),
+    ],
+)
+def test_a_containers_memory_counts(
+    tmp_path: Path, files: dict[str, str], expected: tuple[int | None, int | None]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    membership = tmp_path / "cgroup"
+    membership.write_text("4:memory:/a\n0::/a/b\n")
+    assert container_memory(tmp_path, membership) == expected
+
+
+def test_the_report_of_macos_is_read() -> None:
+    report = (
+        "Mach Virtual Memory Statistics: (page size of 16384 bytes)\n"
+        "Pages free:                                 1000.\n"
+        "Pages active:                             300000.\n"
+        "Pages inactive:                              200.\n"
+        "Pages speculative:                            30.\n"
+        "Pages wired down:                          90000.\n"
+        "Pages purgeable:                               4.\n"
+    )
+    assert free_pages(report) == 16384 * 1234
+    assert free_pages("") is None
