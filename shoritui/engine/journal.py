@@ -14,7 +14,7 @@ import struct
 import tempfile
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -130,7 +130,7 @@ class Journal:
     ) -> None:
         """Write a record, after making room for it; one that is there is only marked as used.
 
-        `begin` is the position of the first id, `state` any contiguous memory. Nothing is written
+        `begin` is the position of the first id, `state` any flat memory. Nothing is written
         if it is larger than the limit, or once there is a `problem`.
         """
         if self.problem or (key in self._held and self.touch((key,))):
@@ -150,16 +150,15 @@ class Journal:
         except OSError as error:
             self.problem = self._sentence(error)
 
-    def touch(self, keys: Iterable[bytes]) -> bool:
+    def touch(self, keys: Sequence[bytes]) -> bool:
         """Mark the blocks of a document as used now, in its order; False if one is not there.
 
         What follows a lost block is worthless, so the first is marked as the newest: when room is
         needed, a document goes from its end.
         """
-        now = time.time_ns()
         complete = True
-        for index, key in enumerate(keys):
-            used = now - 1000 * index
+        for key in reversed(keys):
+            used = time.time_ns()  # finer than the system's own clock for files
             try:
                 os.utime(self._path(key), ns=(used, used))
             except OSError:
@@ -228,7 +227,7 @@ class Journal:
                     checksum = crc32(piece, checksum)
                     file.write(piece)
                 file.write(_CHECKSUM.pack(checksum))
-            used = time.time_ns()  # finer than the system's own clock for files
+            used = time.time_ns()
             os.utime(unfinished, ns=(used, used))
             unfinished.replace(self._path(key))
         except BaseException:
