@@ -1,0 +1,270 @@
+"""The header of a GGUF file: its metadata, its vocabulary's bytes, how many parameters it has.
+
+It does not know what the metadata means; no tensor's data are read. Whatever the file holds, the
+answer is a header or one sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from shoritui.engine.shelf.plain import printable, size
+from shoritui.errors import UserError
+
+Value = str | int | float | bool
+
+TOKENS: Final = "tokenizer.ggml.tokens"
+_VERSIONS: Final = (2, 3)
+_SCALARS: Final = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_STRING: Final = 8
+_ARRAY: Final = 9
+_U32: Final = _SCALARS[4]
+_U64: Final = _SCALARS[10]
+_CHUNK: Final = 2**20
+_RUN: Final = 1024
+_SHORT: Final = 48
+_DEFAULT_ALIGNMENT: Final = 32
+# Far more than any model has; a file that claims more is broken or means harm.
+_MOST_KEYS: Final = 2**16
+_MOST_TENSORS: Final = 2**18
+_MOST_DIMENSIONS: Final = 8
+_MOST_STRINGS: Final = 2**22
+_MOST_HEADER: Final = 2**28
+_MOST_TEXT: Final = 2**16
+_MOST_PARAMETERS: Final = 2**60
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the tensors' data."""
+
+    metadata: dict[str, Value]
+    """All values but lists, the texts made printable."""
+    tokens: bytes
+    """The vocabulary's texts as the file has them, each behind its length in eight bytes."""
+    n_tensors: int
+    n_params: int
+
+    def text(self, key: str) -> str:
+        """A text of the metadata, "" if it is missing or no text."""
+        value = self.metadata.get(key)
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str) -> int:
+        """A whole number of the metadata that is not negative, 0 if it is missing or no number."""
+        value = self.metadata.get(key)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    def has_token(self, text: bytes) -> bool:
+        """Whether the vocabulary has exactly this text as a token."""
+        return _U64.pack(len(text)) + text in self.tokens
+
+
+class _BrokenError(Exception):
+    """Why a file is no GGUF file that anything could load."""
+
+
+def read_header(path: Path) -> Header:
+    """Reads a file's header.
+
+    Raises:
+        UserError: The file cannot be read, is no GGUF file, or is broken or cut off.
+    """
+    shown = printable(path)
+    try:
+        with path.open("rb", buffering=_CHUNK) as file:
+            return _Reader(file).header()
+    except FileNotFoundError:
+        raise UserError(f"{shown}: there is no such model file.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not one a file can have"
+        raise UserError(f"{shown} cannot be read: {reason}.") from None
+    except _BrokenError as error:
+        raise UserError(f"{shown} {error}.") from None
+
+
+def _pass_strings(data: bytearray, at: int, most: int) -> tuple[int, int]:
+    """Where the texts from `at` on end, as far as `data` tell their lengths, and how many.
+
+    A vocabulary has hundreds of thousands: a pattern passes a thousand short ones in one step,
+    and only what it does not know is measured one by one.
+    """
+    left = most
+    while left >= _RUN and (run := _run_of_strings().match(data, at)):
+        at = run.end()
+        left -= _RUN
+    last = len(data) - 8
+    for _ in range(min(left, _RUN)):
+        if at > last:
+            break
+        at += 8 + _U64.unpack_from(data, at)[0]
+        left -= 1
+    return at, most - left
+
+
+@cache
+def _run_of_strings() -> re.Pattern[bytes]:
+    lengths = (re.escape(_U64.pack(n)) + b".{%d}" % n for n in range(_SHORT))
+    return re.compile(b"(?s)(?:" + b"|".join(lengths) + b"){%d}+" % _RUN)
+
+
+class _Reader:
+    """Reads forward through a header, never past the end of the file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self._at = 0
+
+    def header(self) -> Header:
+        self._check_magic()
+        n_tensors, n_keys = self._u64(), self._u64()
+        if n_tensors > _MOST_TENSORS or n_keys > _MOST_KEYS:
+            raise _BrokenError("is broken: its header counts more than any model has")
+        metadata: dict[str, Value] = {}
+        tokens = b""
+        for _ in range(n_keys):
+            key = self._text()
+            kind = self._u32()
+            if kind == _ARRAY:
+                strings = self._array()
+                tokens = strings if key == TOKENS else tokens
+            else:
+                metadata[key] = self._value(kind)
+        return Header(metadata, tokens, n_tensors, self._tensors(n_tensors, metadata))
+
+    def _check_magic(self) -> None:
+        magic = self._file.read(4)
+        if magic != b"GGUF":
+            raise _BrokenError("is not a GGUF file: expected a model in llama.cpp's format")
+        self._at = 4
+        version = self._u32()
+        if version not in _VERSIONS:
+            raise _BrokenError(
+                f"has GGUF version {version}: expected 2 or 3, in little-endian order"
+            )
+
+    def _value(self, kind: int) -> Value:
+        if kind == _STRING:
+            return self._text()
+        scalar = _SCALARS.get(kind)
+        if scalar is None:
+            raise _BrokenError(f"is broken: its metadata hold a value of the unknown type {kind}")
+        value: Value = scalar.unpack(self._read(scalar.size))[0]
+        return value
+
+    def _array(self) -> bytes:
+        """Passes a list; the bytes of a list of texts, nothing of others."""
+        kind, count = self._u32(), self._u64()
+        if kind == _STRING:
+            return self._strings(count)
+        scalar = _SCALARS.get(kind)
+        if scalar is None:
+            raise _BrokenError(f"is broken: its metadata hold a list of the unknown type {kind}")
+        self._skip(count * scalar.size)
+        return b""
+
+    def _strings(self, count: int) -> bytes:
+        """The bytes of `count` texts with their lengths: walked over, none of them is made."""
+        if count > _MOST_STRINGS:
+            raise _BrokenError("is broken: its header counts more than any model has")
+        data = bytearray()
+        start = self._at
+        at, left = 0, count
+        while left:
+            self._extend(data, start, at + 8)
+            at, passed = _pass_strings(data, at, left)
+            left -= passed
+        self._extend(data, start, at)
+        self._at = start + at
+        self._file.seek(self._at)
+        return bytes(memoryview(data)[:at])
+
+    def _extend(self, data: bytearray, start: int, needed: int) -> None:
+        """Reads on until `data`, which begins at `start`, holds so many bytes, or some more."""
+        missing = needed - len(data)
+        if missing <= 0:
+            return
+        self._check(start + needed)
+        data += self._file.read(max(missing, _CHUNK))
+        if len(data) < needed:
+            raise _BrokenError(self._cut_off())
+
+    def _tensors(self, count: int, metadata: dict[str, Value]) -> int:
+        """Passes the list of tensors, checks that they are all there, and counts parameters."""
+        n_params = last = 0
+        for _ in range(count):
+            self._skip(self._u64())
+            dimensions = self._u32()
+            if dimensions > _MOST_DIMENSIONS:
+                raise _BrokenError(f"is broken: it has a tensor of {dimensions} dimensions")
+            elements = 1
+            for _ in range(dimensions):
+                elements *= self._u64()
+            self._skip(4)
+            last = max(last, self._u64())
+            n_params += elements
+        if n_params > _MOST_PARAMETERS:
+            raise _BrokenError("is broken: its header counts more than any model has")
+        given = metadata.get("general.alignment")
+        alignment = given if isinstance(given, int) and given > 0 else _DEFAULT_ALIGNMENT
+        data = -(-self._at // alignment) * alignment
+        if count and data + last >= self._size:
+            raise _BrokenError(self._cut_off())
+        return n_params
+
+    def _text(self) -> str:
+        length = self._u64()
+        self._check(self._at + length)
+        kept = min(length, _MOST_TEXT)
+        text = self._read(kept).decode("utf-8", "replace")
+        self._skip(length - kept)
+        return printable(text)
+
+    def _u32(self) -> int:
+        value: int = _U32.unpack(self._read(4))[0]
+        return value
+
+    def _u64(self) -> int:
+        value: int = _U64.unpack(self._read(8))[0]
+        return value
+
+    def _read(self, count: int) -> bytes:
+        self._check(self._at + count)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise _BrokenError(self._cut_off())
+        self._at += count
+        return data
+
+    def _skip(self, count: int) -> None:
+        self._check(self._at + count)
+        self._at += count
+        self._file.seek(self._at)
+
+    def _check(self, end: int) -> None:
+        if end > self._size:
+            raise _BrokenError(self._cut_off())
+        if end > _MOST_HEADER:
+            raise _BrokenError(f"is broken: its header is longer than {size(_MOST_HEADER)}")
+
+    def _cut_off(self) -> str:
+        return f"is broken or was not copied to its end: it ends after {size(self._size)}"
