@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 from shoritui.engine import protocol
 from shoritui.engine.interface import WorkerDied
 from shoritui.engine.protocol import Reply, Request
+from shoritui.engine.watch import HANG_SECONDS, Watch
 from shoritui.errors import UserError
 
 # -P: a file in the user's current folder must never be taken for one of our libraries.
@@ -35,20 +36,33 @@ def environment() -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A running worker. Its output goes to a nameless temporary file, never to the terminal."""
+    """A running worker. Its output goes to a nameless temporary file, never to the terminal.
 
-    def __init__(self, process: Process, log: BinaryIO, on_end: Callable[[], None]) -> None:
+    One that stays silent after a cancel hangs, as a GPU's driver can make it: it is killed.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        log: BinaryIO,
+        on_end: Callable[[], None],
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
         self._process = process
         self._log = log
         self._on_end = on_end
+        self._watch = Watch(self._kill_hung, hang_seconds)
         self._replies: dict[int, asyncio.Queue[Reply | None]] = {}
         self._stopping = False
+        self._killed_for = ""
         self.cause = ""
         """Why it ended, once it did."""
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, on_end: Callable[[], None]) -> WorkerProcess:
+    async def start(
+        cls, on_end: Callable[[], None], *, hang_seconds: float = HANG_SECONDS
+    ) -> WorkerProcess:
         """Start one; `on_end` is called if it ends without `stop`."""
         log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the worker
         try:
@@ -63,7 +77,7 @@ class WorkerProcess:
         except OSError as error:
             log.close()
             raise UserError(f"The engine's process cannot be started: {error}.") from error
-        return cls(process, log, on_end)
+        return cls(process, log, on_end, hang_seconds)
 
     @property
     def pid(self) -> int:
@@ -75,6 +89,7 @@ class WorkerProcess:
         queue = self._replies[request.id] = asyncio.Queue()
         answered = False
         try:
+            self._watch.sent(request.id)
             self._send(request)
             while not answered:
                 reply = await queue.get()
@@ -87,12 +102,12 @@ class WorkerProcess:
         finally:
             del self._replies[request.id]
             if not answered:
-                self._send(protocol.Cancel(request.id))
+                self._cancel(request.id)
 
     def cancel(self) -> None:
         """End all requests in flight early; their last replies still come."""
         for id_ in self._replies:
-            self._send(protocol.Cancel(id_))
+            self._cancel(id_)
 
     async def stop(self) -> None:
         """End the process, by force if need be."""
@@ -107,6 +122,15 @@ class WorkerProcess:
             await self._process.wait()
         await self._reading
 
+    def _cancel(self, id_: int) -> None:
+        self._send(protocol.Cancel(id_))
+        self._watch.cancelled(id_)
+
+    def _kill_hung(self) -> None:
+        self._killed_for = f"it did not answer for {self._watch.seconds:g} seconds"
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
     def _send(self, request: Request) -> None:
         stdin = self._process.stdin
         if self.cause or stdin is None or stdin.is_closing():
@@ -120,10 +144,15 @@ class WorkerProcess:
             while True:
                 (length,) = protocol.LENGTH.unpack(await stdout.readexactly(protocol.LENGTH.size))
                 reply = protocol.reply(await stdout.readexactly(length))
+                self._watch.heard(reply.id, last=protocol.is_last(reply))
                 if reply.id in self._replies:
                     self._replies[reply.id].put_nowait(reply)
         status = await self._process.wait()
-        self.cause = "it was closed" if self._stopping else likely_cause(status, self._tail())
+        if self._stopping:
+            self.cause = "it was closed"
+        else:
+            self.cause = self._killed_for or likely_cause(status, self._tail())
+        self._watch.end()
         self._log.close()
         for queue in self._replies.values():
             queue.put_nowait(None)
