@@ -1,4 +1,4 @@
-"""A context of llama.cpp: KV cells, evaluation, logits, and a flag that ends an evaluation early.
+"""A context of llama.cpp: KV cells, evaluation, logits, adapters, and a flag that ends it early.
 
 It does not know what the tokens mean or why they are evaluated; `cache.py` does.
 """
@@ -8,13 +8,33 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shoritui.engine.interface import KVType
 from shoritui.engine.library import L
 from shoritui.engine.model import Model
+
+Decoded = Literal["done", "full", "aborted"]
+_DECODED: Final[dict[int, Decoded]] = {0: "done", 1: "full", 2: "aborted"}
+_KV_TYPES: Final[dict[KVType, int]] = {
+    "f16": L.GGML_TYPE_F16,
+    "q8_0": L.GGML_TYPE_Q8_0,
+    "q4_0": L.GGML_TYPE_Q4_0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A token at a position of one or more sequences."""
+
+    token: int
+    position: int
+    seqs: tuple[int, ...]
 
 
 class AbortFlag:
@@ -40,63 +60,179 @@ class AbortFlag:
 
 
 class Context:
-    """The KV cache of one sequence, and the logits after its last token."""
+    """KV cells that several sequences share, and the logits after the last token evaluated."""
 
     def __init__(
-        self, model: Model, *, n_ctx: int, n_batch: int, n_threads: int, abort: AbortFlag
+        self,
+        model: Model,
+        *,
+        n_cells: int,
+        n_batch: int,
+        n_threads: int,
+        abort: AbortFlag,
+        n_seq_max: int = 1,
+        kv_type: KVType = "f16",
     ) -> None:
         """Allocate; `MemoryError` if there is not enough."""
         params = L.llama_context_default_params()
-        params.n_ctx, params.n_batch, params.n_ubatch = n_ctx, n_batch, n_batch
+        params.n_ctx, params.n_batch, params.n_ubatch = n_cells, n_batch, n_batch
         params.n_threads = params.n_threads_batch = n_threads
+        params.n_seq_max, params.kv_unified = n_seq_max, True
+        params.type_k = params.type_v = _KV_TYPES[kv_type]
         self.handle = L.llama_init_from_model(model.handle, params)
         if not self.handle:
-            raise MemoryError(n_ctx)
+            raise MemoryError(n_cells)
         self._abort = abort
         L.llama_set_abort_callback(self.handle, abort.callback, abort.address)
         self._memory = L.llama_get_memory(self.handle)
-        self.n_ctx: Final[int] = L.llama_n_ctx(self.handle)
+        self.n_cells: Final[int] = L.llama_n_ctx(self.handle)
         self.n_batch: Final = n_batch
+        self.can_shift: Final = bool(L.llama_memory_can_shift(self._memory))
         self._row = ctypes.c_float * model.n_vocab
-        self._one = (ctypes.c_int32 * 1)()
-        self._batch_of_one = L.llama_batch_get_one(self._one, 1)
+        self._batch = _Batch(max(n_batch, n_seq_max), n_seq_max)
 
-    def decode(self, ids: Sequence[int]) -> bool:
-        """Evaluate up to `n_batch` ids after those held; False if it was aborted on the way."""
-        if len(ids) == 1:
-            self._one[0] = ids[0]
-            return self._decode(self._batch_of_one)
-        array = (ctypes.c_int32 * len(ids))(*ids)
-        return self._decode(L.llama_batch_get_one(array, len(ids)))
+    def decode(self, ids: Sequence[int], *, seq: int, begin: int) -> Decoded:
+        """Evaluate up to `n_batch` ids of a sequence from position `begin` on.
 
-    def _decode(self, batch: Any) -> bool:
+        Afterwards the logits are those of the last id. Whatever is not `done` leaves the sequence
+        as `end` tells.
+        """
+        return self._decode(self._batch.of_sequence(ids, seq, begin))
+
+    def decode_rows(self, rows: Sequence[Row]) -> NDArray[np.float32] | None:
+        """Evaluate single tokens, each for its sequences; their logits row by row, copied.
+
+        None if there was no room or it was aborted.
+        """
+        if self._decode(self._batch.of_rows(rows)) != "done":
+            return None
+        return np.stack([self._logits(index).copy() for index in range(len(rows))])
+
+    def _decode(self, batch: Any) -> Decoded:
         status = L.llama_decode(self.handle, batch)
-        if status not in (0, 2):
+        if status not in _DECODED:
             raise RuntimeError(f"llama_decode returned {status}")
-        return bool(status == 0)
+        return _DECODED[status]
+
+    def synchronize(self) -> None:
+        """Wait until what was asked for is computed; a GPU works behind our back."""
+        L.llama_synchronize(self.handle)
 
     def logits(self) -> NDArray[np.float32]:
         """The scores of all tokens after the last one evaluated, in place.
 
         Valid until the next `decode`; what is written here is what a chain samples from.
         """
-        pointer = L.llama_get_logits_ith(self.handle, -1)
+        return self._logits(-1)
+
+    @property
+    def has_logits(self) -> bool:
+        """Whether there are logits to read and write; not after an evaluation that came to none."""
+        return bool(L.llama_get_logits_ith(self.handle, -1))
+
+    def _logits(self, index: int) -> NDArray[np.float32]:
+        pointer = L.llama_get_logits_ith(self.handle, index)
         row = self._row.from_address(ctypes.addressof(pointer.contents))
         values: NDArray[np.float32] = np.asarray(row)
         return values
 
-    def held(self) -> int:
-        """How many tokens the cache really holds."""
-        return int(L.llama_memory_seq_pos_max(self._memory, 0)) + 1
+    def end(self, seq: int) -> int:
+        """How many leading positions of a sequence really are in the cache."""
+        return int(L.llama_memory_seq_pos_max(self._memory, seq)) + 1
 
-    def truncate(self, length: int) -> bool:
-        """Keep the first `length` tokens; False if this kind of model cannot go back."""
-        return bool(L.llama_memory_seq_rm(self._memory, 0, length, -1))
+    def remove(self, seq: int, begin: int = 0, end: int = -1) -> bool:
+        """Forget positions [begin, end) of a sequence; False if this kind of model cannot."""
+        return bool(L.llama_memory_seq_rm(self._memory, seq, begin, end))
 
-    def clear(self) -> None:
-        """Forget everything."""
-        L.llama_memory_clear(self._memory, True)
+    def copy(self, source: int, target: int, begin: int = 0, end: int = -1) -> None:
+        """Let `target` share the cells of positions [begin, end) of `source`."""
+        L.llama_memory_seq_cp(self._memory, source, target, begin, end)
+
+    def shift(self, seq: int, begin: int, by: int) -> None:
+        """Move positions from `begin` on; the keys are turned at the next `decode`."""
+        L.llama_memory_seq_add(self._memory, seq, begin, -1, by)
+
+    def save(self, seq: int) -> memoryview:
+        """The state of a sequence, to be restored where everything that made it is the same."""
+        size = L.llama_state_seq_get_size(self.handle, seq)
+        buffer = (ctypes.c_uint8 * size)()
+        written = L.llama_state_seq_get_data(self.handle, buffer, size, seq)
+        return memoryview(buffer).cast("B")[:written]
+
+    def restore(self, seq: int, state: memoryview) -> bool:
+        """Put a saved state into an empty sequence; False if there is no room for it."""
+        data = np.frombuffer(state, np.uint8)
+        pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        return bool(L.llama_state_seq_set_data(self.handle, pointer, len(data), seq))
+
+    def set_threads(self, n_threads: int, n_threads_batch: int) -> None:
+        """Take other thread counts from the next evaluation on."""
+        L.llama_set_n_threads(self.handle, n_threads, n_threads_batch)
+
+    def set_adapters(self, adapters: Sequence[tuple[LoadedAdapter, float]]) -> bool:
+        """Take these adapters, each with its scale, from the next evaluation on."""
+        count = len(adapters)
+        handles = (L.llama_adapter_lora_p_ctypes * count)(*(each.handle for each, _ in adapters))
+        scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
+        return L.llama_set_adapters_lora(self.handle, handles, count, scales) == 0
 
     def free(self) -> None:
         """Give the memory back; the context is unusable afterwards."""
+        self._batch.free()
         L.llama_free(self.handle)
+
+
+class LoadedAdapter:
+    """A LoRA adapter's weights; they stay in memory as long as their model."""
+
+    def __init__(self, model: Model, path: Path) -> None:
+        """Load them; `ValueError` if the file is no adapter of this model."""
+        self.handle = L.llama_adapter_lora_init(model.handle, str(path).encode())
+        if not self.handle:
+            raise ValueError(path)
+
+
+class _Batch:
+    """llama.cpp's arrays of tokens, positions and sequences, filled anew for each evaluation."""
+
+    def __init__(self, capacity: int, n_seq_max: int) -> None:
+        self._batch = L.llama_batch_init(capacity, 0, n_seq_max)
+        self._tokens = np.ctypeslib.as_array(self._batch.token, (capacity,))
+        self._positions = np.ctypeslib.as_array(self._batch.pos, (capacity,))
+        self._counts = np.ctypeslib.as_array(self._batch.n_seq_id, (capacity,))
+        self._wanted = np.ctypeslib.as_array(self._batch.logits, (capacity,))
+        self._seqs = [
+            np.ctypeslib.as_array(self._batch.seq_id[row], (n_seq_max,)) for row in range(capacity)
+        ]
+        self._filled = (-1, 0)
+
+    def of_sequence(self, ids: Sequence[int], seq: int, begin: int) -> Any:
+        """Consecutive tokens of one sequence, the logits of the last one wanted."""
+        count = len(ids)
+        self._tokens[:count] = ids
+        self._positions[:count] = np.arange(begin, begin + count)
+        self._wanted[:count] = 0
+        self._wanted[count - 1] = 1
+        filled_seq, filled = self._filled
+        if filled_seq != seq or filled < count:
+            self._counts[:count] = 1
+            for row in range(count):
+                self._seqs[row][0] = seq
+            self._filled = (seq, count)
+        self._batch.n_tokens = count
+        return self._batch
+
+    def of_rows(self, rows: Sequence[Row]) -> Any:
+        """Tokens with their own positions and sequences, the logits of all wanted."""
+        for index, row in enumerate(rows):
+            self._tokens[index], self._positions[index] = row.token, row.position
+            self._counts[index] = len(row.seqs)
+            self._seqs[index][: len(row.seqs)] = row.seqs
+        self._wanted[: len(rows)] = 1
+        self._filled = (-1, 0)
+        self._batch.n_tokens = len(rows)
+        return self._batch
+
+    def free(self) -> None:
+        """Give the arrays back."""
+        L.llama_batch_free(self._batch)

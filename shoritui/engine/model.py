@@ -79,7 +79,7 @@ class Model:
             return self.metadata("tokenizer.ggml.model") == "llama"
         return stated == "true"
 
-    @property
+    @cached_property
     def block_tokens(self) -> bool:
         """Whether `▀`, `▄` and the newline are single tokens that no longer piece contains."""
         if None in (self.open, self.close, self.newline):
@@ -103,6 +103,12 @@ class Model:
         # A file's name for itself is foreign text: nothing of it may reach a terminal as a command.
         printable = "".join(c for c in name or "" if c.isprintable())
         return f"{printable} ({facts})" if printable else facts
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it keeps a state that cannot go back to a place in its past."""
+        recurrent = L.llama_model_is_recurrent(self.handle)
+        return bool(recurrent or L.llama_model_is_hybrid(self.handle))
 
     @property
     def n_params(self) -> int:

@@ -7,26 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from shoritui.engine.cache import KVCache
+from shoritui.engine.adapters import Adapters
+from shoritui.engine.cache import CancelledError, KVCache
 from shoritui.engine.choosing import Choice, Chooser
-from shoritui.engine.context import AbortFlag, Context
+from shoritui.engine.context import AbortFlag
+from shoritui.engine.fingerprint import fingerprint
 from shoritui.engine.generation import Message
-from shoritui.engine.interface import EngineOptions, Evaluated, Evaluation, Event, Outcome, Segment
+from shoritui.engine.interface import (
+    Adapter,
+    EngineOptions,
+    Evaluated,
+    Evaluation,
+    Event,
+    ModelInfo,
+    Outcome,
+    Segment,
+)
+from shoritui.engine.journal import Journal, root_key
+from shoritui.engine.keeping import Keeper
 from shoritui.engine.loading import probe
 from shoritui.engine.model import BLOCK_CLOSE, Model
+from shoritui.engine.opening import Pace, make_room, try_out
 from shoritui.engine.protocol import Generate
+from shoritui.engine.scoring import log_probability, log_softmax, shared_beginnings
+from shoritui.engine.spellings import Spellings
 from shoritui.engine.tokens import Tokens
 from shoritui.errors import UserError
 
-CPU_CHUNK: Final = 128
-"""On a CPU, larger steps gain nothing, show less progress and lose more to a cancel."""
+SPELLINGS: Final = "spellings.db"
+_WRITING_SECONDS: Final = 0.02
+"""How long a block that is being written is waited for before we look again."""
 
 
 class Runtime:
@@ -43,25 +56,56 @@ class Runtime:
         found = probe(path, options)
         found.check_memory()
         info = found.info
-        self._model = Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
-        try:
-            context = Context(
-                self._model,
-                n_ctx=info.n_ctx,
-                n_batch=options.n_batch if info.gpu else min(options.n_batch, CPU_CHUNK),
-                n_threads=info.n_threads,
-                abort=abort,
-            )
-        except MemoryError:
-            raise UserError(
-                f"{path.name}: a context of {info.n_ctx:,} tokens does not fit."
-            ) from None
-        self.info = replace(info, n_ctx=context.n_ctx)
         self._abort = abort
-        self._cache = KVCache(context, abort)
-        self._tokens = Tokens(self._model)
+        self._model = Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
+        self._tuner, seconds_per_id = try_out(self._model, found, options, abort)
+        self._room = room = make_room(self._model, found, options, abort, seconds_per_id)
+        self._adapters = Adapters(self._model, room.context)
+        self._made_of = (fingerprint(path), info.llama_cpp, options.kv_type, info.gpu)
+        keeper = None
+        if options.journal is not None and not self._model.is_recurrent:
+            journal = Journal(options.journal, options.journal_bytes)
+            shifted = room.mode == "shift"
+            keeper = Keeper(journal, room.context, room.scratch, shifted=shifted)
+        self._keeper = keeper
+        self._cache = KVCache(
+            room.context,
+            abort,
+            n_ctx=room.n_ctx,
+            lines=room.lines,
+            scratch=room.branches,
+            shift=room.mode == "shift",
+            keeper=keeper,
+        )
+        self._pace = Pace(self._tuner, room.context, room.scratch)
+        self._cache.on_evaluated = self._pace.evaluated
+        spelled = options.journal / SPELLINGS if options.journal is not None else None
+        self._tokens = Tokens(self._model, Spellings(spelled, self._made_of[0]))
         self._chooser = Chooser(self._model)
-        self._cache.reach([self._model.bos or 0])  # the first evaluation pages the weights in
+        self.info = replace(info, n_ctx=room.n_ctx, context_mode=room.mode)
+        self.adapt(options.adapters)
+
+    def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
+        """Take these adapters in place of those before; `UserError` if one does not fit.
+
+        What was evaluated with others stays where it is, and counts again once they come back.
+        """
+        keys = self._adapters.take(adapters)
+        self._cache.root = root_key(*self._made_of, *keys)
+        self.info = replace(self.info, adapters=tuple(adapters))
+        return self.info
+
+    def rest(self) -> float | None:
+        """Do one small piece of work that nobody waits for.
+
+        Returns the seconds after which to ask again, None when there is nothing left to do.
+        """
+        if self._pace.tune_if_due():
+            self._cache.forget_logits()
+            return 0.0
+        if self._cache.save_next():
+            return 0.0
+        return _WRITING_SECONDS if self._keeper is not None and self._keeper.is_busy else None
 
     def generate(self, request: Generate, emit: Callable[[Event], None]) -> Outcome:
         """Write one message after the document; too long a document: `UserError`."""
@@ -72,21 +116,37 @@ class Runtime:
         self._keep(texts, message)
         return outcome
 
-    def prefill(self, document: Sequence[Segment], emit: Callable[[Event], None]) -> Evaluation:
-        """Evaluate the document, so that writing after it can begin at once."""
+    def prefill(
+        self,
+        document: Sequence[Segment],
+        emit: Callable[[Event], None],
+        give_way: Callable[[], bool] | None = None,
+    ) -> Evaluation:
+        """Evaluate the document, so that writing after it can begin at once.
+
+        With `give_way` in small steps, until that says that other work waits.
+        """
         prompt = self._prompt(_texts(document))
-        return self._cache.reach(prompt, lambda done, of: emit(Evaluated(done, of)))
+        return self._cache.reach(prompt, lambda done, of: emit(Evaluated(done, of)), give_way)
 
     def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
         """How likely each candidate is: the logarithm of the probability of its beginning.
 
         Of its beginning as far as it takes to tell it from the others: where the first tokens
-        differ, the logits after the document say it all.
+        differ, the logits after the document say it all; the rest takes one batch.
         """
-        ids = [self._tokens.ids(text) for text in candidates]
-        scores: dict[tuple[int, ...], float] = {}
-        self._branch(self._prompt(_texts(document)), sorted(set(ids)), 0, 0.0, scores)
-        return [scores[branch] for branch in ids]
+        if not self._cache.reach(self._prompt(_texts(document))).complete:
+            raise UserError("Scoring was cancelled.")
+        branches = [self._tokens.ids(text) for text in candidates]
+        shared = shared_beginnings(branches)
+        logits = {(): self._cache.context.logits()}
+        scores = {(): log_softmax(logits[()])}
+        try:
+            behind = self._cache.branches(shared)
+        except CancelledError:
+            raise UserError("Scoring was cancelled.") from None
+        scores |= {begin: log_softmax(row) for begin, row in zip(shared, behind, strict=True)}
+        return [log_probability(branch, scores) for branch in branches]
 
     def tokenize(self, texts: Sequence[str], *, document: bool) -> list[list[int]]:
         """The ids of each text."""
@@ -99,13 +159,14 @@ class Runtime:
         """The text of each token."""
         return [self._model.pieces[id_].decode("utf-8", "replace") for id_ in ids]
 
-    def _prompt(self, texts: Sequence[str]) -> list[int]:
+    def _prompt(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         prompt = self._tokens.document(texts)
-        if not prompt:
+        length = sum(map(len, prompt))
+        if not length:
             raise UserError("There is nothing to write after: the prompt is empty.")
-        if len(prompt) >= self._cache.n_ctx:
+        if length >= self._cache.n_ctx:
             raise UserError(
-                f"The prompt has {len(prompt):,} tokens, the context holds {self._cache.n_ctx:,}: "
+                f"The prompt has {length:,} tokens, the context holds {self._cache.n_ctx:,}: "
                 "shorten the scene or the chat, or open the model with a larger context."
             )
         return prompt
@@ -137,35 +198,6 @@ class Runtime:
                 return ids
         return []  # a mark inside a token ended the text
 
-    def _branch(
-        self,
-        prompt: list[int],
-        branches: Sequence[tuple[int, ...]],
-        depth: int,
-        score: float,
-        scores: dict[tuple[int, ...], float],
-    ) -> None:
-        """Score branches that agree in their first `depth` ids, which the prompt ends in."""
-        if not self._cache.reach(prompt).complete:
-            raise UserError("Scoring was cancelled.")
-        log_probabilities = _log_softmax(self._cache.context.logits())
-        scores.update((branch, score) for branch in branches if len(branch) == depth)
-        longer = [branch for branch in branches if len(branch) > depth]
-        for token, group in groupby(longer, key=lambda branch: branch[depth]):
-            same = list(group)
-            likelihood = score + float(log_probabilities[token])
-            if len(same) == 1:
-                scores[same[0]] = likelihood
-            else:
-                self._branch([*prompt, token], same, depth + 1, likelihood, scores)
-
 
 def _texts(document: Sequence[Segment]) -> list[str]:
     return [segment.text for segment in document]
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    scores = logits.astype(np.float64)
-    scores -= scores.max()
-    scores -= np.log(np.exp(scores).sum())
-    return scores

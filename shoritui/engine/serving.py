@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import BinaryIO, Final
 
 from shoritui.engine import library, protocol
@@ -38,9 +38,11 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     library.self_test()
     library.start(log)
     inbox = Inbox(requests)
-    server = Server(lambda reply: _write(replies, reply), inbox.abort, errors)
+    server = Server(lambda reply: _write(replies, reply), inbox, errors)
     while True:
-        server.answer(inbox.next())
+        request = inbox.next(timeout=server.rest())
+        if request is not None:
+            server.answer(request)
 
 
 class Inbox:
@@ -55,14 +57,24 @@ class Inbox:
         self._cancelled: set[int] = set()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> Request:
-        """Wait for the next request; the abort flag is up if it was cancelled before its turn."""
-        request = self._waiting.get()
+    def next(self, timeout: float | None = None) -> Request | None:
+        """Wait for the next request, None after `timeout` seconds.
+
+        The abort flag is up if it was cancelled before its turn.
+        """
+        try:
+            request = self._waiting.get(block=timeout != 0, timeout=timeout or None)
+        except Empty:
+            return None
         with self._lock:
             self._current = request.id
             self._cancelled = {id_ for id_ in self._cancelled if id_ >= request.id}
             self.abort.set(request.id in self._cancelled)
         return request
+
+    def is_waiting(self) -> bool:
+        """Whether another request waits for its turn."""
+        return not self._waiting.empty()
 
     def _read(self) -> None:
         while (body := protocol.read_body(self._stream)) is not None:
@@ -107,10 +119,11 @@ class Server:
                 return self._open(request)
             case protocol.Generate():
                 return protocol.Happened(id_, Finished(self._model.generate(request, emit)))
-            case protocol.Prefill(document=document):
-                return protocol.Prefilled(id_, self._model.prefill(document, emit))
-            case protocol.Adapt():
-                raise UserError("Adapters cannot be changed yet.")
+            case protocol.Prefill(document=document, idle=idle):
+                give_way = self._inbox.is_waiting if idle else None
+                return protocol.Prefilled(id_, self._model.prefill(document, emit, give_way))
+            case protocol.Adapt(adapters=adapters):
+                return protocol.Opened(id_, self._model.adapt(adapters))
             case protocol.Score(document=document, candidates=candidates):
                 return protocol.Scored(id_, self._model.score(document, candidates))
             case protocol.Tokenize(texts=texts, document=document):
@@ -126,6 +139,10 @@ class Server:
                 return protocol.Described(id_, _description())
             case protocol.Cancel():
                 raise AssertionError("the inbox keeps cancels")
+
+    def rest(self) -> float | None:
+        """Do one small piece of work while no request waits; when to ask again, None for never."""
+        return self._runtime.rest() if self._runtime is not None else None
 
     @property
     def _model(self) -> Runtime:
@@ -143,7 +160,7 @@ class Server:
                 sent = share
 
         try:
-            self._runtime = Runtime(request.path, request.options, self._abort, report)
+            self._runtime = Runtime(request.path, request.options, self._inbox.abort, report)
         except ValueError:
             raise self._unreadable(request) from None
         return protocol.Opened(request.id, self._runtime.info)

@@ -1,0 +1,129 @@
+"""Between the KV cache and the journal: blocks that were evaluated once come back from disk.
+
+It does not know when; `cache.py` asks for what it lacks, `runtime.py` saves in idle moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from shoritui.engine.context import Context
+from shoritui.engine.journal import Journal, next_key
+from shoritui.engine.line import Line
+from shoritui.engine.plan import Blocks
+
+LEAST: Final = 32
+"""Fewer ids than this are evaluated at once rather than looked for on disk."""
+
+
+class Keeper:
+    """Restores and saves whole blocks of lines by way of one scratch sequence."""
+
+    def __init__(self, journal: Journal, context: Context, scratch: int, *, shifted: bool) -> None:
+        """`shifted`: blocks that were evaluated behind others than now will do too."""
+        self._journal = journal
+        self._context = context
+        self._scratch = scratch
+        self._shifted = shifted
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._writing: Future[None] | None = None
+
+    def found(self, line: Line, wanted: Blocks) -> list[bytes]:
+        """The keys of the wanted blocks from the first on that `line` lacks, as far as they are
+        on disk; none if that gains too little. The last block is the open one: never on disk."""
+        first = wanted.blocks_within(len(line))
+        if len(wanted) - len(line) < LEAST:
+            return []
+        self._settle()
+        found: list[bytes] = []
+        for index, (exact, shifted) in enumerate(_keys(line.root, wanted)):
+            if index < first:
+                continue
+            if index >= len(wanted.ends) - 1:
+                break
+            if self._journal.holds(exact):
+                found.append(exact)
+            elif self._shifted and self._journal.holds(shifted):
+                found.append(shifted)
+            else:
+                break
+        gained = wanted.begin(first + len(found)) - len(line)
+        return found if gained >= LEAST else []
+
+    def restore(self, line: Line, wanted: Blocks, keys: Sequence[bytes]) -> None:
+        """Append these blocks to the line, which ends where the first of them begins."""
+        self._settle()
+        first = len(line.held.ends)
+        exact = [key for key, _ in _keys(line.root, wanted)]
+        line.keys[:] = line.keys[:first]
+        for index, key in enumerate(keys, first):
+            block, begin = wanted.block(index), len(line)
+            record = self._journal.load(key)
+            if record is None or record.ids != block or record.begin != begin:
+                return
+            if not self._append(line, record.state):
+                return
+            line.held.ids.extend(block)
+            line.held.ends.append(len(line))
+            if key != exact[index] and line.exact is None:
+                line.exact = begin
+            if len(line.keys) == index:
+                line.keys.append(exact[index])
+        self._journal.touch(line.keys)
+
+    def save_next(self, lines: Sequence[Line]) -> bool:
+        """Begin to save one block that is not on disk yet; False if there is none, or one is
+        still being written.
+
+        The line's last block, and what is loose behind it, may still grow: it is left out.
+        """
+        if self.is_busy:
+            return False
+        for line in lines:
+            while len(line.keys) < len(line.held.ends) - 1:
+                if self._save(line, len(line.keys)):
+                    return True
+        return False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a block is being written."""
+        return self._writing is not None and not self._writing.done()
+
+    def _save(self, line: Line, index: int) -> bool:
+        before = line.keys[-1] if line.keys else line.root
+        block, begin, end = line.held.block(index), line.held.begin(index), line.held.ends[index]
+        is_exact = line.exact is None or end <= line.exact
+        line.keys.append(next_key(before, block))
+        key = line.keys[-1] if is_exact else next_key(before, block, shifted=True)
+        if not block or self._journal.holds(key):
+            return False
+        self._context.copy(line.seq, self._scratch, begin, end)
+        state = self._context.save(self._scratch)
+        self._context.remove(self._scratch)
+        self._writing = self._writer.submit(self._journal.save, key, block, begin, state)
+        return True
+
+    def _settle(self) -> None:
+        """The journal takes one thread at a time: wait until the last block is written."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def _append(self, line: Line, state: memoryview) -> bool:
+        restored = self._context.restore(self._scratch, state)
+        if restored:
+            self._context.copy(self._scratch, line.seq)
+        self._context.remove(self._scratch)
+        return restored
+
+
+def _keys(root: bytes, blocks: Blocks) -> Iterator[tuple[bytes, bytes]]:
+    """For each block its key, and that of the same block behind a past that was dropped."""
+    key = root
+    for index in range(len(blocks.ends)):
+        block = blocks.block(index)
+        shifted = next_key(key, block, shifted=True)
+        key = next_key(key, block)
+        yield key, shifted
