@@ -51,7 +51,8 @@ class KVCache:
     ) -> None:
         """A cache whose lines hold up to `n_ctx` ids each.
 
-        `scratch` are the context's sequences that branches may use for a moment. `shift`: blocks may stay that were evaluated behind others which are dropped now.
+        `scratch` are the context's sequences that branches may use for a moment. `shift`: blocks
+        may stay that were evaluated behind others which are dropped now.
         """
         self.n_ctx: Final = n_ctx
         self.root = root
@@ -112,7 +113,8 @@ class KVCache:
 
         All are evaluated beside each other, what they have in common once.
         """
-        line, found = self.lines[0], {}
+        line = self.lines[0]
+        found: dict[tuple[int, ...], NDArray[np.float32]] = {}
         for some in _batches(prefixes, len(self._scratch), self._context.n_batch):
             rows = _rows(some, len(line), self._scratch)
             for seq in self._scratch[: len(some)]:

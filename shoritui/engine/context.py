@@ -174,7 +174,7 @@ class Context:
         count = len(adapters)
         handles = (L.llama_adapter_lora_p_ctypes * count)(*(each.handle for each, _ in adapters))
         scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
-        return L.llama_set_adapters_lora(self.handle, handles, count, scales) == 0
+        return bool(L.llama_set_adapters_lora(self.handle, handles, count, scales) == 0)
 
     def free(self) -> None:
         """Give the memory back; the context is unusable afterwards."""

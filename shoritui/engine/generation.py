@@ -38,7 +38,7 @@ class Message:
 
     def write(
         self,
-        prompt: Sequence[int],
+        prompt: Sequence[tuple[int, ...]],
         begin: Callable[[], Choice],
         max_tokens: int,
         emit: Callable[[Event], None],
@@ -50,7 +50,7 @@ class Message:
             with begin() as choice:
                 stop = self._draw(choice, max_tokens, emit)
         self._ended = perf_counter()
-        return self._outcome(stop, len(prompt), evaluation)
+        return self._outcome(stop, sum(map(len, prompt)), evaluation)
 
     def _draw(self, choice: Choice, max_tokens: int, emit: Callable[[Event], None]) -> Stop:
         pieces, ends = self._model.pieces, {self._model.close, *self._model.ends}

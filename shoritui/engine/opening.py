@@ -25,8 +25,6 @@ REBUILD_SECONDS: Final = 20.0
 """What a reader of a reply gives us for evaluating a trimmed context anew; beyond it we shift."""
 REBUILT: Final = 0.75
 """The share of the context that is evaluated anew then."""
-CPU_BATCH: Final = 128
-"""On a CPU, larger steps gain nothing, show less progress and lose more to a cancel."""
 _TRIAL_CELLS: Final = 256
 _TRIAL_BATCH: Final = 64
 _SLACK: Final = 256
@@ -64,7 +62,7 @@ def make_room(
     n_ctx = found.info.n_ctx
     shiftable = found.can_shift_kv and not model.is_recurrent
     bearable = n_ctx * REBUILT * seconds_per_id <= REBUILD_SECONDS
-    beside = found.fits(2 * n_ctx + _SLACK) and not model.is_recurrent
+    beside = found.room_for_two and not model.is_recurrent
     exact = options.context_mode == "exact" or (
         options.context_mode == "auto" and bearable and beside
     )
@@ -73,7 +71,7 @@ def make_room(
         return Context(
             model,
             n_cells=cells,
-            n_batch=batch_size(found, options),
+            n_batch=found.wanted.n_batch,
             n_threads=found.info.n_threads,
             abort=abort,
             n_seq_max=lines + 1 + BRANCHES,
@@ -94,11 +92,6 @@ def make_room(
         ) from None
     stays_exact = options.context_mode == "exact" or not (shiftable and plain.can_shift)
     return Room(plain, n_ctx, 1, "exact" if stays_exact else "shift")
-
-
-def batch_size(found: Probe, options: EngineOptions) -> int:
-    """How many tokens of a prompt are evaluated in one step."""
-    return options.n_batch if found.info.gpu else min(options.n_batch, CPU_BATCH)
 
 
 def try_out(

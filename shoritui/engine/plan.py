@@ -72,9 +72,7 @@ class Plan:
     evaluate: int
 
 
-def plan(
-    held: Blocks, wanted: Blocks, *, logits: Container[int] = (), shift: bool = False
-) -> Plan:
+def plan(held: Blocks, wanted: Blocks, *, logits: Container[int] = (), shift: bool = False) -> Plan:
     """How to get from `held` to `wanted` with the logits of the last wanted id at hand.
 
     Args:
@@ -84,7 +82,8 @@ def plan(
             not among them, its last id is evaluated again even if it is already held.
         shift: Whether blocks may stay that were evaluated behind others which are dropped now.
     """
-    keep, moves = common_prefix(held.ids, wanted.ids), ()
+    keep = common_prefix(held.ids, wanted.ids)
+    moves: tuple[Span, ...] = ()
     if shift and keep < len(held):
         whole, spans = _moved(held, wanted, keep)
         if whole + sum(map(len, spans)) > keep:
@@ -113,10 +112,8 @@ def _moved(held: Blocks, wanted: Blocks, prefix: int) -> tuple[int, tuple[Span, 
     Both in their order: what is held between them was dropped. The last span may be the beginning
     of its wanted block, where that one has grown since.
     """
-    whole = min(held.blocks_within(prefix), wanted.blocks_within(prefix))
+    whole = min(common_prefix(held.ends, wanted.ends), held.blocks_within(prefix))
     keep = held.begin(whole)
-    if keep != wanted.begin(whole):
-        return 0, ()  # the same ids in other blocks
     spans: list[Span] = []
     at = whole
     for index in range(whole, len(wanted.ends)):

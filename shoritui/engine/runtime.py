@@ -32,7 +32,13 @@ from shoritui.engine.loading import probe
 from shoritui.engine.model import BLOCK_CLOSE, Model
 from shoritui.engine.opening import Pace, make_room, try_out
 from shoritui.engine.protocol import Generate
-from shoritui.engine.scoring import log_probability, log_softmax, shared_beginnings
+from shoritui.engine.scoring import (
+    Ids,
+    LogProbabilities,
+    log_probability,
+    log_softmax,
+    shared_beginnings,
+)
 from shoritui.engine.spellings import Spellings
 from shoritui.engine.tokens import Tokens
 from shoritui.errors import UserError
@@ -139,8 +145,7 @@ class Runtime:
             raise UserError("Scoring was cancelled.")
         branches = [self._tokens.ids(text) for text in candidates]
         shared = shared_beginnings(branches)
-        logits = {(): self._cache.context.logits()}
-        scores = {(): log_softmax(logits[()])}
+        scores: dict[Ids, LogProbabilities] = {(): log_softmax(self._cache.context.logits())}
         try:
             behind = self._cache.branches(shared)
         except CancelledError:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = tuple[int, ...]
+LogProbabilities = NDArray[np.float64]
+"""One for each token of the vocabulary."""
 
 
 def shared_beginnings(branches: Sequence[Ids]) -> list[Ids]:
@@ -25,7 +27,7 @@ def shared_beginnings(branches: Sequence[Ids]) -> list[Ids]:
     return sorted(begin for begin, count in begun.items() if count > 1)
 
 
-def log_probability(branch: Ids, scores: Mapping[Ids, NDArray[np.float64]]) -> float:
+def log_probability(branch: Ids, scores: Mapping[Ids, LogProbabilities]) -> float:
     """The log-probability of a branch's beginning, up to where it stands alone.
 
     `scores` are the log-probabilities of all tokens behind each beginning that branches share.
@@ -38,7 +40,7 @@ def log_probability(branch: Ids, scores: Mapping[Ids, NDArray[np.float64]]) -> f
     return total
 
 
-def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_softmax(logits: NDArray[np.float32]) -> LogProbabilities:
     """The logarithms of the probabilities."""
     scores = logits.astype(np.float64)
     scores -= scores.max()

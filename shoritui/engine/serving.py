@@ -95,9 +95,9 @@ class Inbox:
 class Server:
     """Answers each request; holds the model that is open."""
 
-    def __init__(self, send: Callable[[Reply], None], abort: AbortFlag, errors: deque[str]) -> None:
+    def __init__(self, send: Callable[[Reply], None], inbox: Inbox, errors: deque[str]) -> None:
         self._send = send
-        self._abort = abort
+        self._inbox = inbox
         self._errors = errors
         self._runtime: Runtime | None = None
 

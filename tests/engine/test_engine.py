@@ -80,10 +80,10 @@ async def test_what_is_written_is_what_a_whole_evaluation_finds(
     ids = await engine.tokens([*SCENE, Segment(HEADER.text + outcome.text)])
     assert ids[: len(prompt)] == prompt
     reference = Model(model)
-    context = Context(reference, n_ctx=1024, n_batch=512, n_threads=1, abort=AbortFlag())
+    context = Context(reference, n_cells=1024, n_batch=512, n_threads=1, abort=AbortFlag())
     for index in range(len(prompt), len(ids)):
-        context.clear()
-        context.decode(ids[:index])
+        context.remove(0)
+        context.decode(ids[:index], seq=0, begin=0)
         logits = context.logits()
         logits[reference.open] = -1e9  # a message never opens a block
         assert logits[ids[index]] >= logits.max() - 0.1  # steps of other sizes round otherwise

@@ -17,8 +17,8 @@ from shoritui.errors import UserError
 
 @pytest.fixture(scope="module")
 def context(model: Path) -> Context:
-    context = Context(Model(model), n_ctx=64, n_batch=8, n_threads=1, abort=AbortFlag())
-    context.decode([1])
+    context = Context(Model(model), n_cells=64, n_batch=8, n_threads=1, abort=AbortFlag())
+    context.decode([1], seq=0, begin=0)
     return context
 
 

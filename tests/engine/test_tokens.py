@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoritui.engine.model import Model
+from shoritui.engine.spellings import Spellings
 from shoritui.engine.tokens import Tokens
 
 PREFIX_KEY = b"tokenizer.ggml.add_space_prefix"
@@ -44,6 +45,14 @@ notes = bodies.map(lambda body: f"[INST] {body} [/INST]\n")
 documents = st.lists(blocks | notes, min_size=1, max_size=6)
 
 
+def tokens_of(vocabulary: Model) -> Tokens:
+    return Tokens(vocabulary, Spellings(None, b""))
+
+
+def joined(blocks: list[tuple[int, ...]]) -> list[int]:
+    return [token for block in blocks for token in block]
+
+
 def whole(vocabulary: Model, text: str) -> list[int]:
     begin = [] if vocabulary.bos is None else [vocabulary.bos]
     return begin + vocabulary.tokenize((" " if vocabulary.space_prefix else "") + text)
@@ -53,7 +62,7 @@ def whole(vocabulary: Model, text: str) -> list[int]:
 def test_blocks_tokenised_apart_are_the_prompt_tokenised_whole(
     vocabulary: Model, document: list[str]
 ) -> None:
-    assert Tokens(vocabulary).document(document) == whole(vocabulary, "".join(document))
+    assert joined(tokens_of(vocabulary).document(document)) == whole(vocabulary, "".join(document))
 
 
 @given(document=documents, data=st.data())
@@ -68,7 +77,7 @@ def test_any_allowed_cut_is_exact(
     ]
     cuts = sorted(data.draw(st.sets(st.sampled_from(allowed), max_size=5)))
     pieces = [text[begin:end] for begin, end in pairwise([0, *cuts, len(text)])]
-    assert Tokens(vocabulary).document(pieces) == whole(vocabulary, text)
+    assert joined(tokens_of(vocabulary).document(pieces)) == whole(vocabulary, text)
 
 
 def test_block_marks_are_single_tokens_of_the_vocabulary(vocabulary: Model) -> None:
@@ -101,15 +110,35 @@ def test_a_vocabulary_without_the_closing_mark_says_so(model: Path, tmp_path: Pa
 
 
 def test_generated_ids_stay_as_they_were_generated(vocabulary: Model) -> None:
-    tokens = Tokens(vocabulary)
+    tokens = tokens_of(vocabulary)
     block = "▀message\nAda: hello▄\n"
     letters = [token for letter in block for token in vocabulary.tokenize(letter)]
     tokens.keep(block, letters)
-    assert tokens.document(["▀title\nT▄\n", block])[-len(letters) :] == letters
+    assert tokens.document(["▀title\nT▄\n", block])[1] == tuple(letters)
+
+
+def test_generated_ids_stay_over_restarts(vocabulary: Model, tmp_path: Path) -> None:
+    block = "▀message\nAda: hello▄\n"
+    letters = tuple(token for letter in block for token in vocabulary.tokenize(letter))
+    path = tmp_path / "spellings.db"
+    Tokens(vocabulary, Spellings(path, b"a")).keep(block, letters)
+    assert Tokens(vocabulary, Spellings(path, b"a")).ids(block) == letters
+    assert Tokens(vocabulary, Spellings(path, b"another vocabulary")).ids(block) != letters
+
+
+@given(words=st.lists(words | st.just(""), max_size=12))
+def test_a_text_that_grows_word_by_word_is_tokenised_as_if_at_once(
+    vocabulary: Model, words: list[str]
+) -> None:
+    tokens = tokens_of(vocabulary)
+    text = "▀message (length: short)\nAda:"
+    for word in words:
+        text += f" {word}"
+        assert list(tokens.ids(text)) == vocabulary.tokenize(text)
 
 
 def test_penalised_bodies_are_the_newest_words_in_order(vocabulary: Model) -> None:
-    tokens = Tokens(vocabulary)
+    tokens = tokens_of(vocabulary)
     without = vocabulary.uncounted
     old, new = vocabulary.tokenize(" one two"), vocabulary.tokenize(" three")
     assert tokens.bodies(["one two", "three\n▄"], 100, without) == old + new
