@@ -161,9 +161,11 @@ class Journal:
             used = time.time_ns()  # finer than the system's own clock for files
             try:
                 os.utime(self._path(key), ns=(used, used))
-            except OSError:
+            except FileNotFoundError:
                 self._held.discard(key)
                 complete = False
+            except OSError:  # a folder that may only be read serves as it is
+                pass
         return complete
 
     def _path(self, key: bytes) -> Path:
@@ -179,8 +181,10 @@ class Journal:
             match = _NAME.fullmatch(entry.name)
             if match:
                 self._note(match)
-            elif abs(now - entry.stat(follow_symlinks=False).st_mtime_ns) > _ABANDONED_NS:
-                Path(entry.path).unlink(missing_ok=True)
+                continue
+            with suppress(OSError):  # its writer may be finishing it now
+                if abs(now - entry.stat(follow_symlinks=False).st_mtime_ns) > _ABANDONED_NS:
+                    Path(entry.path).unlink()
 
     def _make_room(self, room: int) -> None:
         """Look again; remove what was used longest ago until `room` bytes are free."""
