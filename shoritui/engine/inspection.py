@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from shoritui.engine import protocol
+from shoritui.engine.causes import likely_cause
 from shoritui.engine.files import check_model_file
 from shoritui.engine.interface import (
     DEFAULT_OPTIONS,
@@ -17,7 +18,7 @@ from shoritui.engine.interface import (
     EngineOptions,
     ModelInfo,
 )
-from shoritui.engine.process import COMMAND, environment, likely_cause
+from shoritui.engine.process import COMMAND, environment
 from shoritui.engine.protocol import Reply, Request
 from shoritui.errors import UserError
 

@@ -1,4 +1,4 @@
-"""One worker process from the outside: starting, asking, the end and its likely cause.
+"""One worker process from the outside: starting, asking, its end.
 
 It does not know which model is open or what to do when the worker dies; `client.py` does.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from shoritui.engine import protocol
+from shoritui.engine.causes import likely_cause
 from shoritui.engine.interface import WorkerDied
 from shoritui.engine.protocol import Reply, Request
 from shoritui.engine.watch import HANG_SECONDS, Watch
@@ -162,21 +162,3 @@ class WorkerProcess:
     def _tail(self) -> str:
         self._log.seek(max(self._log.seek(0, os.SEEK_END) - _LOG_TAIL, 0))
         return self._log.read().decode("utf-8", "replace")
-
-
-def likely_cause(status: int, log: str) -> str:
-    """What probably ended a worker, from its exit status and the end of its log."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    low = log.lower()
-    if "out of memory" in low or "failed to allocate" in low:
-        return "memory ran out; a smaller context, or fewer layers on the GPU, needs less"
-    for line in lines:
-        if "GGML_ASSERT" in line or "CUDA error" in line:
-            return f"llama.cpp gave up ({line.rpartition('/')[2][:160]})"
-    if status == -signal.SIGILL:
-        return "llama-cpp-python is built for another processor; install it from source"
-    if status == -getattr(signal, "SIGKILL", 9):
-        return "it was killed from outside, perhaps because memory ran out"
-    if status < 0:
-        return f"llama.cpp crashed ({signal.Signals(-status).name})"
-    return lines[-1][:200].rstrip(".") if status and lines else f"exit status {status}"

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from shoritui.engine import Engine, EngineOptions, Sampling, WorkerDied, describe, inspect_model
-from shoritui.engine.process import likely_cause
 from shoritui.errors import UserError
 from tests.engine.conftest import HEADER, SCENE, write
 from tests.engine.test_engine import long_document
@@ -139,26 +138,6 @@ def test_a_killed_app_leaves_no_worker(model: Path) -> None:
         (pid,) = workers(app.pid)
         app.kill()
     assert gone(pid)
-
-
-@pytest.mark.parametrize(
-    ("status", "log", "cause"),
-    [
-        (-9, "", "it was killed from outside, perhaps because memory ran out"),
-        (-11, "loading\n", "llama.cpp crashed (SIGSEGV)"),
-        (-4, "", "llama-cpp-python is built for another processor; install it from source"),
-        (
-            -6,
-            "ggml_cuda: CUDA error: out of memory\n",
-            "memory ran out; a smaller context, or fewer layers on the GPU, needs less",
-        ),
-        (-6, "/a/b/ggml.c:12: GGML_ASSERT(n > 0) failed\n", "llama.cpp gave up (ggml.c:12: "),
-        (1, "Traceback\nValueError: 3.\n", "ValueError: 3"),
-        (3, "", "exit status 3"),
-    ],
-)
-def test_the_end_of_a_worker_has_a_likely_cause(status: int, log: str, cause: str) -> None:
-    assert likely_cause(status, log).startswith(cause)
 
 
 def test_nothing_is_printed(model: Path) -> None:
