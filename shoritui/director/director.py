@@ -9,14 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import wraps
-from typing import Any, ParamSpec
-
-import msgspec
+from typing import Concatenate, Final, ParamSpec
 
 from shoritui.blockml import Length, clean, length_for
 from shoritui.cards import Card
 from shoritui.director import document as doc
-from shoritui.director.choices import SamplingValue, read_choices
+from shoritui.director.ahead import Ahead
 from shoritui.director.disk import Disk
 from shoritui.director.events import (
     Appended,
@@ -31,16 +29,10 @@ from shoritui.director.events import (
     Wrote,
 )
 from shoritui.director.figures import Figures, figures_of
-from shoritui.director.reading import Document, Reader
-from shoritui.director.speakers import next_speaker
-from shoritui.director.writing import Reply
-from shoritui.engine import (
-    AnyEngine,
-    Preset,
-    Sampling,
-    Segment,
-    changed,
-)
+from shoritui.director.open_chat import OpenChat
+from shoritui.director.reading import Page, Reader
+from shoritui.director.writing import Opening, Reply
+from shoritui.engine import AnyEngine, Preset, Segment, WorkerDied
 from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.story import Chat, Entry, Library
@@ -48,14 +40,20 @@ from shoritui.story import Kind as EntryKind
 
 P = ParamSpec("P")
 
+_MOST_GOINGS_ON: Final = 16
+"""How often one reply goes on after room was made for it in a full context."""
 
-def _action(method: Callable[P, AsyncGenerator[Event]]) -> Callable[P, AsyncGenerator[Event]]:
-    """An action whose user's errors are its last event."""
+
+def _action(
+    method: Callable[Concatenate[Director, P], AsyncGenerator[Event]],
+) -> Callable[Concatenate[Director, P], AsyncGenerator[Event]]:
+    """An action: idle work rests before it, and user's errors are its last event."""
 
     @wraps(method)
-    async def told(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Event]:
+    async def told(self: Director, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Event]:
+        self.rest()
         try:
-            async with aclosing(method(*args, **kwargs)) as events:
+            async with aclosing(method(self, *args, **kwargs)) as events:
                 async for event in events:
                     yield event
         except UserError as error:
@@ -64,7 +62,7 @@ def _action(method: Callable[P, AsyncGenerator[Event]]) -> Callable[P, AsyncGene
     return told
 
 
-class Director:
+class Director(OpenChat):
     """Plays one chat.
 
     Every action is an async generator of events; to act is to read it to its end. Actions
@@ -81,17 +79,17 @@ class Director:
         settings: Settings,
         presets: dict[str, Preset],
     ) -> None:
-        self.chat = chat
-        self.choices = read_choices(chat.settings)
-        self.entries = list(entries)
+        super().__init__(disk, chat, entries, settings, presets)
         self.engine = engine
-        self.settings = settings
-        self.presets = presets
         self.figures = Figures()
         self.busy = False
-        self._disk = disk
         self._reader = Reader(engine, settings)
+        self._ahead = Ahead(engine)
         self._stopping = False
+        self._planned: int | None = None
+        """The first entry that will be read once the oldest ones have gone, by its id."""
+        self._last_read: tuple[int | None, int | None] | None = None
+        """The entry after which the last reply was written, and the first one read for it."""
 
     @classmethod
     async def open(
@@ -105,94 +103,6 @@ class Director:
         """The director of a chat out of the library."""
         entries = await disk.run(Library.entries, chat.id)
         return cls(disk, chat, entries, engine, settings, presets)
-
-    # What the user chose for this chat, kept with it.
-
-    @property
-    def scene(self) -> Card:
-        """The scene as it is now."""
-        return self.chat.scene
-
-    @property
-    def cast(self) -> list[str]:
-        """The names of the scene's characters, in order."""
-        return [character.name for character in self.scene.characters]
-
-    @property
-    def user(self) -> str:
-        """The name the user speaks as."""
-        return self.chat.user
-
-    @property
-    def messages(self) -> list[Entry]:
-        """The messages of the active path, oldest first."""
-        return [entry for entry in self.entries if entry.kind == "message"]
-
-    @property
-    def preset(self) -> str:
-        """The name of the sampler preset in use."""
-        wanted = (self.choices.preset, self.settings.preset, Settings().preset)
-        return next(name for name in wanted if name in self.presets)
-
-    @property
-    def sampling(self) -> Sampling:
-        """The preset's sampler with the values changed in this chat."""
-        try:
-            return changed(self.presets[self.preset].sampling, self.choices.sampling)
-        except UserError:  # The library holds a value that this version does not take.
-            return self.presets[self.preset].sampling
-
-    @property
-    def length(self) -> Length | None:
-        """The hint that replies get; None gives none (the dynamic mode)."""
-        hint = self.choices.length or self.settings.length
-        return None if hint == "auto" else hint
-
-    @property
-    def next_speaker(self) -> str | None:
-        """The character asked to speak next; None lets the cast take turns."""
-        name = self.choices.next_speaker
-        return name if name in self.cast else None
-
-    async def choose_preset(self, name: str) -> None:
-        """Takes another preset; values changed one by one are forgotten.
-
-        Raises:
-            UserError: There is no such preset.
-        """
-        if name not in self.presets:
-            raise UserError(f"There is no preset {name!r}: choose {', '.join(self.presets)}.")
-        await self._choose(preset=name, sampling={})
-
-    async def change_sampling(self, **values: SamplingValue) -> None:
-        """Changes single values of the sampler, from the next reply on.
-
-        Raises:
-            UserError: There is no such value, or it is out of range.
-        """
-        changes = {**self.choices.sampling, **values}
-        original = self.presets[self.preset].sampling
-        changed(original, changes)
-        kept = {name: value for name, value in changes.items() if getattr(original, name) != value}
-        await self._choose(sampling=kept)
-
-    async def choose_length(self, length: Length | None) -> None:
-        """Takes another hint for the replies to come."""
-        await self._choose(length=length or "auto")
-
-    async def choose_next(self, name: str | None) -> None:
-        """Says who speaks next and from then on; None lets the cast take turns."""
-        await self._choose(next_speaker=name)
-
-    async def choose_user(self, name: str) -> None:
-        """Says as whom the user speaks from now on."""
-        self.chat = await self._disk.run(Library.set_user, self.chat.id, name)
-
-    async def _choose(self, **changes: Any) -> None:
-        self.choices = msgspec.structs.replace(self.choices, **changes)
-        self.chat = await self._disk.run(
-            lambda library: library.update_settings(self.chat.id, **changes)
-        )
 
     # Actions without a reply.
 
@@ -256,31 +166,22 @@ class Director:
     @_action
     async def change_scene(self, scene: Card) -> AsyncGenerator[Event]:
         """Takes another scene: title, tags, scenario, lore or cast were edited."""
-        self.chat = await self._disk.run(Library.update_scene, self.chat.id, scene)
+        await self._change_scene(scene)
         yield SceneChanged(scene)
 
-    async def alternatives(self, entry_id: int) -> list[Entry]:
-        """All versions of an entry that hold any text, oldest first."""
-        versions = await self._disk.run(Library.alternatives, entry_id)
-        return [version for version in versions if version.text.strip()]
-
     # Actions with a reply.
-
-    def who_next(self) -> str:
-        """The character that `reply()` would let speak; empty if there is none."""
-        return self.next_speaker or next_speaker(self.scene.characters, self.user, self.messages)
 
     @_action
     async def reply(
         self, speaker: str | None = None, length: Length | None = None
     ) -> AsyncGenerator[Event]:
         """Lets a character write one message."""
-        name = speaker or self.who_next()
+        name, length = speaker or self.who_next(), length or self.length
         if not name:
             yield Failed("Nobody is there to answer: add a character to the scene's cast.")
             return
-        opened = doc.open_message(name, length or self.length)
-        async with aclosing(self._turn("message", name, opened, length or self.length)) as turn:
+        opening = Opening("message", name, length, doc.open_message(name, length))
+        async with aclosing(self._turn(opening)) as turn:
             async for event in turn:
                 yield event
 
@@ -303,7 +204,8 @@ class Director:
             else doc.open_ooc(old.speaker, self._reader.form)
         )
         try:
-            async with aclosing(self._turn(old.kind, old.speaker, opened, old.length)) as turn:
+            opening = Opening(old.kind, old.speaker, old.length, opened)
+            async with aclosing(self._turn(opening)) as turn:
                 async for event in turn:
                     yield event
         finally:
@@ -321,8 +223,8 @@ class Director:
             yield Failed("There is no message to continue.")
             return
         opened, joint = doc.reopened(last)
-        turn = self._turn("message", last.speaker, opened, last.length, last, joint)
-        async with aclosing(turn):
+        opening = Opening("message", last.speaker, last.length, opened, last, joint)
+        async with aclosing(self._turn(opening)) as turn:
             async for event in turn:
                 yield event
 
@@ -333,8 +235,8 @@ class Director:
             yield await self._append("ooc", self.user, text)
         name = self.who_next()
         if answer and name:
-            opened = doc.open_ooc(name, self._reader.form)
-            async with aclosing(self._turn("ooc", name, opened, None)) as turn:
+            opening = Opening("ooc", name, None, doc.open_ooc(name, self._reader.form))
+            async with aclosing(self._turn(opening)) as turn:
                 async for event in turn:
                     yield event
 
@@ -347,20 +249,63 @@ class Director:
     async def preview(self, speaker: str | None = None) -> list[Segment]:
         """What the model would read if this character (or the next one) spoke now."""
         name = speaker or self.who_next() or self.user
-        opened = doc.open_message(name, self.length)
-        return (await self._read(self.entries, opened, self.length)).segments
+        entries = await self._with_hints()
+        page = self._page(entries, doc.open_message(name, self.length), self.length)
+        return (await self._reader.document(page, self._planned)).segments
+
+    # Ahead of need.
+
+    def look_ahead(self, typed: str = "", speaker: str | None = None) -> None:
+        """Begins to evaluate, in idle time, what the model will most likely read next.
+
+        That is the story up to where `speaker`, or whoever is next, begins; while the user types
+        a message, the story with the words of it that are finished. Returns at once, does nothing
+        during a reply, and makes room in a context that is about to be full.
+        """
+        if not self.busy:
+            self._ahead.wish(lambda: self._likely(typed, speaker))
+
+    def rest(self) -> None:
+        """Ends what is done in idle time, until `look_ahead` is called again."""
+        self._ahead.rest()
+
+    async def settled(self) -> None:
+        """Waits until what `look_ahead` began is done."""
+        await self._ahead.settled()
+
+    async def _likely(self, typed: str, speaker: str | None) -> AsyncGenerator[Sequence[Segment]]:
+        """What will be read next; then the same without the oldest messages, if it is time."""
+        opened = await self._likely_end(typed, speaker)
+        if opened is None:
+            return
+        page = self._page(await self._with_hints(), opened, self.length)
+        planned = self._planned or self.choices.first_kept
+        now = await self._reader.document(page, planned)
+        later = await self._reader.ahead(page, planned)
+        if later is None:
+            self._planned = None
+            yield now.segments
+            return
+        self._planned = first = page.entries[later.first].id
+        if not self._is_exact:  # What is held is moved up, so there is nothing to wait for.
+            await self._let_go(first)
+        elif not now.first:
+            yield now.segments
+        yield later.segments
+        await self._let_go(first)
+
+    async def _likely_end(self, typed: str, speaker: str | None) -> Segment | None:
+        """The block that will be open: the user's message as far as it is typed, or a reply."""
+        text = clean(typed).lstrip()
+        if doc.finished_words(text):
+            [tokens] = await self.engine.count([" " + text.strip()])
+            return doc.begun_message(self.user, self._earned(tokens), text)
+        name = speaker or self.who_next()
+        return doc.open_message(name, self.length) if name else None
 
     # One turn.
 
-    async def _turn(
-        self,
-        kind: EntryKind,
-        speaker: str,
-        opened: Segment,
-        length: Length | None,
-        continued: Entry | None = None,
-        joint: str = "",
-    ) -> AsyncGenerator[Event]:
+    async def _turn(self, opening: Opening) -> AsyncGenerator[Event]:
         if self.busy:
             yield Failed("A reply is being written already.")
             return
@@ -368,35 +313,31 @@ class Director:
         try:
             async for event in self._label_messages():
                 yield event
-            before = self.entries[:-1] if continued else self.entries
-            read = await self._read(before, opened, length)
+            before = self.entries[:-1] if opening.continued else self.entries
+            document = await self._read(before, opening.segment, opening.length)
             if self._stopping:
                 return
-            entry = continued or await self._append_entry(
-                kind, speaker, "", length=length, status="streaming"
+            entry = opening.continued or await self._append_entry(
+                opening.kind, opening.speaker, "", length=opening.length, status="streaming"
             )
-            yield TurnStarted(entry, speaker, length)
-            if joint:
-                yield Wrote(entry.id, joint)
-            async with aclosing(self._write(Reply(self._disk, entry, joint), read.segments)) as w:
-                async for event in w:
+            yield TurnStarted(entry, opening.speaker, opening.length)
+            if opening.joint:
+                yield Wrote(entry.id, opening.joint)
+            reply = Reply(self._disk, entry, opening.joint)
+            async with aclosing(self._write(reply, opening, document)) as events:
+                async for event in events:
                     yield event
         finally:
             self.busy = False
 
-    async def _write(self, reply: Reply, segments: Sequence[Segment]) -> AsyncGenerator[Event]:
+    async def _write(
+        self, reply: Reply, opening: Opening, document: Sequence[Segment]
+    ) -> AsyncGenerator[Event]:
         """Streams the reply; whatever ends it, what has arrived is on disk and its end told."""
         failure = ""
-        stream = reply.write(
-            self.engine,
-            segments,
-            self.sampling,
-            max_tokens=self.settings.max_tokens,
-            penalized=[e.text for e in self._kept(self.entries) if e.kind == "message" and e.text],
-        )
         try:
-            async with aclosing(stream):
-                async for event in stream:
+            async with aclosing(self._generate(reply, opening, document)) as events:
+                async for event in events:
                     yield event
         except UserError as error:
             failure = str(error)
@@ -413,9 +354,42 @@ class Director:
         if failure:
             yield Failed(failure)
 
+    async def _generate(
+        self, reply: Reply, opening: Opening, document: Sequence[Segment]
+    ) -> AsyncGenerator[Event]:
+        """Streams the reply; at the context's end it goes on once old messages have gone."""
+        left = self.settings.max_tokens
+        for _ in range(1 + _MOST_GOINGS_ON):
+            stream = reply.write(
+                self.engine,
+                document,
+                self.sampling,
+                max_tokens=left,
+                penalized=self._bodies(reply),
+                names=self.cast,
+            )
+            async with aclosing(stream):
+                async for event in stream:
+                    yield event
+            so_far = reply.outcome
+            if so_far is None or so_far.stop != "context_full" or self._stopping:
+                return
+            left = self.settings.max_tokens - so_far.generated_tokens
+            if left < 1:
+                return
+            opened = replace(opening.segment, text=opening.segment.text + so_far.text)
+            try:
+                document = await self._read_on(opened, opening.length)
+            except WorkerDied:
+                raise
+            except UserError as error:
+                yield Notice(str(error))
+                return
+
     async def _end(self, reply: Reply) -> Entry | None:
         if reply.outcome is not None:
-            dropped = len(self.entries) - len(self._kept(self.entries))
+            kept = _since(self.entries, self.choices.first_kept)
+            dropped = len(self.entries) - len(kept)
             self.figures = figures_of(reply.outcome, self._reader.context_size, dropped)
         ended = await reply.end()
         if ended is None:
@@ -424,36 +398,80 @@ class Director:
             self._replace(ended)
         return ended
 
-    async def _label_messages(self) -> AsyncGenerator[Event]:
-        """Counts the tokens of new messages, and gives them the hints these earn."""
+    def _bodies(self, reply: Reply) -> list[str]:
+        """What penalties see: the messages read, oldest first, and what is written of this one."""
+        before = _since(self.entries[:-1], self.choices.first_kept)
+        bodies = [entry.text for entry in before if entry.kind == "message"]
+        return [body for body in (*bodies, reply.text) if body]
+
+    # What is read.
+
+    async def _with_hints(self) -> list[Entry]:
+        """The active path, with the tokens of new messages and the hints that these earn."""
         new = [entry for entry in self.messages if not entry.tokens and entry.text]
-        counts = await self.engine.count([" " + entry.text for entry in new]) if new else []
-        for entry, tokens in zip(new, counts, strict=True):
-            hint = entry.length or (length_for(tokens) if self.length else None)
+        counts = await self._reader.sizes([" " + entry.text for entry in new])
+        labelled = {
+            entry.id: replace(entry, tokens=tokens, length=entry.length or self._earned(tokens))
+            for entry, tokens in zip(new, counts, strict=True)
+        }
+        return [labelled.get(entry.id, entry) for entry in self.entries]
+
+    async def _label_messages(self) -> AsyncGenerator[Event]:
+        """Keeps with new messages their tokens and hints."""
+        for entry in [new for new in await self._with_hints() if new not in self.entries]:
             labelled = await self._disk.run(
                 Library.write,
                 entry.id,
                 entry.text,
                 status=entry.status,
-                tokens=tokens,
-                length=hint,
+                tokens=entry.tokens,
+                length=entry.length,
             )
             self._replace(labelled)
             yield Changed(labelled)
 
+    def _earned(self, tokens: int) -> Length | None:
+        return length_for(tokens) if self.length else None
+
     async def _read(
         self, entries: Sequence[Entry], opened: Segment, length: Length | None
-    ) -> Document:
-        kept = self._kept(entries)
-        read = await self._reader.document(self.scene, self.user, kept, opened, length)
+    ) -> list[Segment]:
+        """The document of a reply that begins; from now on it begins at the same entry."""
+        page = self._page(entries, opened, length)
+        read = await self._reader.document(page, self._planned or self.choices.first_kept)
         if read.first:
-            await self._choose(first_kept=kept[read.first].id)
-        return read
+            await self._let_go(page.entries[read.first].id)
+        first = page.entries[read.first].id if page.entries else None
+        self._last_read = (_last_id(entries), first)
+        return read.segments
 
-    def _kept(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries from the first one that the model still reads."""
-        starts = [at for at, entry in enumerate(entries) if entry.id == self.choices.first_kept]
-        return list(entries[starts[0] :]) if starts else list(entries)
+    async def _read_on(self, opened: Segment, length: Length | None) -> list[Segment]:
+        """The document of a reply that fills the context: old messages go, at worst all of them."""
+        before = _since(self.entries[:-1], self.choices.first_kept)
+        page = Page(self.scene, self.user, before, opened, length)
+        read = await self._reader.document(page, self._planned, to_the_last=True)
+        first = self.entries[len(self.entries) - 1 - len(before) + read.first].id
+        await self._let_go(first)
+        self._last_read = (_last_id(before), first)
+        return read.segments
+
+    def _page(self, entries: Sequence[Entry], opened: Segment, length: Length | None) -> Page:
+        """What is read after these entries: from where it was read the last time, if the engine
+        still holds that; a reply is written anew from the very same document."""
+        first = self.choices.first_kept
+        if self._is_exact and self._last_read and self._last_read[0] == _last_id(entries):
+            first = self._last_read[1]
+        return Page(self.scene, self.user, _since(entries, first), opened, length)
+
+    @property
+    def _is_exact(self) -> bool:
+        return self.engine.info is None or self.engine.info.context_mode == "exact"
+
+    async def _let_go(self, first: int) -> None:
+        """From now on the model reads the story from this entry."""
+        self._planned = None
+        if first != self.choices.first_kept:
+            await self._choose(first_kept=first)
 
     # The active path.
 
@@ -464,19 +482,12 @@ class Director:
             return Failed("A reply is being written: stop it first.")
         return Appended(await self._append_entry(kind, speaker, text, length=length))
 
-    async def _append_entry(self, kind: EntryKind, speaker: str, text: str, **rest: Any) -> Entry:
-        entry = await self._disk.run(Library.append, self.chat.id, kind, speaker, text, **rest)
-        self.entries.append(entry)
-        self.chat = replace(self.chat, head=entry.id)
-        return entry
 
-    async def _move_head(self, entry_id: int | None) -> None:
-        await self._disk.run(Library.set_head, self.chat.id, entry_id)
-        self.chat = replace(self.chat, head=entry_id)
-        self.entries = await self._disk.run(Library.entries, self.chat.id)
+def _since(entries: Sequence[Entry], first: int | None) -> list[Entry]:
+    """The entries from the first one that is read; all of them if that one is not there."""
+    starts = [at for at, entry in enumerate(entries) if entry.id == first]
+    return list(entries[starts[0] :]) if starts else list(entries)
 
-    def _entry(self, entry_id: int) -> Entry | None:
-        return next((entry for entry in self.entries if entry.id == entry_id), None)
 
-    def _replace(self, changed: Entry) -> None:
-        self.entries = [changed if entry.id == changed.id else entry for entry in self.entries]
+def _last_id(entries: Sequence[Entry]) -> int | None:
+    return entries[-1].id if entries else None

@@ -103,32 +103,61 @@ def reopened(entry: Entry) -> tuple[Segment, str]:
     A message that had ended begins a new paragraph; one that was cut goes on where it is.
     """
     joint = "\n\n" if entry.status == "complete" and entry.text else ""
-    block = Block("message", entry.text + joint, entry.speaker, entry.length)
-    text = render(block).removesuffix("▄\n")
-    if not block.body:
-        text = text.removesuffix(" ")
-    return Segment(text, "reply"), joint
+    return _without_end(Block("message", entry.text + joint, entry.speaker, entry.length)), joint
 
 
-def trimmed_start(sizes: Sequence[int], start: int, room: int) -> int:
-    """The first of the entries to keep so that they fit.
+def begun_message(speaker: str, length: Length | None, text: str) -> Segment:
+    """A message that is still being typed, as far as its words are finished."""
+    return _without_end(Block("message", finished_words(text), speaker, length))
+
+
+def finished_words(text: str) -> str:
+    """The text without the word that may still grow; it ends directly before a space."""
+    spaces = [at for at, character in enumerate(text) if character in " \n"]
+    return text[: spaces[-1]].rstrip(" \n") if spaces else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many tokens a story may take in the context."""
+
+    now: int
+    """Beside the scene's blocks, the open block and a reply; less than 0 if these do not fit."""
+    ahead: int
+    """With another message besides: where a story is larger, its oldest messages go in idle
+    time, so that the next turn need not wait for it."""
+
+
+def room_for_story(context_size: int, fixed: int, reserve: int) -> Room:
+    """The room beside the blocks that always stay and the tokens kept free for a reply."""
+    now = context_size - fixed - reserve
+    return Room(now, now - max(0, min(reserve, now // 4)))
+
+
+def first_to_keep(sizes: Sequence[int], room: int) -> int:
+    """The first of the entries that the model goes on reading.
 
     Args:
         sizes: The tokens of each entry with its lore, oldest first.
-        start: The first entry kept until now; earlier ones stay out.
         room: The tokens there are for entries.
 
     Returns:
-        `start` itself while everything fits; else the first entry from which on the sizes
-        take at most `TRIM_TO` of the room, or `len(sizes)` if not even the last fits.
+        0 while everything fits; else the first entry from which on the sizes take at most
+        `TRIM_TO` of the room, or the last one if it fits at all; `len(sizes)` if it does not.
     """
-    total = sum(sizes[start:])
+    total = sum(sizes)
     if total <= room:
-        return start
-    while start < len(sizes) and total > room * TRIM_TO:
+        return 0
+    start = 0
+    while start < len(sizes) - 1 and total > room * TRIM_TO:
         total -= sizes[start]
         start += 1
-    return start
+    return start if total <= room else len(sizes)
+
+
+def _without_end(block: Block) -> Segment:
+    text = render(block).removesuffix("▄\n")
+    return Segment(text if block.body else text.removesuffix(" "), "reply")
 
 
 def _fires(lore: Lore, entry: Entry) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shoritui.blockml import Length, token_range
 from shoritui.cards import Card
 from shoritui.director import document as doc
-from shoritui.engine import Engine, Segment
+from shoritui.engine import AnyEngine, Segment
 from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.story import Entry
@@ -40,7 +40,7 @@ class Page:
 class Reader:
     """Composes documents that fit the engine's context."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: AnyEngine, settings: Settings) -> None:
         self.form = doc.Form(settings.instruction, settings.instruction_place, settings.ooc_form)
         self._engine = engine
         self._max_tokens = settings.max_tokens
@@ -92,7 +92,7 @@ class Reader:
         start = 0
         # Lore may fire at another entry once one has gone, so what is left is measured anew.
         while dropped := doc.first_to_keep(await self._group_sizes(page, start), room):
-            start, then = max(start + dropped if not then else then, start + 1), 0
+            start = then if then and not start else start + dropped
         story = doc.story_segments(page.scene, page.entries[start:], self.form)
         segments = [*self._header(page), *(each for group in story for each in group), page.opened]
         return Document(segments, start)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
-from shoritui.blockml import clean
+from shoritui.blockml import Length, clean
 from shoritui.director.disk import Disk
 from shoritui.director.events import Evaluating, Event, Notice, Wrote
+from shoritui.director.figures import joined
 from shoritui.director.loops import loop_start
 from shoritui.engine import (
     AnyEngine,
@@ -23,10 +25,23 @@ from shoritui.engine import (
     Segment,
     Text,
 )
-from shoritui.story import Entry, Library, Status
+from shoritui.story import Entry, Kind, Library, Status
 
 JOURNAL_SECONDS = 0.5
 """How often at least what has arrived of a reply is written to disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A reply about to be written: whose, of what kind, and the block that is open for it."""
+
+    kind: Kind
+    speaker: str
+    length: Length | None
+    segment: Segment
+    continued: Entry | None = None
+    joint: str = ""
+    """What a continued text gains before the model's."""
 
 
 class Reply:
@@ -37,6 +52,7 @@ class Reply:
         self.entry = entry
         self.text = entry.text + joint
         self.outcome: Outcome | None = None
+        """How it ended; what several generations wrote of it counts as one."""
         self.looped = False
         """Whether it was ended because it only repeated itself; `text` ends where that began."""
         self._disk = disk
@@ -51,13 +67,19 @@ class Reply:
         *,
         max_tokens: int,
         penalized: Sequence[str],
+        names: Sequence[str],
     ) -> AsyncGenerator[Event]:
         """Streams what the model writes; `outcome` is there once it has ended.
+
+        May be called again, with a document that holds what is written already, if the context
+        was full.
 
         Raises:
             UserError: The engine could not begin, or died on the way.
         """
-        stream = engine.generate(document, sampling, max_tokens=max_tokens, penalized=penalized)
+        stream = engine.generate(
+            document, sampling, max_tokens=max_tokens, penalized=penalized, names=names
+        )
         begins = not self.text
         async with aclosing(stream):
             async for event in stream:
@@ -79,7 +101,7 @@ class Reply:
                             self.text, self.looped = self.text[:loop], True
                             await engine.cancel()
                     case Finished(outcome):
-                        self.outcome = outcome
+                        self.outcome = joined(self.outcome, outcome)
 
     async def end(self) -> Entry | None:
         """Puts the reply's end on disk; None if the model wrote nothing and there was nothing."""

@@ -90,10 +90,36 @@ def test_a_message_is_continued_where_it_was_cut_and_after_its_end_in_a_new_para
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 600))
 def test_old_messages_go_in_big_steps_and_only_when_they_must(sizes: list[int], room: int) -> None:
-    start = doc.trimmed_start(sizes, 0, room)
+    start = doc.first_to_keep(sizes, room)
     kept = sum(sizes[start:])
     if sum(sizes) <= room:
         assert start == 0
     else:
-        assert kept <= room * doc.TRIM_TO
-        assert start == 0 or kept + sizes[start - 1] > room * doc.TRIM_TO
+        assert kept <= room * doc.TRIM_TO or (start == len(sizes) - 1 and kept <= room)
+        assert kept + sizes[start - 1] > room * doc.TRIM_TO
+        assert start < len(sizes) or sizes[-1] > room, "the last one stays if it fits at all"
+
+
+@given(st.integers(64, 40_000), st.integers(0, 50_000), st.integers(1, 1024))
+def test_messages_go_ahead_of_need_while_the_next_turn_still_fits(
+    context: int, fixed: int, reserve: int
+) -> None:
+    room = doc.room_for_story(context, fixed, reserve)
+    assert room.now == context - fixed - reserve
+    if room.now >= 0:
+        assert room.now * 3 / 4 <= room.ahead <= room.now
+
+
+def test_only_finished_words_count_and_they_end_before_a_space() -> None:
+    typed = ("", "Hel", "Hello wor", "One  two ", "A\n b")
+    assert [doc.finished_words(text) for text in typed] == ["", "", "Hello", "One  two", "A"]
+    assert doc.begun_message("Wren", "nano", "Who is the").text == (
+        "▀message (length: nano)\nWren: Who is"
+    )
+
+
+@given(st.text(alphabet="a▀▄▔▂\u2060 \n.é", max_size=30))
+def test_what_is_begun_is_how_the_message_begins(text: str) -> None:
+    text = text.strip()
+    begun = doc.begun_message("Wren", "tiny", text).text
+    assert doc.entry_text(entry(text, "Wren", length="tiny"), FORM).startswith(begun)
