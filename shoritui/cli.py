@@ -34,6 +34,7 @@ examples:
   shoritui chat mine.toml --model ~/models/ShoriRP.v075d.q6_k.gguf
   shoritui say "Who took the lamp?" mine.toml --speaker Mara --json
   shoritui prompt mine.toml --tokens     what exactly the model would read
+  shoritui models                        which models are here; pull another, use one
   shoritui doctor                        what is installed, and whether a GPU is used
 """
 
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _add_chat(doors)
     _add_say(doors)
     _add_prompt(doors)
+    _add_models(doors)
     _add_doctor(doors)
     return root
 
@@ -127,6 +129,50 @@ def _add_prompt(doors: Doors) -> None:
     prompt.set_defaults(door=_prompt)
 
 
+def _add_models(doors: Doors) -> None:
+    models = doors.add_parser(
+        "models",
+        help="the models on this machine; pull another one, use one",
+        description="Lists the GGUF models in ShoriTUI's own folder, the Hugging Face cache, LM "
+        "Studio's and Ollama's folders, each with what it is and whether `▀ ▄` are single tokens "
+        "of its vocabulary. The one in use is marked.",
+    )
+    _add_json(models, default=False)
+    models.set_defaults(door=_list_models)
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    listing = actions.add_parser(
+        "list",
+        help="list them (this is also what no action does)",
+        description="Lists the models that are on this machine; nothing is asked of the network.",
+    )
+    _add_json(listing)
+    pull = actions.add_parser(
+        "pull",
+        help="bring a model from the Hugging Face hub",
+        description="Brings a model into ShoriTUI's own folder. What an interrupted pull has "
+        "brought is kept, and the next one goes on from there. HF_TOKEN and HF_ENDPOINT count.",
+    )
+    pull.add_argument(
+        "repo",
+        metavar="REPO[:QUANT]",
+        help="a repository, and a quantisation such as Q4_K_M, or a file's name, if it has several",
+    )
+    pull.set_defaults(door=_pull_model)
+    use = actions.add_parser(
+        "use",
+        help="make one the model of every story from now on",
+        description="Writes a model into the settings, after a look whether it can be loaded.",
+    )
+    use.add_argument("model", metavar="NAME|FILE", help="a name of the list, or a GGUF file")
+    use.set_defaults(door=_use_model)
+
+
+def _add_json(command: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
+    command.add_argument(
+        "--json", action="store_true", default=default, help="print one JSON object"
+    )
+
+
 def _add_doctor(doors: Doors) -> None:
     doctor = doors.add_parser(
         "doctor",
@@ -152,9 +198,10 @@ def _add_cards(command: argparse.ArgumentParser, *, needed: str) -> None:
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
-        metavar="FILE",
+        metavar="FILE|NAME",
         type=Path,
-        help="the GGUF model to use (else the settings' one, else the small one that ships)",
+        help="the GGUF model to use, a file or a name that `shoritui models` lists (else the "
+        "settings' one, else the small one that ships)",
     )
 
 
@@ -201,6 +248,24 @@ def _prompt(options: argparse.Namespace) -> int:
     from shoritui.scripting import prompt
 
     return prompt(options, _settings())
+
+
+def _list_models(options: argparse.Namespace) -> int:
+    from shoritui.models import list_models
+
+    return list_models(options, _settings())
+
+
+def _pull_model(options: argparse.Namespace) -> int:
+    from shoritui.models import pull
+
+    return pull(options)
+
+
+def _use_model(options: argparse.Namespace) -> int:
+    from shoritui.models import use
+
+    return use(options, _settings())
 
 
 def _doctor(options: argparse.Namespace) -> int:

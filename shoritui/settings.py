@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: Literal[1] = 1
     """The format of the file."""
     model: str = ""
-    """The GGUF file to load; empty takes the small model that ships."""
+    """The GGUF file to load, or a model's name; empty takes the small model that ships."""
     preset: str = "card-main"
     """The sampler preset a new chat begins with."""
     n_ctx: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -96,15 +96,31 @@ def bundled_dir(name: Literal["characters", "themes"]) -> Path:
     return in_wheel if in_wheel.is_dir() else package.parent / name
 
 
-def model_file(option: Path | None, settings: Settings) -> Path:
-    """The model to load: the option's, else the settings', else the one that ships."""
-    if option is not None:
-        return option.expanduser()
-    if settings.model:
-        return Path(settings.model).expanduser()
+def models_dir() -> Path:
+    """Where pulled models lie, and any others that the user puts there."""
+    return data_dir() / "models"
+
+
+def shipped_model() -> Path:
+    """The small model that ships; it may be missing in an unbuilt checkout."""
     from shoritui.demo import model_path
 
     return model_path()
+
+
+def model_file(option: Path | None, settings: Settings) -> Path:
+    """The model to load: the option's, else the settings', else the one that ships.
+
+    Both may be a file, or a name that `shoritui models` lists.
+
+    Raises:
+        UserError: It is neither, or several models have the name.
+    """
+    if option is None and not settings.model:
+        return shipped_model()
+    wanted = option if option is not None else Path(settings.model)
+    path = wanted.expanduser()
+    return path if path.is_absolute() or path.exists() else _model_of_name(wanted)
 
 
 def card_folders() -> tuple[Path, Path]:
@@ -159,6 +175,18 @@ def save_settings(**changes: Any) -> Settings:
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
     return settings
+
+
+def _model_of_name(name: Path) -> Path:
+    from shoritui.engine.shelf import find, look, unknown
+
+    models = look(models_dir(), shipped_model()).models
+    model = find(str(name), models)
+    if model is not None:
+        return model.path
+    if name.suffix.lower() == ".gguf" or len(name.parts) > 1:
+        return name  # a file that is missing: whoever opens it says so
+    raise unknown(str(name), models)
 
 
 def _card_file(name: Path) -> Path:

@@ -5,6 +5,7 @@ It does not know which one is in use, nor how a list is shown.
 
 from __future__ import annotations
 
+import glob
 import re
 import stat
 from collections.abc import Iterable, Iterator
@@ -103,6 +104,20 @@ def describe(model: Model) -> Description:
     )
 
 
+def describe_file(path: Path) -> Description:
+    """Reads what a model of one or more files says of itself, by the file to load.
+
+    Raises:
+        UserError: A file cannot be read or is broken, or is only a part of a model.
+    """
+    shelf = _gather(Found(part, part.stem, "") for part in _with_siblings(path))
+    if not shelf.models:
+        raise UserError(shelf.problems[0])
+    if shelf.models[0].path != path:
+        raise UserError(f"{printable(path)} is a part: name {printable(shelf.models[0].path)}.")
+    return describe(shelf.models[0])
+
+
 def find(name: str, models: Iterable[Model]) -> Model | None:
     """The model of a name, in any case, with or without `.gguf`.
 
@@ -127,6 +142,15 @@ def unknown(name: str, models: Iterable[Model]) -> UserError:
     nearest = get_close_matches(name.casefold(), names, n=1)
     hint = f" Did you mean {names[nearest[0]]}?" if nearest else " `shoritui models` lists all."
     return UserError(f"There is no model called {printable(name)} on this machine.{hint}")
+
+
+def _with_siblings(path: Path) -> list[Path]:
+    """A file, or all parts of a split model that lie beside it."""
+    match = PART.fullmatch(path.stem)
+    if not match:
+        return [path]
+    names = f"{glob.escape(match['stem'])}-*-of-{match['count']}{glob.escape(path.suffix)}"
+    return sorted(path.parent.glob(names))
 
 
 def _gather(found: Iterable[Found]) -> Shelf:
@@ -171,7 +195,9 @@ def _whole(found: Iterable[Found]) -> Iterator[tuple[str, list[Found], int]]:
         key = (file.path.parent if match else file.path, stem, count)
         groups.setdefault(key, []).append(file)
     for (_, stem, count), parts in groups.items():
-        unique = {part.path: part for part in parts}
+        unique: dict[Path, Found] = {}
+        for part in parts:
+            unique.setdefault(part.path, part)
         yield stem, [unique[path] for path in sorted(unique)], count
 
 
