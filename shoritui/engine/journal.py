@@ -207,7 +207,7 @@ class Journal:
         self._room = min(self._limit - total, room)
 
     def _note(self, match: re.Match[str]) -> None:
-        if int(match[2]) == VERSION:
+        if match[2] == str(VERSION):
             self._held.add(bytes.fromhex(match[1]))
 
     def _files(self) -> Iterator[os.DirEntry[str]]:
