@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shoritui.demo import model_path
 from shoritui.engine import inspect_model
 from shoritui.engine.shelf import Shelf, describe, describe_file, find, look, printable
-from shoritui.engine.shelf.gguf import read_header
+from shoritui.engine.shelf.gguf import BLOCKS, read_header
 from shoritui.engine.shelf.quantisation import by_file_type, by_name
 from shoritui.errors import UserError
 from tests.engine.shelf_files import Raw, gguf, model, string, strings, write
@@ -123,6 +123,7 @@ def test_random_bytes_give_a_sentence(
         (gguf({"a": Raw(struct.pack("<IIQQ", 9, 8, 1, 2**64 - 1))}), "ends after"),
         (HUGE_TENSOR, "counts more"),
         (gguf(model(), ((4, 8), (4, 8)), missing=128), "not copied to its end"),
+        (gguf(model(), missing=1), "not copied to its end"),
     ],
 )
 def test_what_is_wrong_is_told(content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -276,6 +277,13 @@ def test_the_numbers_of_quantisations_are_llama_cpps() -> None:
         if name and hasattr(llama_cpp, constant):
             assert getattr(llama_cpp, constant) == number
     assert by_file_type(1024 + 15) == "Q4_K_M" and by_file_type(None) == ""
+
+
+def test_the_sizes_of_tensors_are_ggmls() -> None:
+    from gguf.constants import GGML_QUANT_SIZES
+
+    theirs = {int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
+    assert {kind: theirs[kind] for kind in BLOCKS} == BLOCKS
 
 
 def test_an_unreadable_file_is_told(tmp_path: Path) -> None:

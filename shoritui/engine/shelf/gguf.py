@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -42,10 +42,20 @@ _CHUNK: Final = 2**20
 _RUN: Final = 1024
 _SHORT: Final = 48
 _DEFAULT_ALIGNMENT: Final = 32
+BLOCKS: Final = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292),
+    16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110),
+    22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8),
+    29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36),
+    41: (128, 18),
+}  # fmt: skip
+"""Of ggml's types of tensors: how many values make a block, and the block's bytes."""
 # Far more than any model has; a file that claims more is broken or means harm.
 _MOST_KEYS: Final = 2**16
 _MOST_TENSORS: Final = 2**18
 _MOST_DIMENSIONS: Final = 8
+_MOST_NUMBERS: Final = 2**10
 _MOST_STRINGS: Final = 2**22
 _MOST_HEADER: Final = 2**28
 _MOST_TEXT: Final = 2**16
@@ -62,6 +72,8 @@ class Header:
     """The vocabulary's texts as the file has them, each behind its length in eight bytes."""
     n_tensors: int
     n_params: int
+    lists: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """The short lists of whole numbers, such as one for each layer."""
 
     def text(self, key: str) -> str:
         """A text of the metadata, "" if it is missing or no text."""
@@ -72,6 +84,11 @@ class Header:
         """A whole number of the metadata that is not negative, 0 if it is missing or no number."""
         value = self.metadata.get(key)
         return value if isinstance(value, int) and value > 0 else 0
+
+    def numbers(self, key: str) -> tuple[int, ...]:
+        """The whole numbers of a list or of a single value, none if it is missing."""
+        single = self.number(key)
+        return (single,) if single else self.lists.get(key, ())
 
     def has_token(self, text: bytes) -> bool:
         """Whether the vocabulary has exactly this text as a token."""
@@ -140,16 +157,21 @@ class _Reader:
         if n_tensors > _MOST_TENSORS or n_keys > _MOST_KEYS:
             raise _BrokenError("is broken: its header counts more than any model has")
         metadata: dict[str, Value] = {}
+        lists: dict[str, tuple[int, ...]] = {}
         tokens = b""
         for _ in range(n_keys):
             key = self._text()
             kind = self._u32()
-            if kind == _ARRAY:
-                strings = self._array()
-                tokens = strings if key == TOKENS else tokens
-            else:
+            if kind != _ARRAY:
                 metadata[key] = self._value(kind)
-        return Header(metadata, tokens, n_tensors, self._tensors(n_tensors, metadata))
+                continue
+            kind, count = self._u32(), self._u64()
+            if kind != _STRING:
+                lists[key] = self._numbers(kind, count)
+                continue
+            strings = self._strings(count)
+            tokens = strings if key == TOKENS else tokens
+        return Header(metadata, tokens, n_tensors, self._tensors(n_tensors, metadata), lists)
 
     def _check_magic(self) -> None:
         magic = self._file.read(4)
@@ -171,16 +193,16 @@ class _Reader:
         value: Value = scalar.unpack(self._read(scalar.size))[0]
         return value
 
-    def _array(self) -> bytes:
-        """Passes a list; the bytes of a list of texts, nothing of others."""
-        kind, count = self._u32(), self._u64()
-        if kind == _STRING:
-            return self._strings(count)
+    def _numbers(self, kind: int, count: int) -> tuple[int, ...]:
+        """The numbers of a list; none if it is long or holds anything but whole numbers."""
         scalar = _SCALARS.get(kind)
         if scalar is None:
             raise _BrokenError(f"is broken: its metadata hold a list of the unknown type {kind}")
-        self._skip(count * scalar.size)
-        return b""
+        if count > _MOST_NUMBERS:
+            self._skip(count * scalar.size)
+            return ()
+        values = [value for (value,) in scalar.iter_unpack(self._read(count * scalar.size))]
+        return tuple(values) if all(type(value) is int for value in values) else ()
 
     def _strings(self, count: int) -> bytes:
         """The bytes of `count` texts with their lengths: walked over, none of them is made."""
@@ -219,15 +241,15 @@ class _Reader:
             elements = 1
             for _ in range(dimensions):
                 elements *= self._u64()
-            self._skip(4)
-            last = max(last, self._u64())
+            values, size_bytes = BLOCKS.get(self._u32(), (1, 0))
+            last = max(last, self._u64() + elements // values * size_bytes)
             n_params += elements
         if n_params > _MOST_PARAMETERS:
             raise _BrokenError("is broken: its header counts more than any model has")
         given = metadata.get("general.alignment")
         alignment = given if isinstance(given, int) and given > 0 else _DEFAULT_ALIGNMENT
         data = -(-self._at // alignment) * alignment
-        if count and data + last >= self._size:
+        if count and data + last > self._size:
             raise _BrokenError(self._cut_off())
         return n_params
 

@@ -169,7 +169,10 @@ def told(repo: str, address: str) -> Iterator[None]:
 
 def _refusal(repo: str, address: str, status: int) -> str:
     if status in (401, 403):
-        return f"{address} refuses access to {repo}: renew HF_TOKEN, or unset it if it is old."
+        return (
+            f"{address} refuses access to {repo}: check the name, and that HF_TOKEN is a token "
+            "which is still valid and may read it."
+        )
     if status == 404:
         return f"{address} no longer has this file of {repo}: pull again."
     if status == 429:
