@@ -3,7 +3,7 @@
 The only room that joins the story and the engine. It has no screen in it.
 """
 
-from shoritui.director.beginning import default_user, engine_options, new_chat
+from shoritui.director.beginning import adapters, default_user, engine_options, new_chat
 from shoritui.director.director import Director
 from shoritui.director.disk import Disk
 from shoritui.director.document import Form, header_segments, open_message, story_segments
@@ -39,6 +39,7 @@ __all__ = [
     "TurnEnded",
     "TurnStarted",
     "Wrote",
+    "adapters",
     "default_user",
     "engine_options",
     "header_segments",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from textual.binding import Binding
 
-from shoritui.tui.verbs import library, message, panels, story, view
+from shoritui.tui.verbs import library, message, model, panels, story, view
 
 if TYPE_CHECKING:
     from shoritui.tui.app import ShoriTUI
@@ -332,6 +332,17 @@ ACTIONS: tuple[Action, ...] = (
         slash="preset",
         argument="[NAME]",
         choices=panels.preset_choices,
+    ),
+    Action(
+        id="adapter",
+        title="Model: Put on an adapter",
+        run=model.adapter,
+        help="Puts a LoRA adapter on, beside those that are on, without loading the model again; "
+        "`off` takes all off, a scale of 0 that one.",
+        keys="alt+m",
+        slash="adapter",
+        argument="[FILE [SCALE]|off]",
+        choices=model.adapter_choices,
     ),
     Action(
         id="ooc",

@@ -143,9 +143,10 @@ class ShoriTUI(App[int]):
         self.notify(sentence, severity="error" if trouble else "information", markup=False)
 
     def show_prompt(self) -> None:
-        """The composer's border and the status line, after a choice."""
+        """The composer's border and the status line, after a choice; what is likely read next."""
         self.main.show_prompt()
         self.playing.show_state()
+        self.prompt.look_ahead()
 
     def show_panels(self) -> None:
         """What the panels show, where they are open."""
@@ -220,7 +221,7 @@ class ShoriTUI(App[int]):
             self.playing.say_now(str(error), trouble=True)
             self.tell(str(error), trouble=True)
         else:
-            self.playing.show_state()
+            self.show_prompt()
 
     def _engine_changed(self, state: EngineState) -> None:
         self.playing.engine_changed(state)
@@ -264,7 +265,7 @@ class ShoriTUI(App[int]):
         """A story was deleted: if it is the open one, nothing is open any more."""
         session, director = self.session, self.director
         if session is not None and director is not None and director.chat.id == chat_id:
-            session.director = None
+            session.leave_chat()
             self.playing.stage = None
             self.story.show([])
 

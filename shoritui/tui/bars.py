@@ -83,6 +83,8 @@ class Doing:
     model: str = ""
     used: int = 0
     size: int = 0
+    mode: str = ""
+    """What the engine does when the context is full."""
     reused: int = 0
     evaluated: int = 0
     tokens_per_second: float = 0.0
@@ -126,7 +128,10 @@ class StatusLine(Bar):
                 parts.append((" · ", "faint"))
             if word == context and room >= cell_len(meter):
                 parts.append((meter, "accent"))
+                room -= cell_len(meter)
             parts.append((word, "faint"))
+            if word == context and room > cell_len(doing.mode) > 0:
+                parts.append((f" {doing.mode}", "faint"))
         return [*parts, (" ", "")]
 
 

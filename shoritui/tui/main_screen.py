@@ -201,6 +201,7 @@ class MainScreen(StoryScreen):
     @on(TextArea.Changed, "#composer")
     def _typed(self) -> None:
         self._app.prompt.follow()
+        self._app.prompt.look_ahead()
 
     def on_composer_popup_moved(self, event: Composer.PopupMoved) -> None:
         """The arrows move through the popup."""

@@ -33,7 +33,8 @@ class Playing:
         self.stage: Stage | None = None
         self._app = app
         self._worker: Worker[None] | None = None
-        self._trouble = ""
+        self._phase = ""
+        """What the engine was doing last."""
 
     @property
     def is_on(self) -> bool:
@@ -91,6 +92,7 @@ class Playing:
             status.doing,
             model=info.path.name.removesuffix(".gguf") if info is not None else "",
             size=info.n_ctx if info is not None else 0,
+            mode=info.context_mode if info is not None else "",
             used=figures.context_used,
             reused=figures.reused,
             evaluated=figures.evaluated,
@@ -101,6 +103,7 @@ class Playing:
 
     def engine_changed(self, state: EngineState) -> None:
         """What the engine is doing, where that is news."""
+        was, self._phase = self._phase, state.phase
         match state.phase:
             case "starting":
                 self.say_now("starting the model")
@@ -111,15 +114,22 @@ class Playing:
                 self._app.tell(f"{state.message} It is started again; the story is kept.")
             case "failed":
                 self.say_now(state.message, trouble=True)
+            case "ready" if was == "loading":
+                self._app.show_prompt()
             case "ready" if not self.is_on:
                 self._say_ready()
+            case "evaluating" if not self.is_on and state.progress < 1:
+                self._say_quietly(f"reading ahead, {state.progress:.0%}")
             case "generating":
                 self._say_writing()
 
     def _say_ready(self) -> None:
-        status, director = self._app.main.status, self._app.director
+        director = self._app.director
         name = one_line(director.who_next()) if director is not None else ""
-        text = f"ready · {name} answers" if name else "ready"
+        self._say_quietly(f"ready · {name} answers" if name else "ready")
+
+    def _say_quietly(self, text: str) -> None:
+        status = self._app.main.status
         status.doing = replace(status.doing, now=text, busy=False, trouble=False)
 
     def _say_writing(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shoritui.tui.actions import ACTIONS, BY_SLASH, Action
 from shoritui.tui.completions import Completion, ranked
 from shoritui.tui.passage import one_line
+from shoritui.tui.verbs.story import addressed
 
 if TYPE_CHECKING:
     from shoritui.tui.app import ShoriTUI
@@ -90,6 +91,18 @@ class Prompt:
         """Whether a command can be run as it stands, without anything after it."""
         action = BY_SLASH.get(text[1:]) if text.startswith("/") else None
         return action is not None and (not action.argument or action.argument.startswith("["))
+
+    # Ahead of Enter
+
+    def look_ahead(self) -> None:
+        """Lets what will be read once Enter is pressed be evaluated now; never waits for it."""
+        director = self._app.director
+        if director is None or self._app.playing.is_on:
+            return
+        text = self._app.composer.text
+        is_command = text.startswith("/") and not text.startswith("//")
+        speaker, words = addressed("" if is_command else text.removeprefix("/"), director.cast)
+        director.look_ahead(words, speaker)
 
     # Commands
 

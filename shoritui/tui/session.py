@@ -71,10 +71,17 @@ class Session:
     async def enter(self, chat: Chat) -> Director:
         """Opens a chat in place of the one that is open."""
         await self.disk.run(Library.touch, chat.id)
+        self.leave_chat()
         self.director = await Director.open(
             self.disk, chat, self.engine, self.settings, self.samplers
         )
         return self.director
+
+    def leave_chat(self) -> None:
+        """No chat is open any more."""
+        if self.director is not None:
+            self.director.rest()
+            self.director = None
 
     async def version(self, entry_id: int) -> tuple[int, int]:
         """Which of how many versions an entry is."""
@@ -91,6 +98,7 @@ class Session:
         """Stops what is being written, ends the engine's process, closes the library."""
         try:
             if self.director is not None:
+                self.director.rest()
                 await self.director.stop()
             await self.engine.close()
         finally:

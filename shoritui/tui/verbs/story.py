@@ -35,11 +35,11 @@ async def send(app: ShoriTUI, argument: str) -> None:
         app.tell("Somebody is still writing: Escape stops them.")
         return
     speaker, words = addressed(text.removeprefix("/"), director.cast)
-    await app.prompt.sent()
     if words.strip():
         app.playing.play(lambda: director.say(words), lambda: director.reply(speaker))
     else:
         app.playing.play(lambda: director.reply(speaker))
+    await app.prompt.sent()
 
 
 def addressed(text: str, cast_names: list[str]) -> tuple[str | None, str]:
