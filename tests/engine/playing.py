@@ -1,0 +1,393 @@
+"""A chat played through the engine's door, each answer judged by the reference.
+
+It does not know in which order things happen; the tests draw that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import takewhile
+from math import log
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+from shoritui.engine import (
+    Engine,
+    EngineOptions,
+    Evaluation,
+    Event,
+    Finished,
+    Outcome,
+    Sampling,
+    Segment,
+    Text,
+    WorkerDied,
+)
+from shoritui.errors import UserError
+from tests.engine.reference import Reference
+
+SCENE: Final = (
+    "▀title\nThe last ferry▄\n",
+    "▀description\n**Name:** Ada\nA patient ferrywoman with a tin whistle.▄\n",
+    "[INST] Write gently. [/INST]\n",
+)
+REPLY: Final = "▀message (length: short)\nBram:"
+TYPED: Final = "▀message (length: short)\nAda:"
+CLOSE: Final = "▄\n"
+
+Interruption = Literal["cancel", "leave"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How a reply is drawn: greedily at temperature 0."""
+
+    temperature: float = 0.0
+    seed: int = 0
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(temperature=self.temperature, seed=self.seed)
+
+
+@dataclass(slots=True)
+class Play:
+    """One chat, its branches, and what the engine must have at hand."""
+
+    engine: Engine
+    reference: Reference
+    model: Path
+    options: EngineOptions
+    messages: list[str] = field(default_factory=list)
+    branches: list[list[str]] = field(default_factory=list)
+    draw: Draw = field(default_factory=Draw)
+    _held: list[int] = field(default_factory=list)
+    """Ids that are certainly in the cache: what begins with them starts there."""
+    _ready: list[int] = field(default_factory=list)
+    """The ids of the last prompt, whose logits are certainly at hand."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether logits are those of a whole evaluation."""
+        return self.options.context_mode == "exact"
+
+    @property
+    def room(self) -> int:
+        """How many ids a prompt may have."""
+        return self.options.n_ctx - 1
+
+    def document(self, *rest: str) -> list[str]:
+        return [*SCENE, *self.messages, *rest]
+
+    # What a person does.
+
+    def say(self, text: str) -> None:
+        self.messages.append(TYPED + text + CLOSE)
+
+    def edit(self, index: int, text: str) -> None:
+        """Give one of the messages another text."""
+        if self.messages:
+            self.messages[index % len(self.messages)] = TYPED + text + CLOSE
+
+    def delete(self, count: int) -> None:
+        """Delete the last messages."""
+        del self.messages[-count:]
+
+    def branch(self) -> None:
+        """Remember the chat as it is."""
+        self.branches.append(list(self.messages))
+
+    def switch(self, index: int) -> None:
+        """Go to a branch; the chat as it is takes its place."""
+        if self.branches:
+            index %= len(self.branches)
+            self.branches[index], self.messages = self.messages, self.branches[index]
+
+    def trim(self) -> None:
+        """Drop the oldest quarter, as the director does once the context is full."""
+        del self.messages[: -(-len(self.messages) // 4)]
+
+    def fit(self, *rest: str, free: int = 0) -> None:
+        """Trim until the document fits, `free` ids to spare."""
+        while len(self.reference.ids(self.document(*rest))) > self.room - free:
+            self.trim()
+
+    async def write(self, draw: Draw, max_tokens: int) -> Outcome:
+        """Let a reply be written."""
+        self.fit(REPLY)
+        self.draw = draw
+        outcome = await self._written(self.document(REPLY), draw, max_tokens)
+        self.messages.append(REPLY + outcome.text + CLOSE)
+        return outcome
+
+    async def swipe(self, draw: Draw, max_tokens: int) -> Outcome:
+        """Write the last message anew."""
+        del self.messages[-1:]
+        return await self.write(draw, max_tokens)
+
+    async def go_on(self, draw: Draw, max_tokens: int) -> None:
+        """Let the last message go on."""
+        opened = self.messages.pop().removesuffix(CLOSE) if self.messages else REPLY
+        self.fit(opened)
+        outcome = await self._written(self.document(opened), draw, max_tokens)
+        self.messages.append(opened + outcome.text + CLOSE)
+
+    async def write_too_much(self) -> None:
+        """Ask for more than the context holds."""
+        text = TYPED + " and then" * self.options.n_ctx + CLOSE
+        with pytest.raises(UserError, match="The prompt has"):
+            await self._events(self.document(text, REPLY), Draw(), 4)
+
+    async def write_interrupted(
+        self, how: Interruption, after: int, draw: Draw, max_tokens: int
+    ) -> None:
+        """Let a reply be written and end it after some events."""
+        self.fit(REPLY)
+        document = self.document(REPLY)
+        prompt = await self._prompt(document)
+        text, outcome = "", None
+        async with aclosing(self._generation(document, draw, max_tokens)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    text += event.text
+                if isinstance(event, Finished):
+                    outcome = event.outcome
+                if after == 0 and how == "leave":
+                    break
+                if after == 0:
+                    await self.engine.cancel()
+                after -= 1
+        if outcome is None:
+            self._forget_after(prompt)
+        else:
+            await self._judge(document, prompt, outcome, draw)
+            text = outcome.text
+        self.messages.append(REPLY + text + CLOSE)
+        await self._adopt(REPLY + text)
+
+    async def score(self, candidates: Sequence[str]) -> None:
+        """How likely each is as the beginning of the reply."""
+        self.fit(REPLY, free=16)
+        document = self.document(REPLY)
+        prompt = await self._prompt(document)
+        told = await self.engine.score(_segments(document), candidates)
+        if self.exact:
+            for one, other in zip(told, self.reference.score(prompt, candidates), strict=True):
+                self.reference.check_probability(one, other)
+        self._held, self._ready = prompt, []
+
+    # Work ahead.
+
+    async def prefill(self, *, idle: bool, rest: Sequence[str] = (REPLY,)) -> None:
+        """Have the document evaluated while nothing else is asked."""
+        self.fit(*rest)
+        document = self.document(*rest)
+        prompt = await self._prompt(document)
+        self._check_economy(prompt, await self._prefilled(document, idle=idle))
+        self._held = self._ready = prompt
+
+    async def write_meanwhile(self, delay: float, draw: Draw, max_tokens: int) -> None:
+        """Ask for a reply while idle work on other documents is under way."""
+        self.fit(REPLY)
+        idle = [
+            asyncio.create_task(self.engine.prefill(_segments(document), idle=True))
+            for document in (self._trimmed(), *([*SCENE, *b, REPLY] for b in self.branches[-1:]))
+        ]
+        await asyncio.sleep(delay)
+        for document in (self._trimmed(), *([*SCENE, *b, REPLY] for b in self.branches[-1:])):
+            self._forget_after(self.reference.ids(document))
+        await self.write(draw, max_tokens)
+        await asyncio.gather(*idle)
+
+    async def type_ahead(self, words: Sequence[str], back: int, *, waiting: bool) -> None:
+        """Type a message word by word, take some words back, type them again, send it."""
+        ends = [*range(1, len(words)), *range(len(words) - 1, len(words) - back, -1)]
+        self.fit(TYPED + " ".join(["", *words]) + CLOSE, REPLY)
+        tasks = []
+        for end in ends:
+            document = self.document(TYPED + " ".join(["", *words[:end]]))
+            prompt = self.reference.ids(document)
+            task = asyncio.create_task(self.engine.prefill(_segments(document), idle=True))
+            tasks.append(task)
+            if waiting:
+                self._check_economy(prompt, await task)
+                self._held = self._ready = prompt
+            else:
+                self._forget_after(prompt)
+                await asyncio.sleep(0.002)
+        self.say(" ".join(["", *words]))
+        if waiting:
+            return
+        await asyncio.gather(*tasks)
+
+    # What goes wrong, and comes back.
+
+    async def kill(self, delay: float) -> None:
+        """Kill the worker while nothing is asked."""
+        async with self.killed(delay):
+            pass
+
+    async def write_killed(self, delay: float, draw: Draw, max_tokens: int) -> None:
+        """Let a reply be written and kill the worker on the way, or right after it."""
+        self.fit(REPLY)
+        document = self.document(REPLY)
+        text = ""
+        async with self.killed(delay):
+            with suppress(WorkerDied):
+                async with aclosing(self._generation(document, draw, max_tokens)) as events:
+                    async for event in events:
+                        text += event.text if isinstance(event, Text) else ""
+        self.messages.append(REPLY + text + CLOSE)
+        await self._adopt(REPLY + text)
+
+    async def prefill_killed(self, delay: float, *, idle: bool) -> None:
+        """Kill the worker while it works ahead, then ask again."""
+        self.fit(REPLY)
+        async with self.killed(delay):
+            with suppress(WorkerDied):
+                await self.engine.prefill(_segments(self.document(REPLY)), idle=idle)
+        await self.prefill(idle=idle)
+
+    async def reopen(self) -> None:
+        """Close the engine and open it again."""
+        await self.engine.close()
+        await self.engine.open(self.model, self.options)
+        self._restarted()
+
+    @asynccontextmanager
+    async def killed(self, delay: float) -> AsyncIterator[None]:
+        """Kill the worker in `delay` seconds; at the end the engine has heard of it."""
+        worker = self.engine._worker
+        while worker is None:
+            await asyncio.sleep(0.01)
+            worker = self.engine._worker
+        loop = asyncio.get_running_loop()
+        kill = loop.call_later(delay, os.kill, worker.pid, signal.SIGKILL)
+        yield
+        await asyncio.sleep(max(kill.when() - loop.time(), 0))
+        while self.engine._worker is worker:
+            await asyncio.sleep(0.005)
+        self._restarted()
+
+    # How it is judged.
+
+    async def _written(self, document: list[str], draw: Draw, max_tokens: int) -> Outcome:
+        prompt = await self._prompt(document)
+        events = await self._events(document, draw, max_tokens)
+        outcome = _outcome(events)
+        assert outcome.text == "".join(e.text for e in events if isinstance(e, Text))
+        assert outcome.stop in ("block_end", "token_limit", "context_full")
+        assert outcome.generated_tokens <= max_tokens
+        self._check_economy(
+            prompt, Evaluation(outcome.reused_tokens, outcome.evaluated_tokens, complete=True)
+        )
+        await self._judge(document, prompt, outcome, draw, events)
+        return outcome
+
+    async def _judge(
+        self,
+        document: list[str],
+        prompt: list[int],
+        outcome: Outcome,
+        draw: Draw,
+        events: Sequence[Event] = (),
+    ) -> None:
+        assert outcome.prompt_tokens == len(prompt)
+        opened = document[-1] + outcome.text
+        ids = await self.engine.tokens(_segments([*document[:-1], opened]))
+        written = ids[len(prompt) :]
+        assert ids[: len(prompt)] == prompt
+        assert self.reference.text(written) == outcome.text
+        assert len(written) <= outcome.generated_tokens
+        whole = len(written) == outcome.generated_tokens  # else it ends within a character
+        if outcome.text:
+            self.reference.keep(opened, ids[len(self.reference.ids(document[:-1])) :])
+        if self.exact:
+            ended = whole and outcome.stop == "block_end"
+            self.reference.check_written(
+                prompt, written, ended=ended, temperature=draw.temperature, seed=draw.seed
+            )
+            self._check_told(prompt, written, events)
+        if outcome.reused_tokens + outcome.evaluated_tokens == len(prompt):
+            self._held, self._ready = [*prompt, *written], prompt
+        else:
+            self._forget_after(prompt)
+
+    def _check_told(self, prompt: list[int], written: list[int], events: Sequence[Event]) -> None:
+        """The probabilities that came with the text."""
+        drawn = [one for event in events if isinstance(event, Text) for one in event.drawn]
+        if not drawn:
+            return
+        rows = self.reference.log_probabilities([*prompt, *written], len(written) + 1)
+        for one, token, row in zip(drawn, written, rows, strict=False):
+            self.reference.check_probability(log(one.token.probability), row[token])
+            self.reference.check_probability(log(one.likeliest[0].probability), row.max())
+
+    async def _prompt(self, document: list[str]) -> list[int]:
+        """What the model reads, which the reference reads likewise."""
+        prompt = self.reference.ids(document)
+        assert await self.engine.tokens(_segments(document)) == prompt
+        return prompt
+
+    def _check_economy(self, prompt: list[int], evaluation: Evaluation) -> None:
+        assert evaluation.complete
+        assert evaluation.reused + evaluation.evaluated == len(prompt)
+        if prompt == self._ready:
+            assert evaluation.evaluated == 0
+        new = len(prompt) - common(self._held, prompt)
+        assert evaluation.evaluated <= new + 1  # the last id held may lack its logits
+
+    async def _adopt(self, opened: str) -> None:
+        """Take over how the engine spells a text of which nobody knows how it came about."""
+        document = self.document()[:-1]
+        before = len(self.reference.ids(document))
+        ids = (await self.engine.tokens(_segments([*document, opened])))[before:]
+        assert self.reference.text(ids) == opened
+        self.reference.keep(opened, ids)
+
+    async def _prefilled(self, document: list[str], *, idle: bool) -> Evaluation:
+        return await self.engine.prefill(_segments(document), idle=idle)
+
+    async def _events(self, document: list[str], draw: Draw, max_tokens: int) -> list[Event]:
+        return [event async for event in self._generation(document, draw, max_tokens)]
+
+    def _generation(
+        self, document: list[str], draw: Draw, max_tokens: int
+    ) -> AsyncGenerator[Event, None]:
+        return self.engine.generate(
+            _segments(document), draw.sampling, max_tokens=max_tokens, likeliest=2
+        )
+
+    def _trimmed(self) -> list[str]:
+        return [*SCENE, *self.messages[-(-len(self.messages) // 4) :], REPLY]
+
+    def _forget_after(self, prompt: list[int]) -> None:
+        """Another document was begun: of what was held its beginning is certain."""
+        self._held, self._ready = self._held[: common(self._held, prompt)], []
+
+    def _restarted(self) -> None:
+        self._held, self._ready = [], []
+        if self.options.journal is None:
+            self.reference.forget_generated()
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many leading ids are equal."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _segments(document: Sequence[str]) -> list[Segment]:
+    return [Segment(text, f"block {index}") for index, text in enumerate(document)]
+
+
+def _outcome(events: Sequence[Event]) -> Outcome:
+    (last,) = (event.outcome for event in events if isinstance(event, Finished))
+    return last
