@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final
 
+from shoritui.engine.banned import Watch
 from shoritui.engine.cache import KVCache
+from shoritui.engine.chances import drawn
 from shoritui.engine.choosing import Choice
-from shoritui.engine.context import AbortFlag
-from shoritui.engine.interface import Evaluated, Evaluation, Event, Outcome, Stop, Text
+from shoritui.engine.interface import Drawn, Evaluated, Evaluation, Event, Outcome, Stop, Text
 from shoritui.engine.model import Model
 from shoritui.engine.prose import Prose
 
@@ -23,12 +24,17 @@ FLUSH_SECONDS: Final = 0.016
 class Message:
     """A message being written after a prompt."""
 
-    def __init__(self, model: Model, cache: KVCache, abort: AbortFlag) -> None:
-        self._model, self._cache, self._abort = model, cache, abort
+    def __init__(
+        self, model: Model, cache: KVCache, *, watch: Watch | None = None, likeliest: int = 0
+    ) -> None:
+        """`watch` takes banned phrases back; `likeliest` tokens are told beside each one drawn."""
+        self._model, self._cache = model, cache
+        self._watch, self._likeliest = watch, likeliest
         self._prose = Prose()
         self.ids: list[int] = []
         """The ids that were generated, the closing one not counted."""
-        self._started = self._first = self._ended = perf_counter()
+        self._started = self._ended = perf_counter()
+        self._first: float | None = None
         self._steps = 0
 
     @property
@@ -48,43 +54,89 @@ class Message:
         stop: Stop = "cancelled"
         if evaluation.complete:
             with begin() as choice:
-                stop = self._draw(choice, max_tokens, emit)
+                stop = self._draw(prompt, choice, max_tokens, emit)
         self._ended = perf_counter()
         return self._outcome(stop, sum(map(len, prompt)), evaluation)
 
-    def _draw(self, choice: Choice, max_tokens: int, emit: Callable[[Event], None]) -> Stop:
-        pieces, ends = self._model.pieces, {self._model.close, *self._model.ends}
-        context = self._cache.context
+    def _draw(
+        self,
+        prompt: Sequence[tuple[int, ...]],
+        choice: Choice,
+        max_tokens: int,
+        emit: Callable[[Event], None],
+    ) -> Stop:
         pending = _Pending(emit)
         stop: Stop | None = None
         while stop is None:
-            token = choice.token(context)
-            if not self._steps:
-                self._first = perf_counter()
-            if token in ends:
-                stop = "block_end"
-                break
-            self.ids.append(token)
-            pending.add(self._prose.feed(pieces[token]))
-            stop = self._stop(max_tokens) or self._advance(token)
+            stop, place = self._one_more(choice, max_tokens, pending)
+            if place is not None:
+                self._take_back(place, choice, pending)
+                stop = self._return_to(prompt)
+            else:
+                pending.release(self._watch.safe if self._watch else len(self.ids))
+                stop = stop or self._advance()
+        if stop == "cancelled" and self._watch and (place := self._watch.end()) is not None:
+            self._take_back(place, choice, pending)
+        pending.release(len(self.ids))
         pending.flush()
         return stop
+
+    def _one_more(
+        self, choice: Choice, max_tokens: int, pending: _Pending
+    ) -> tuple[Stop | None, int | None]:
+        """Draw a token: what it ends, and the place that a banned phrase must be taken back to."""
+        model, watch, prose = self._model, self._watch, self._prose
+        logits = self._cache.context.logits()
+        token = choice.token(logits, watch.never() if watch else ())
+        if self._first is None:
+            self._first = perf_counter()
+        if token == model.close or token in model.ends:
+            return "block_end", watch.end() if watch else None
+        self.ids.append(token)
+        text = prose.feed(model.pieces[token])
+        told = drawn(model, logits, token, self._likeliest) if self._likeliest else None
+        pending.add(text, told)
+        stop = self._stop(max_tokens)
+        if watch is None:
+            return stop, None
+        place = watch.feed(text, clean=prose.clean)
+        if place is None and stop is not None:
+            place = watch.end()
+        return stop, place
 
     def _stop(self, max_tokens: int) -> Stop | None:
         if self._prose.ended:
             return "block_end"
-        if len(self.ids) >= max_tokens or self._cache.held >= self._cache.n_ctx:
+        if len(self.ids) >= max_tokens:
             return "token_limit"
+        if self._cache.held >= self._cache.n_ctx:
+            return "context_full"
         return None
 
-    def _advance(self, token: int) -> Stop | None:
-        if not self._cache.append(token):
+    def _advance(self) -> Stop | None:
+        if not self._cache.append(self.ids[-1]):
             return "cancelled"
         self._steps += 1
         return None
 
+    def _take_back(self, place: int, choice: Choice, pending: _Pending) -> None:
+        """As if nothing after the first `place` tokens had been written."""
+        assert self._watch is not None
+        self._watch.back(place, self.ids[place])
+        del self.ids[place:]
+        self._prose.back(place)
+        choice.back(self.ids)
+        pending.back(place)
+        self._steps = place
+
+    def _return_to(self, prompt: Sequence[tuple[int, ...]]) -> Stop | None:
+        """Have the cache hold the prompt and what is written, its last scores at hand."""
+        blocks = (*prompt[:-1], (*prompt[-1], *self.ids))
+        return None if self._cache.reach(blocks).complete else "cancelled"
+
     def _outcome(self, stop: Stop, prompt_tokens: int, evaluation: Evaluation) -> Outcome:
-        seconds = self._ended - self._first
+        first = self._first or self._ended
+        seconds = self._ended - first
         return Outcome(
             stop=stop,
             text=self.text,
@@ -92,27 +144,42 @@ class Message:
             reused_tokens=evaluation.reused,
             evaluated_tokens=evaluation.evaluated,
             generated_tokens=len(self.ids),
-            first_token_ms=1000 * (self._first - self._started) if self.ids else 0.0,
+            first_token_ms=1000 * (first - self._started) if self.ids else 0.0,
             tokens_per_second=self._steps / seconds if self._steps and seconds else 0.0,
         )
 
 
 class _Pending:
-    """Text on its way, sent in pieces no more often than a screen shows them."""
+    """Text on its way, sent no more often than a screen shows it, and only once it is released."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._text = ""
-        self._tokens = 0
+        self._parts: list[str] = []
+        self._drawn: list[Drawn] = []
+        self._released = 0
+        self._flushed = 0
         self._sent = 0.0
 
-    def add(self, text: str) -> None:
-        self._text += text
-        self._tokens += 1
-        if perf_counter() - self._sent >= FLUSH_SECONDS:
+    def add(self, text: str, drawn: Drawn | None) -> None:
+        """The text of one more token."""
+        self._parts.append(text)
+        if drawn is not None:
+            self._drawn.append(drawn)
+
+    def back(self, tokens: int) -> None:
+        """Only the first so many tokens have come; none of the others was released."""
+        del self._parts[tokens:], self._drawn[tokens:]
+
+    def release(self, tokens: int) -> None:
+        """The first so many tokens will not be taken back any more."""
+        self._released = tokens
+        if tokens > self._flushed and perf_counter() - self._sent >= FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        if self._text:
-            self._emit(Text(self._text, self._tokens))
-            self._text, self._tokens, self._sent = "", 0, perf_counter()
+        """Send what is released."""
+        new = slice(self._flushed, self._released)
+        text = "".join(self._parts[new])
+        if text:
+            self._emit(Text(text, self._released - self._flushed, tuple(self._drawn[new])))
+            self._flushed, self._sent = self._released, perf_counter()

@@ -24,6 +24,11 @@ class Prose:
         """Everything so far."""
         return "".join(self._parts)
 
+    @property
+    def clean(self) -> bool:
+        """Whether no character is left half written."""
+        return not self._decoder.getstate()[0]
+
     def feed(self, piece: bytes) -> str:
         """The new whole characters, up to a block mark."""
         new = self._decoder.decode(piece)
@@ -33,3 +38,9 @@ class Prose:
                 self.ended = True
         self._parts.append(new)
         return new
+
+    def back(self, pieces: int) -> None:
+        """Only the first so many pieces have come; none of them left a character half written."""
+        del self._parts[pieces:]
+        self._decoder.reset()
+        self.ended = False

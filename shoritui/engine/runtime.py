@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.engine.adapters import Adapters
+from shoritui.engine.banned import Watch
 from shoritui.engine.cache import CancelledError, KVCache
-from shoritui.engine.choosing import Choice, Chooser
+from shoritui.engine.choosing import Chooser
 from shoritui.engine.context import AbortFlag
 from shoritui.engine.fingerprint import fingerprint
 from shoritui.engine.generation import Message
@@ -87,7 +88,7 @@ class Runtime:
         self._cache.on_evaluated = self._pace.evaluated
         spelled = options.journal / SPELLINGS if options.journal is not None else None
         self._tokens = Tokens(self._model, Spellings(spelled, self._made_of[0]))
-        self._chooser = Chooser(self._model)
+        self._chooser = Chooser(self._model, self._tokens)
         self.info = replace(info, n_ctx=room.n_ctx, context_mode=room.mode)
         self.adapt(options.adapters)
 
@@ -117,8 +118,12 @@ class Runtime:
         """Write one message after the document; too long a document: `UserError`."""
         texts = _texts(request.document)
         prompt = self._prompt(texts)
-        message = Message(self._model, self._cache, self._abort)
-        outcome = message.write(prompt, lambda: self._begin(request), request.max_tokens, emit)
+        banned = request.sampling.banned
+        watch = Watch(banned, before=texts[-1][-1:]) if banned else None
+        message = Message(self._model, self._cache, watch=watch, likeliest=request.likeliest)
+        outcome = message.write(
+            prompt, lambda: self._chooser.begin(request), request.max_tokens, emit
+        )
         self._keep(texts, message)
         return outcome
 
@@ -175,12 +180,6 @@ class Runtime:
                 "shorten the scene or the chat, or open the model with a larger context."
             )
         return prompt
-
-    def _begin(self, request: Generate) -> Choice:
-        sampling = request.sampling
-        uncounted = self._model.uncounted
-        counted = self._tokens.bodies(request.penalized, sampling.penalty_window, uncounted)
-        return self._chooser.begin(sampling, counted)
 
     def _keep(self, texts: Sequence[str], message: Message) -> None:
         """Remember the generated ids under the text that the next document will show."""
