@@ -67,6 +67,11 @@ _CAUSES: Final = tuple(
             "or take a newer llama-cpp-python",
         ),
         (
+            r"(gguf|unicode|llama-(model|vocab|hparams|arch|mmap)\S*)\.\w+:\d+: .*"
+            r"(GGML_ASSERT|GGML_ABORT|fatal error)",
+            "the model file seems damaged ({line}); fetch it again",
+        ),
+        (
             r"GGML_ASSERT|GGML_ABORT|fatal error",
             f"llama.cpp gave up ({{line}}); if it happens again, {_LESS_ON_GPU}",
         ),

@@ -5,12 +5,13 @@ It does not know requests; `runtime.py` loads what passed here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from shoritui.engine import library
-from shoritui.engine.interface import ContextMode, EngineOptions, ModelInfo
+from shoritui.engine.interface import Adapter, ContextMode, EngineOptions, ModelInfo
 from shoritui.engine.machine import machine_memory
 from shoritui.engine.memory import (
     Room,
@@ -23,10 +24,14 @@ from shoritui.engine.memory import (
     shortage,
 )
 from shoritui.engine.model import Model
+from shoritui.engine.shelf.gguf import Header, read_header
 from shoritui.engine.threads import default_threads
 from shoritui.errors import UserError
 
 DEFAULT_N_CTX: Final = 8192
+_MOST_LAYERS: Final = 1024
+_PLAUSIBLE: Final = 4
+"""How often the parameters that the sizes make may be counted in the file: some are shared."""
 CPU_CHUNK: Final = 128
 """On a CPU, larger steps gain nothing, show less progress and lose more to a cancel."""
 
@@ -63,18 +68,42 @@ class Probe:
 
 
 def probe(path: Path, options: EngineOptions) -> Probe:
-    """Read the metadata; `ValueError` if the file cannot be read as a model."""
+    """Read the metadata; `UserError` or `ValueError` if the file cannot be read as a model."""
+    header = read_header(path)
     model = Model(path, vocab_only=True)
     try:
-        return _probe(model, path, options)
+        return _probe(model, header, path, options)
     finally:
         model.free()
 
 
-def _probe(model: Model, path: Path, options: EngineOptions) -> Probe:
-    shape = _shape(model)
+def check_adapters(architecture: str, adapters: Sequence[Adapter]) -> int:
+    """The bytes that the adapters take; `UserError` if one is none for this kind of model."""
+    return sum(_adapter_bytes(adapter.path, architecture) for adapter in adapters)
+
+
+def _adapter_bytes(path: Path, architecture: str) -> int:
+    header = read_header(path)
+    if header.text("general.type") != "adapter":
+        raise UserError(f"{path.name} is no adapter: expected a LoRA adapter in GGUF form.")
+    if (kind := header.text("adapter.type")) != "lora":
+        raise UserError(f"{path.name} is an adapter of the type {kind!r}: expected 'lora'.")
+    if (made_for := header.text("general.architecture")) != architecture:
+        raise UserError(
+            f"{path.name} is an adapter for {made_for or 'another kind of'} models, "
+            f"the model is of the kind {architecture}: take one that was made for it."
+        )
+    return path.stat().st_size
+
+
+def _probe(model: Model, header: Header, path: Path, options: EngineOptions) -> Probe:
+    architecture = header.text("general.architecture")
+    adapter_bytes = check_adapters(architecture, options.adapters)
+    shape = _shape(model, header)
+    _check_shape(shape, model.n_params, path)
+    shape = replace(shape, size_bytes=shape.size_bytes + adapter_bytes)
     _check_kv_type(shape, path, options)
-    n_ctx_train = model.number("context_length") or DEFAULT_N_CTX
+    n_ctx_train = header.number(f"{architecture}.context_length") or DEFAULT_N_CTX
     gpus = library.gpus() if options.n_gpu_layers else []
     wanted = Wanted(
         n_ctx=options.n_ctx or min(n_ctx_train, DEFAULT_N_CTX),
@@ -138,19 +167,37 @@ def _offloaded(wanted: int, layers: int) -> int:
     return layers if wanted < 0 else min(wanted, layers)
 
 
-def _shape(model: Model) -> Shape:
-    n_embd = model.number("embedding_length") or 0
-    n_layer = model.number("block_count") or 0
-    n_head = model.number("attention.head_count") or 1
-    head = n_embd // n_head
+def _shape(model: Model, header: Header) -> Shape:
+    """The sizes, of which some models state one for each layer."""
+
+    def numbers(key: str) -> tuple[int, ...]:
+        return header.numbers(f"{header.text('general.architecture')}.{key}")
+
+    def largest(key: str, default: int = 0) -> int:
+        return max(numbers(key), default=default)
+
+    n_layer, n_embd = largest("block_count"), largest("embedding_length")
+    n_head = largest("attention.head_count", 1)
+    kv_heads = numbers("attention.head_count_kv") or (n_head,)
+    head = n_embd // max(n_head, 1)
     return Shape(
         size_bytes=model.size_bytes,
         n_layer=n_layer,
         n_embd=n_embd,
         n_head=n_head,
-        kv_heads=n_layer * (model.number("attention.head_count_kv") or n_head),
-        n_ff=model.number("feed_forward_length") or 0,
+        kv_heads=sum(kv_heads) if len(kv_heads) > 1 else n_layer * kv_heads[0],
+        n_ff=largest("feed_forward_length"),
         n_vocab=model.n_vocab,
-        key_length=model.number("attention.key_length") or head,
-        value_length=model.number("attention.value_length") or head,
+        key_length=largest("attention.key_length", head),
+        value_length=largest("attention.value_length", head),
     )
+
+
+def _check_shape(shape: Shape, n_params: int, path: Path) -> None:
+    """A file that claims layers which its tensors cannot hold would ask for absurd memory."""
+    values = shape.kv_heads * (shape.key_length + shape.value_length)
+    claimed = shape.n_embd * max(shape.n_layer * shape.n_ff, values)
+    if not 0 < shape.n_layer <= _MOST_LAYERS or claimed > _PLAUSIBLE * n_params:
+        raise UserError(
+            f"{path.name} is damaged: its sizes contradict its tensors; fetch it again."
+        )

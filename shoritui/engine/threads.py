@@ -16,7 +16,7 @@ from typing import Final
 
 from shoritui.engine.machine import container_cores
 
-BUDGET_SECONDS: Final = 0.5
+BUDGET_SECONDS: Final = 0.3
 """How long the measurements of one kind may take in one tuning, about."""
 INTERVAL_SECONDS: Final = 30.0
 """The least time between two tunings."""
@@ -71,7 +71,7 @@ class Tuner:
     def tune(self, measure: Measure, now: float, measure_batch: Measure | None = None) -> Threads:
         """Measure the candidates and take the best; `now` are seconds of a steady clock.
 
-        `measure` evaluates one token, `measure_batch` a batch; each takes about half a second.
+        `measure` evaluates one token, `measure_batch` a batch; each costs about `BUDGET_SECONDS`.
         Without `measure_batch`, batches take all cores unless that slows single tokens badly.
         """
         if len(self.candidates) == 1:

@@ -179,10 +179,8 @@ def test_a_model_is_inspected_without_loading_it(model: Path) -> None:
     assert small.block_tokens
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "torn", "noise"])
-async def test_a_file_that_is_no_model_is_told_in_one_sentence(
-    model: Path, tmp_path: Path, kind: str
-) -> None:
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "noise"])
+async def test_a_file_that_is_no_model_is_told_in_one_sentence(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "model.gguf"
     match kind:
         case "folder":
@@ -191,8 +189,6 @@ async def test_a_file_that_is_no_model_is_told_in_one_sentence(
             path.write_text("hello")
         case "empty":
             path.touch()
-        case "torn":
-            path.write_bytes(model.read_bytes()[:-100_000])
         case "noise":
             path.write_bytes(b"GGUF" + bytes(range(256)) * 8)
     with pytest.raises(UserError, match=str(path)) as caught:
@@ -204,10 +200,12 @@ async def test_a_file_that_is_no_model_is_told_in_one_sentence(
 def test_inspecting_a_file_that_is_no_model_is_told_too(tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + bytes(range(256)) * 8)
-    with pytest.raises(UserError, match="the file may be damaged or incomplete"):
+    with pytest.raises(UserError, match="GGUF version 50462976: expected 2 or 3"):
         inspect_model(path)
 
 
-async def test_a_context_that_cannot_fit_is_refused_before_loading(model: Path) -> None:
-    with pytest.raises(UserError, match=r"needs about [\d.]+ GiB of memory .* this machine has"):
+async def test_a_context_that_cannot_fit_is_refused_with_one_that_would(model: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"needs about [\d.]+ GiB of memory .* this machine has .*: set n_ctx = \d"
+    ):
         await Engine().open(model, EngineOptions(n_ctx=1_000_000_000))
