@@ -36,6 +36,7 @@ examples:
   shoritui prompt mine.toml --tokens     what exactly the model would read
   shoritui models                        which models are here; pull another, use one
   shoritui doctor                        what is installed, and whether a GPU is used
+  shoritui bench                         how fast it is on this machine, beside others
 """
 
 
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     _add_prompt(doors)
     _add_models(doors)
     _add_doctor(doors)
+    _add_bench(doors)
     return root
 
 
@@ -185,6 +187,36 @@ def _add_doctor(doors: Doors) -> None:
     doctor.set_defaults(door=_doctor)
 
 
+def _add_bench(doors: Doors) -> None:
+    bench = doors.add_parser(
+        "bench",
+        help="measure it on this machine, beside others",
+        description="Measures rows, each a ratio of two things taken in one run, or a time: our "
+        "stream beside llama.cpp alone and beside the usual Python interface, turns at a full "
+        "context beside what other programs do, swipes, reopened chats, type-ahead. Values that "
+        "miss their aim are told and are no error.",
+    )
+    bench.add_argument("rows", metavar="ROW", nargs="*", help="measure these rows only")
+    _add_model(bench)
+    bench.add_argument(
+        "--context",
+        metavar="N",
+        type=int,
+        help="how many tokens a full context has (else 4096, with --full 16384)",
+    )
+    bench.add_argument("--json", action="store_true", help="print one JSON object with the rows")
+    bench.add_argument("--full", action="store_true", help="take the time it takes: more rounds")
+    bench.add_argument(
+        "--shape",
+        metavar="SHAPE",
+        help="make a model with random weights (7b, 3b, 1b, 100m, tiny) and measure on that",
+    )
+    bench.add_argument(
+        "--quant", choices=("q4_0", "q8_0"), default="q4_0", help="how its weights are stored"
+    )
+    bench.set_defaults(door=_bench)
+
+
 def _add_cards(command: argparse.ArgumentParser, *, needed: str) -> None:
     command.add_argument(
         "cards",
@@ -272,6 +304,12 @@ def _doctor(options: argparse.Namespace) -> int:
     from shoritui.doctor import doctor
 
     return doctor(options, _settings())
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from shoritui.bench import bench
+
+    return bench(options, _settings())
 
 
 def _settings() -> Settings:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Final
 
-import tests.benchmarks as package
-from tests.benchmarks import BENCHMARKS, Benchmark, Row
+from shoritui.bench import HEADER, Benchmark, Figure, Row, table_line
+from tests.benchmarks.keys import key_to_paint
+from tests.benchmarks.startup import first_paint, help_time
 
-FORMAT = "{:<28} {:>9} {:<7} {:<9} {:<4} {}"
+BENCHMARKS: Final = (key_to_paint, first_paint, help_time)
 
 
 def main() -> int:
     """Measure what was asked for and print it."""
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
     known = sorted(set().union(*(each.names for each in BENCHMARKS)))
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
@@ -29,40 +26,27 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))} (known: {', '.join(known)})")
-    rows = []
+    rows: list[Row] = []
     if not arguments.json:
-        print(FORMAT.format("id", "value", "unit", "aim", "ok", "spread"))
-    for row in measured(arguments.names):
-        rows.append(row)
-        if not arguments.json:
-            print(table_line(row), flush=True)
+        print(HEADER)
+    for each in BENCHMARKS:
+        if not arguments.names or each.names & set(arguments.names):
+            found = rows_of(each)
+            rows += found
+            if not arguments.json:
+                print(*map(table_line, found), sep="\n", flush=True)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     return 0 if all(row.ok for row in rows) else 1
 
 
-def measured(names: Sequence[str]) -> Iterator[Row]:
-    """The rows of the benchmarks of these names, of all without names."""
-    for each in BENCHMARKS:
-        if not names or each.names & set(names):
-            yield from rows_of(each)
-
-
-def rows_of(each: Benchmark) -> list[Row]:
+def rows_of(each: Benchmark[Callable[[], Mapping[str, Figure]]]) -> list[Row]:
     """Its rows; without values where it fails."""
     try:
-        return each.rows()
-    except Exception:
+        return each.rows(each.measure())
+    except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        nan = float("nan")
-        return [Row(aim.id, nan, aim.unit, aim.aim, False, nan, nan, 0) for aim in each.aims]
-
-
-def table_line(row: Row) -> str:
-    """One row of the table."""
-    spread = f"{row.low:.3g} .. {row.high:.3g} ({row.samples})"
-    ok = "yes" if row.ok else "NO"
-    return FORMAT.format(row.id, f"{row.value:.3g}", row.unit, row.aim, ok, spread)
+        return each.missing(f"It failed: {error}.")
 
 
 if __name__ == "__main__":

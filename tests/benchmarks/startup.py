@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from tests.benchmarks import Aim, Samples, benchmark
+from shoritui.bench import Aim, Figure, benchmark
 from tests.benchmarks._pty import running, with_byte_code
 
 ROUNDS = 7
@@ -27,7 +27,7 @@ Bare().run()
 
 
 @benchmark(Aim("first_paint_vs_bare", "ratio", "<= 1.3"))
-def first_paint() -> Samples:
+def first_paint() -> dict[str, Figure]:
     """Ours, with a new home, over a bare Textual app of three widgets."""
     ratios = []
     for _ in range(1 + ROUNDS):
@@ -35,14 +35,14 @@ def first_paint() -> Samples:
             bare = _painted((sys.executable, "-c", BARE), b"a bare app", home)
             ours = _painted((sys.executable, "-m", "shoritui", "chat"), b"ShoriTUI", home)
         ratios.append(ours / bare)
-    return {"first_paint_vs_bare": ratios[1:]}
+    return {"first_paint_vs_bare": Figure(ratios[1:])}
 
 
 @benchmark(Aim("help_ms", "ms", "<= 120"))
-def help_time() -> Samples:
+def help_time() -> dict[str, Figure]:
     """The time of `shoritui --help`."""
     command = (sys.executable, "-m", "shoritui", "--help")
-    return {"help_ms": [1000 * _ended(command) for _ in range(1 + ROUNDS)][1:]}
+    return {"help_ms": Figure([1000 * _ended(command) for _ in range(1 + ROUNDS)][1:])}
 
 
 def _painted(command: Sequence[str], text: bytes, home: str) -> float:

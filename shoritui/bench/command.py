@@ -1,0 +1,175 @@
+"""`shoritui bench`: which rows on which model, told as they come, or as JSON.
+
+It does not know what a row measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from shoritui.bench.frame import HEADER, Row, Unmeasurable, table_line
+from shoritui.bench.lab import Lab
+from shoritui.bench.rows import MEASUREMENTS, Measurement
+from shoritui.director import engine_options
+from shoritui.engine import ModelInfo, inspect_model
+from shoritui.errors import UserError
+from shoritui.settings import Settings, cache_dir, model_file
+
+QUICK_CONTEXT: Final = 4096
+FULL_CONTEXT: Final = 16384
+_LEAST_CONTEXT: Final = 2048
+
+
+def bench(options: argparse.Namespace, settings: Settings) -> int:
+    """Measures and prints; 0 if it ran, whatever the values, 130 if it was interrupted."""
+    wanted = _wanted(options.rows)
+    progress = _Progress()
+    context = options.context or (FULL_CONTEXT if options.full else QUICK_CONTEXT)
+    if context < _LEAST_CONTEXT:
+        raise UserError(
+            f"--context is {context}: the rows need at least {_LEAST_CONTEXT:,} tokens."
+        )
+    model = _model(options, settings, progress)
+    engine = replace(engine_options(settings), n_ctx=context, journal=None)
+    info = inspect_model(model, engine)
+    lab = Lab(model, engine, options.full, progress.step)
+    report = _Report(json=options.json, info=info)
+    report.begin()
+    interrupted = False
+    try:
+        asyncio.run(_measure(lab, wanted, options.rows, progress, report))
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        progress.clear()
+    report.end(interrupted=interrupted)
+    return 130 if interrupted else 0
+
+
+async def _measure(
+    lab: Lab,
+    wanted: Sequence[Measurement],
+    names: Sequence[str],
+    progress: _Progress,
+    report: _Report,
+) -> None:
+    for number, each in enumerate(wanted, 1):
+        progress.begin(f"{number}/{len(wanted)} {each.aims[0].id}")
+        try:
+            rows = each.rows(await each.measure(lab), names)
+        except (Unmeasurable, UserError) as why:
+            rows = each.missing(str(why), names)
+        progress.clear()
+        report.add(rows)
+
+
+def _wanted(names: Sequence[str]) -> list[Measurement]:
+    known = {name for each in MEASUREMENTS for name in each.names}
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected some of {_ids()}."
+            raise UserError(f"There is no row {name!r}: {hint}")
+    return [each for each in MEASUREMENTS if not names or each.names & set(names)]
+
+
+def _ids() -> str:
+    return ", ".join(aim.id for each in MEASUREMENTS for aim in each.aims)
+
+
+def _model(options: argparse.Namespace, settings: Settings, progress: _Progress) -> Path:
+    if options.shape is None:
+        return model_file(options.model, settings)
+    if options.model is not None:
+        raise UserError("--model and --shape each name a model: give one of them.")
+    from shoritui.bench.shapes import SHAPES, model_of  # which needs numpy; nothing else here does
+
+    if options.shape not in SHAPES:
+        raise UserError(f"There is no shape {options.shape!r}: expected {', '.join(SHAPES)}.")
+    progress.begin(f"{options.shape} {options.quant}")
+    try:
+        return model_of(options.shape, options.quant, cache_dir() / "bench", progress.step)
+    finally:
+        progress.clear()
+
+
+@dataclass(slots=True)
+class _Report:
+    """The rows so far; on standard output as they come, or as one JSON object at the end."""
+
+    json: bool
+    info: ModelInfo
+    rows: list[Row] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """What is measured."""
+        if not self.json:
+            facts = self._facts()
+            print(f"{facts['model']}, context {facts['context']:,}, {facts['runs_on']}")
+            print(HEADER, flush=True)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """More rows."""
+        self.rows += rows
+        if not self.json:
+            for row in rows:
+                print(table_line(row), flush=True)
+
+    def end(self, *, interrupted: bool) -> None:
+        """Nothing follows."""
+        if self.json:
+            rows = [asdict(row) for row in self.rows]
+            whole = {**self._facts(), "interrupted": interrupted, "rows": rows}
+            print(json.dumps(whole, indent=2, ensure_ascii=False))
+
+    def _facts(self) -> dict[str, Any]:
+        info = self.info
+        threads = f"{info.n_threads} thread{'s' if info.n_threads > 1 else ''}"
+        return {
+            "model": info.description,
+            "context": info.n_ctx,
+            "threads": info.n_threads,
+            "gpu": info.gpu,
+            "runs_on": f"{info.gpu}, {info.n_gpu_layers} layers" if info.gpu else threads,
+            "llama_cpp": info.llama_cpp,
+        }
+
+
+class _Progress:
+    """Which row is being measured and how far that is, on standard error."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._what = ""
+
+    def begin(self, what: str) -> None:
+        """Another row."""
+        self._what = what
+        self._show(what)
+
+    def step(self, text: str) -> None:
+        """How far it is; only a terminal is told, where it replaces what it was told before."""
+        if self._is_terminal:
+            self._show(f"{self._what}: {text}")
+
+    def clear(self) -> None:
+        """Leave the line to others."""
+        if self._is_terminal:
+            self._write("\r\x1b[K")
+
+    def _show(self, text: str) -> None:
+        self._write(f"\r\x1b[K{text[:100]}" if self._is_terminal else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -1,0 +1,185 @@
+"""How far logits after much editing are from those of the same text evaluated from scratch.
+
+Distances are of log-probabilities, over tokens whose text is one token; what counts as equal is
+measured too: the same text evaluated in steps of other sizes.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Final, Literal
+
+from shoritui.bench import scenes
+from shoritui.bench.frame import Aim, Figure, benchmark
+from shoritui.bench.lab import Lab, streamed
+from shoritui.engine import Engine, EngineOptions, Segment
+
+_N_CTX: Final = 1024
+_MESSAGES: Final = 10
+_STEPS: Final = 12
+"""Operations between two comparisons."""
+_PROBES: Final = 1000
+"""At most so many tokens are compared."""
+_OTHER_BATCH: Final = 48
+_NOISE_MARGIN: Final = 2.0
+"""The worst of a few samples is not the worst there is."""
+
+
+@benchmark(Aim("logits_distance_exact", "nat"))
+async def logits_distance_exact(lab: Lab) -> dict[str, Figure]:
+    """The largest difference of a log-probability in exact mode."""
+    return {"logits_distance_exact": await _distance(lab, "exact")}
+
+
+@benchmark(Aim("logits_distance_shift", "nat"))
+async def logits_distance_shift(lab: Lab) -> dict[str, Figure]:
+    """The same in shift mode, where what is kept was once read beside what has gone."""
+    return {"logits_distance_shift": await _distance(lab, "shift")}
+
+
+@dataclass(slots=True)
+class _Compared:
+    largest: list[float] = field(default_factory=list)
+    kl: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+    noise_kl: list[float] = field(default_factory=list)
+    skipped: int = 0
+
+
+async def _distance(lab: Lab, mode: Literal["exact", "shift"]) -> Figure:
+    found = _Compared()
+    for round_ in lab.rounds(3, 4.0):
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"n_ctx": _N_CTX, "context_mode": mode, "journal": Path(folder)}
+            chat = _Chat(Random(f"{mode} {round_}"), f"{mode} {round_}")
+            probes: list[str] = []
+            for _ in range(2):  # the second time it resumes from the journal
+                async with lab.engine(**options) as engine:
+                    assert engine.info is not None
+                    if engine.info.context_mode != mode:
+                        return Figure((), "The engine cannot shift this model's cache.")
+                    probes = probes or await _probes(engine)
+                    for step in range(_STEPS):
+                        await chat.step(engine, first=step == 0)
+                    seen = await engine.score(chat.document, probes)
+                    ids = await engine.tokens(chat.document)
+                await _compare(lab, chat.document, ids, probes, seen, found)
+    return _figure(found, mode)
+
+
+async def _compare(
+    lab: Lab,
+    document: Sequence[Segment],
+    ids: Sequence[int],
+    probes: Sequence[str],
+    seen: Sequence[float],
+    found: _Compared,
+) -> None:
+    """Against two engines that read the document for the first time, in steps of two sizes."""
+    scratch = []
+    for n_batch in (EngineOptions().n_batch, _OTHER_BATCH):
+        async with lab.engine(n_ctx=_N_CTX, n_batch=n_batch) as engine:
+            if await engine.tokens(document) != ids:
+                found.skipped += 1  # a reply spelled in a way of its own: another text, to a model
+                return
+            scratch.append(await engine.score(document, probes))
+    found.largest.append(_largest(seen, scratch[0]))
+    found.kl.append(_kl(seen, scratch[0]))
+    found.noise.append(_largest(scratch[1], scratch[0]))
+    found.noise_kl.append(_kl(scratch[1], scratch[0]))
+
+
+class _Chat:
+    """A chat to which anything may happen."""
+
+    def __init__(self, random: Random, tag: str) -> None:
+        self._random = random
+        self._head = scenes.header(tag, 2)
+        self._messages = list(islice(scenes.messages(tag), _MESSAGES))
+        self._number = _MESSAGES
+
+    @property
+    def document(self) -> list[Segment]:
+        """What the model reads now."""
+        return [*self._head, *self._messages, scenes.opened(self._number)]
+
+    async def step(self, engine: Engine, *, first: bool) -> None:
+        """One thing happens; at first a swipe, so that what was there is read."""
+        kinds = ("say", "reply", "swipe", "type", "edit", "delete", "trim")
+        kind = "swipe" if first else self._random.choice(kinds)
+        if (
+            kind == "trim"
+            or sum(await engine.count([m.text for m in self.document])) > 0.7 * _N_CTX
+        ):
+            del self._messages[: len(self._messages) // 4 + 1]
+            await engine.prefill([*self._head, *self._messages], idle=True)
+        elif kind == "say":
+            self._messages.append(self._new())
+        elif kind == "reply":
+            await self._reply(engine)
+        elif kind == "swipe":
+            await streamed(engine, self.document, 4)
+        elif kind == "type":
+            typed = Segment(self._new().text.removesuffix("▄\n").rpartition(" ")[0])
+            await engine.prefill([*self._head, *self._messages, typed])
+        elif kind == "edit" and self._messages:
+            self._messages[-self._random.randrange(len(self._messages)) - 1] = self._new()
+        elif kind == "delete" and self._messages:
+            self._messages.pop()
+
+    async def _reply(self, engine: Engine) -> None:
+        """A reply that stays, if its text has the ids that anybody would give it."""
+        opened = scenes.opened(self._number)
+        outcome = (await streamed(engine, self.document, 12)).outcome
+        if outcome.text.strip().isascii():
+            self._messages.append(scenes.closed(opened, outcome.text))
+            self._number += 1
+
+    def _new(self) -> Segment:
+        self._number += 1
+        return scenes.message(self._number, scenes.prose(12, f"{self._number}"))
+
+
+async def _probes(engine: Engine) -> list[str]:
+    """Texts of one token each, by which the model's choice can be compared."""
+    assert engine.info is not None
+    pieces = await engine.pieces(range(engine.info.n_vocab))
+    texts = sorted({piece for piece in pieces if piece.strip() and piece.isprintable()})
+    sizes = await engine.count(texts)
+    single = [text for text, size in zip(texts, sizes, strict=True) if size == 1]
+    return single[:: len(single) // _PROBES + 1]
+
+
+def _largest(ours: Iterable[float], theirs: Iterable[float]) -> float:
+    return max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+
+
+def _kl(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The divergence of ours from theirs, in nats, over the tokens compared."""
+    (p, log_p), (_, log_q) = _normal(theirs), _normal(ours)
+    return sum(a * (b - c) for a, b, c in zip(p, log_p, log_q, strict=True))
+
+
+def _normal(scores: Sequence[float]) -> tuple[list[float], list[float]]:
+    best = max(scores)
+    total = best + math.log(sum(math.exp(score - best) for score in scores))
+    logs = [score - total for score in scores]
+    return [math.exp(log) for log in logs], logs
+
+
+def _figure(found: _Compared, mode: str) -> Figure:
+    if not found.largest:
+        return Figure((), "Every text held a reply that is spelled in a way of its own.")
+    noise = max(found.noise)
+    note = (
+        f"KL {max(found.kl):.2g}; steps of another size alone differ by {noise:.2g}, "
+        f"KL {max(found.noise_kl):.2g}"
+    )
+    bound = f"<= {_NOISE_MARGIN * noise:.2g}" if mode == "exact" else None
+    return Figure(found.largest, note, bound)

@@ -1,0 +1,153 @@
+"""Other ways to write a reply, each in a process of its own: a C program, the high-level API.
+
+It does not know the engine; prompts come as ids, times go out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoritui.bench.frame import Unmeasurable
+from shoritui.bench.lab import SAMPLING
+from shoritui.engine import ModelInfo
+
+BIAS: Final = 100.0
+"""Added to the scores of the words that a reply of a given length is made of."""
+_SOURCE: Final = Path(__file__).with_name("decode_loop.c")
+_SUFFIX: Final = ".dylib" if sys.platform == "darwin" else ".so"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A running program that writes replies and says how long that took."""
+
+    process: Process
+    name: str
+
+    async def rate(self, prompt: Sequence[int], count: int) -> float:
+        """Tokens a second between the first and the last of `count` tokens after the prompt."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(ConnectionError):
+            self.process.stdin.write(f"{count} {' '.join(map(str, prompt))}\n".encode())
+            await self.process.stdin.drain()
+        line = await self.process.stdout.readline()
+        if not line.strip():
+            raise Unmeasurable(f"{self.name} ended (exit {await self.process.wait()}).")
+        return (count - 1) / float(line)
+
+
+@asynccontextmanager
+async def decode_loop(
+    info: ModelInfo, n_batch: int, n_ctx: int, words: Sequence[int]
+) -> AsyncGenerator[Peer, None]:
+    """The C program, compiled now; without compiler or header the same loop in Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "decode_loop"
+        missing = await _compile(program)
+        command = [str(program)] if not missing else _python("shoritui.bench.decode_loop")
+        name = f"a bare Python loop ({missing})" if missing else "a C program"
+        async with _running(command, name, info, n_batch, n_ctx, words) as peer:
+            yield peer
+
+
+@asynccontextmanager
+async def high_level(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[Peer, None]:
+    """`Llama.create_completion(stream=True)`."""
+    command, name = _python("shoritui.bench.high_level"), "Llama.create_completion"
+    async with _running(command, name, info, n_batch, n_ctx, ()) as peer:
+        yield peer
+
+
+@asynccontextmanager
+async def _running(
+    command: Sequence[str],
+    name: str,
+    info: ModelInfo,
+    n_batch: int,
+    n_ctx: int,
+    words: Sequence[int],
+) -> AsyncGenerator[Peer, None]:
+    sampling = SAMPLING
+    arguments: tuple[object, ...] = (
+        info.path, n_ctx, n_batch, info.n_threads, info.n_gpu_layers,
+        sampling.penalty_window, sampling.presence_penalty, sampling.min_p, sampling.seed,
+        BIAS, *words,
+    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *map(str, arguments),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env=_environment(),
+        start_new_session=True,  # the terminal's Ctrl+C is for the command
+    )
+    try:
+        yield Peer(process, name)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _compile(program: Path) -> str:
+    """Compile the C program; what is missing if that cannot be done, else nothing."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return "there is no C compiler"
+    package = _package("llama_cpp")
+    libraries = package / "lib"
+    library = libraries / f"libllama{_SUFFIX}"
+    folders = (package.parent / "include", package / "include", Path(sys.prefix) / "include")
+    header = next((folder for folder in folders if (folder / "llama.h").is_file()), None)
+    if header is None or not library.is_file():
+        return "llama-cpp-python came without llama.h or its library"
+    command = [
+        compiler, "-O2", "-o", str(program), str(_SOURCE), f"-I{header}", str(library),
+        f"-L{libraries}", f"-Wl,-rpath,{libraries}",
+    ]  # fmt: skip
+    if sys.platform != "darwin":
+        command.append(f"-Wl,-rpath-link,{libraries}")
+    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    return "it did not compile" if await process.wait() else ""
+
+
+def _package(name: str) -> Path:
+    """Where a package lies, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise Unmeasurable(f"{name} is not installed.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-P", "-m", module]
+
+
+def _environment() -> dict[str, str]:
+    """This package first, and the CUDA runtime where pip's nvidia wheels put it."""
+    root = str(Path(__file__).parents[2])
+    spec = importlib.util.find_spec("nvidia")
+    places = spec.submodule_search_locations if spec else None
+    cuda = [str(folder) for place in places or () for folder in Path(place).glob("*/lib")]
+    return os.environ | {
+        "PYTHONPATH": _joined(root, os.environ.get("PYTHONPATH")),
+        "LD_LIBRARY_PATH": _joined(*cuda, os.environ.get("LD_LIBRARY_PATH")),
+        "GGML_NO_BACKTRACE": "1",
+    }
+
+
+def _joined(*parts: str | None) -> str:
+    return os.pathsep.join(part for part in parts if part)

@@ -1,0 +1,136 @@
+"""Two hundred turns of a story at a full context: what is evaluated for what is new."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+from shoritui.bench import scenes
+from shoritui.bench.frame import Aim, Figure, benchmark
+from shoritui.bench.lab import Lab
+from shoritui.director import Director, Disk, Event, TurnEnded, new_chat
+from shoritui.engine import Engine, Evaluation, Finished, Sampling, Segment, presets
+from shoritui.engine import Event as EngineEvent
+from shoritui.errors import UserError
+from shoritui.settings import Settings
+from shoritui.story import Library
+
+_TURNS: Final = 200
+_N_CTX: Final = 1536
+"""Of the quick set: small, so that the context is trimmed many times."""
+_LORE_EVERY: Final = 9
+
+
+@benchmark(Aim("evaluated_per_new", "ratio", "<= 1.3"), Aim("evaluated_idle_per_new", "ratio"))
+async def evaluated_per_new(lab: Lab) -> dict[str, Figure]:
+    """Tokens evaluated while somebody waits / tokens new; and those evaluated while nobody does."""
+    n_ctx = lab.n_ctx if lab.full else _N_CTX
+    async with lab.opened(_Watched(), n_ctx=n_ctx) as engine:
+        with tempfile.TemporaryDirectory() as folder:
+            disk = await Disk.open(Path(folder) / "library.db")
+            try:
+                turns, trims = await _play(lab, await _director(disk, engine, n_ctx), engine)
+            finally:
+                await disk.close()
+    note = (
+        f"{turns} turns at {n_ctx:,} tokens, five speakers, lore; {engine.new:,} tokens new, "
+        f"{trims} turns began with older messages gone"
+    )
+    return {
+        "evaluated_per_new": Figure([engine.evaluated / engine.new], note),
+        "evaluated_idle_per_new": Figure([engine.idle / engine.new]),
+    }
+
+
+async def _play(lab: Lab, director: Director, engine: _Watched) -> tuple[int, int]:
+    """The turns played, and how many of them read fewer old messages than the one before."""
+    await _reply(director, 0)  # what a chat costs to open is not a turn's
+    engine.forget_figures()
+    turns, trims, dropped = 0, 0, director.figures.dropped_messages
+    keys = list(scenes.LORE)
+    for turn in lab.rounds(_TURNS, 10.0, least=20):
+        if turn == _TURNS:
+            break
+        lore = f" The {keys[turn % len(keys)]}!" if turn % _LORE_EVERY == 0 else ""
+        await _end(director.say(f"{scenes.prose(6, f'turn {turn}')}{lore}"))
+        await _reply(director, turn)
+        director.look_ahead()
+        await director.settled()
+        turns += 1
+        trims += director.figures.dropped_messages > dropped
+        dropped = director.figures.dropped_messages
+    return turns, trims
+
+
+async def _director(disk: Disk, engine: Engine, n_ctx: int) -> Director:
+    """A chat that is longer than the context."""
+    scene = scenes.card()
+    chat = await new_chat(disk, scene)
+
+    def fill(library: Library) -> None:
+        for number in range(n_ctx // 24):
+            speaker = scene.characters[number % len(scene.characters)].name
+            library.append(chat.id, "message", speaker, scenes.prose(24, f"before {number}"))
+
+    await disk.run(fill)
+    settings = Settings(max_tokens=24, length="tiny", instruction="")
+    director = await Director.open(disk, chat, engine, settings, presets(None)[0])
+    await director.change_sampling(seed=1)
+    return director
+
+
+async def _reply(director: Director, turn: int) -> None:
+    others = [name for name in director.cast if name != director.user]
+    events = await _end(director.reply(others[turn % len(others)]))
+    if not any(isinstance(event, TurnEnded) for event in events):
+        raise UserError(f"A turn came to nothing: {events[-1:]}.")
+
+
+async def _end(events: AsyncGenerator[Event]) -> list[Event]:
+    return [event async for event in events]
+
+
+class _Watched(Engine):
+    """An engine that counts: tokens nobody has asked for before, and tokens evaluated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+        self._reply: tuple[str, int] = ("", 0)
+        """Where the last reply began, and the tokens up to its end: it was never evaluated."""
+        self.forget_figures()
+
+    def forget_figures(self) -> None:
+        """Count from here."""
+        self.new = self.evaluated = self.idle = 0
+
+    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
+        """As ever, counted."""
+        evaluation = await super().prefill(document, idle=idle)
+        if idle:
+            self.idle += evaluation.evaluated
+        else:
+            self.evaluated += evaluation.evaluated
+        return evaluation
+
+    async def generate(
+        self, document: Sequence[Segment], sampling: Sampling, **options: Any
+    ) -> AsyncGenerator[EngineEvent, None]:
+        """As ever, counted."""
+        *closed, opened = document
+        unseen = [segment.text for segment in closed if segment.text not in self._seen]
+        *sizes, header = await self.count([*unseen, opened.text])
+        self._seen.update(unseen)
+        begin, known = self._reply
+        self.new += header
+        for text, size in zip(unseen, sizes, strict=True):
+            self.new += max(size - known, 0) if begin and text.startswith(begin) else size
+        async with aclosing(super().generate(document, sampling, **options)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    self.evaluated += event.outcome.evaluated_tokens
+                    self._reply = (opened.text, header + event.outcome.generated_tokens)
+                yield event

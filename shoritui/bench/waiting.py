@@ -1,0 +1,107 @@
+"""What a person waits for: a swipe, the reply after a typed message, the end of a stopped one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from time import perf_counter
+from typing import Final
+
+from shoritui.bench import scenes
+from shoritui.bench.frame import Aim, Figure, benchmark
+from shoritui.bench.lab import SAMPLING, Lab, filled, streamed
+from shoritui.engine import Engine, Evaluated, Segment, Text
+
+_REPLY: Final = 4
+_CHAT: Final = 10
+"""Messages that stand before; under a thousand tokens."""
+_TYPED_WORDS: Final = 75
+"""About a hundred tokens."""
+_LONG: Final = 2048
+"""Tokens of a prompt that is cancelled on its way, where the context holds so many."""
+
+
+@benchmark(Aim("swipe_first_token_ms", "ms", "< 2"))
+async def swipe(lab: Lab) -> dict[str, Figure]:
+    """First token of another reply after the same document, as the engine measures it."""
+    times = []
+    async with lab.engine() as engine:
+        document = [*_chat("swipe", _CHAT), scenes.opened(_CHAT)]
+        await streamed(engine, document, _REPLY)
+        for _ in lab.rounds(20, 2.0, least=5):
+            times.append((await streamed(engine, document, _REPLY)).outcome.first_token_ms)
+    return {"swipe_first_token_ms": Figure(times)}
+
+
+@benchmark(Aim("type_ahead", "ratio", "<= 0.333"))
+async def type_ahead(lab: Lab) -> dict[str, Figure]:
+    """First token after Enter, evaluated while it was typed / sent at once."""
+    ratios, waits = [], []
+    async with lab.engine() as engine:
+        chat = _chat("typing", _CHAT)
+        opened = scenes.opened(_CHAT + 1)
+        for round_ in lab.rounds(8, 5.0, least=2):
+            seconds = []
+            for ahead in (False, True):
+                said = scenes.message(_CHAT, scenes.prose(_TYPED_WORDS, f"{round_} {ahead}"))
+                await engine.prefill(chat)
+                if ahead:
+                    for typed in _as_typed(said):
+                        await engine.prefill([*chat, typed])
+                seconds.append((await streamed(engine, [*chat, said, opened], _REPLY)).first)
+            waits.append(seconds)
+            ratios.append(seconds[1] / seconds[0])
+        (tokens,) = await engine.count([said.text])
+    best = [1000 * min(side) for side in zip(*waits, strict=True)]
+    note = f"a message of {tokens} tokens: {best[1]:.0f} ms instead of {best[0]:.0f}"
+    return {"type_ahead": Figure(ratios, note)}
+
+
+@benchmark(Aim("cancel_ms", "ms", "< 50"), Aim("cancel_reply_ms", "ms", "< 50"))
+async def cancel(lab: Lab) -> dict[str, Figure]:
+    """From the cancel to the last event, while the prompt is evaluated and while text streams."""
+    prompt, reply = [], []
+    async with lab.engine() as engine:
+        for round_ in lab.rounds(15, 3.0, least=3):
+            head, messages = scenes.header(f"{round_}"), scenes.messages(f"{round_}")
+            many, _ = await filled(engine, head, messages, min(_LONG, lab.n_ctx - 64))
+            long = [*head, *many, scenes.opened(0)]
+            prompt.append(await _cancelled(engine, long, _nth(Evaluated, 1 + round_ % 4)))
+            short = [*_chat(f"night {round_}", 4), scenes.opened(4, "enormous")]
+            reply.append(await _cancelled(engine, short, _nth(Text, 1)))
+    return {"cancel_ms": Figure(prompt), "cancel_reply_ms": Figure(reply)}
+
+
+async def _cancelled(
+    engine: Engine, document: list[Segment], moment: Callable[[object], bool]
+) -> float:
+    """Milliseconds from the cancel to the end of the stream."""
+    cancelled = 0.0
+    async for event in engine.generate(document, SAMPLING, max_tokens=256):
+        if moment(event) and not cancelled:
+            cancelled = perf_counter()
+            await engine.cancel()
+    return 1000 * (perf_counter() - cancelled)
+
+
+def _nth(kind: type, number: int) -> Callable[[object], bool]:
+    seen = 0
+
+    def moment(event: object) -> bool:
+        nonlocal seen
+        seen += isinstance(event, kind)
+        return seen >= number
+
+    return moment
+
+
+def _as_typed(said: Segment) -> Iterator[Segment]:
+    """The open message at a few moments while it is typed, up to the word before the last."""
+    words = said.text.removesuffix("▄\n").split(" ")
+    for share in (0.25, 0.5, 0.75):
+        yield Segment(" ".join(words[: int(share * len(words))]))
+    yield Segment(" ".join(words[:-1]))
+
+
+def _chat(tag: str, messages: int) -> list[Segment]:
+    return [*scenes.header(tag), *islice(scenes.messages(tag), messages)]
