@@ -145,6 +145,7 @@ def test_a_model_is_pulled_and_listed(home: Path, hub: Hub) -> None:
     result = shoritui("models", "pull", f"{NAME}:q8_0", home=home, hub=hub)
     assert result.returncode == 0, result.stderr
     assert "100 %" in result.stderr and "\x1b" not in result.stderr, "no bar off a terminal"
+    assert all(" % " in line for line in result.stderr.splitlines()), "and nobody else's words"
     assert "shoritui models use night.q8_0" in result.stdout
     file = home / "data/models" / NAME / "night.q8_0.gguf"
     assert file.read_bytes() == SHIPPED.read_bytes()

@@ -95,7 +95,8 @@ class _Door(BaseHTTPRequestHandler):
         elif self.hub.token and self.headers["Authorization"] != f"Bearer {self.hub.token}":
             self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path == f"/api/models/{self.hub.name}":
-            self._answer(200, json.dumps(self.hub.info()).encode())
+            warning = {"X-HF-Warning": "login; You should log in."}
+            self._answer(200, json.dumps(self.hub.info()).encode(), warning)
         elif path.startswith(f"/{self.hub.name}/resolve/{COMMIT}/"):
             self._resolve(path.removeprefix(f"/{self.hub.name}/resolve/{COMMIT}/"))
         else:

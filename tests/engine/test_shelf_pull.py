@@ -145,6 +145,8 @@ def test_without_a_name_the_choices_and_a_suggestion_are_told(hub: Hub) -> None:
         choose(repo, "", 1)
     with pytest.raises(UserError, match="Did you mean Q6_K"):
         choose(repo, "q6k", None)
+    with pytest.raises(UserError, match=r"has no Q5_K, but Q3_K_S .*\)\.$"):
+        choose(repo, "Q5_K", None)
     hub.files["other.Q6_K.gguf"] = b"1"
     with pytest.raises(UserError, match=r"name the file: .*other.Q6_K.gguf"):
         choose(repository(NAME, hub.url), "Q6_K", None)

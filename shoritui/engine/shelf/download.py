@@ -80,7 +80,9 @@ class _Content:
     def add(self, chunk: bytes) -> None:
         """Appends to the disk, at most what the hub announced."""
         chunk = chunk[: self._file.size_bytes - self.done]
-        self._disk.write(chunk)
+        rest = memoryview(chunk)
+        while rest:  # the file is not buffered: a write may take a part only
+            rest = rest[self._disk.write(rest) :]
         self._digest.update(chunk)
         self._grow(len(chunk))
 

@@ -5,6 +5,7 @@ It does not know how a file is downloaded, nor where to. It imports huggingface_
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from shoritui.engine.shelf.catalogue import PART
 from shoritui.engine.shelf.plain import printable, size
 from shoritui.engine.shelf.quantisation import UNQUANTISED, by_name
 from shoritui.errors import UserError
+
+# A server may have warnings printed as it words them; what matters is told in our words.
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 NETWORK_ERROR: Final[type[Exception]] = HfHubHTTPError.__bases__[0]
 """The HTTP library's error: huggingface_hub 1 and 2 speak through different ones."""
@@ -121,7 +125,7 @@ def choose(repo: Repository, wanted: str, memory: int | None) -> Offer:
         names = ", ".join(printable(o.files[0].path) for o in matches[:_MOST_NAMED])
         raise UserError(f"{repo.name} has several {printable(wanted)}; name the file: {names}.")
     known = {_label(offer).casefold(): _label(offer) for offer in repo.offers}
-    nearest = get_close_matches(name, known, n=1)
+    nearest = [] if by_name(wanted) else get_close_matches(name, known, n=1)
     hint = f" Did you mean {known[nearest[0]]}?" if nearest else ""
     raise UserError(f"{repo.name} has no {printable(wanted)}, but {_list(repo.offers)}.{hint}")
 
