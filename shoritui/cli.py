@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root.add_argument("--version", action="version", version=f"shoritui {__version__}")
-    root.set_defaults(door=_chat, cards=[], model=None, preset=None, new=False)
+    root.set_defaults(door=_chat, cards=[], model=None, server=None, preset=None, new=False)
     doors = root.add_subparsers(title="commands", metavar="COMMAND")
     _add_chat(doors)
     _add_say(doors)
@@ -89,7 +89,7 @@ def _add_chat(doors: Doors) -> None:
         "with cards it begins a new one from them. Several cards make one scene together.",
     )
     _add_cards(chat, needed="*")
-    _add_model(chat)
+    _add_engine(chat)
     chat.add_argument("--preset", metavar="NAME", help="the sampler preset to begin with")
     chat.add_argument("--new", action="store_true", help="pick a scene for a new story")
     chat.set_defaults(door=_chat)
@@ -105,7 +105,7 @@ def _add_say(doors: Doors) -> None:
     say.add_argument("text", metavar="TEXT", help="what your character says or does")
     _add_cards(say, needed="+")
     _add_turn(say)
-    _add_model(say)
+    _add_engine(say)
     say.add_argument("--preset", metavar="NAME", help="the sampler preset to use")
     say.add_argument("--seed", metavar="N", type=int, help="make the reply repeatable")
     say.add_argument(
@@ -124,7 +124,7 @@ def _add_prompt(doors: Doors) -> None:
     _add_cards(prompt, needed="+")
     prompt.add_argument("--say", metavar="TEXT", help="say this first, as your character")
     _add_turn(prompt)
-    _add_model(prompt)
+    _add_engine(prompt)
     prompt.add_argument(
         "--tokens", action="store_true", help="print one token a line, its id and its text"
     )
@@ -182,7 +182,7 @@ def _add_doctor(doors: Doors) -> None:
         description="Tells the versions, whether llama.cpp offloads to a GPU, which model is "
         "found and what memory it will take, and where the data lies.",
     )
-    _add_model(doctor)
+    _add_engine(doctor)
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(door=_doctor)
 
@@ -227,7 +227,17 @@ def _add_cards(command: argparse.ArgumentParser, *, needed: str) -> None:
     )
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    choice = command.add_mutually_exclusive_group()
+    _add_model(choice)
+    choice.add_argument(
+        "--server",
+        metavar="URL",
+        help="the OpenAI-compatible server that runs the model, in place of this machine",
+    )
+
+
+def _add_model(command: argparse._ActionsContainer) -> None:
     command.add_argument(
         "--model",
         metavar="FILE|NAME",
@@ -266,20 +276,20 @@ def _chat(options: argparse.Namespace) -> int:
         model=options.model,
         preset=options.preset,
         new=options.new,
-        settings=_settings(),
+        settings=_settings(options),
     )
 
 
 def _say(options: argparse.Namespace) -> int:
     from shoritui.scripting import say
 
-    return say(options, _settings())
+    return say(options, _settings(options))
 
 
 def _prompt(options: argparse.Namespace) -> int:
     from shoritui.scripting import prompt
 
-    return prompt(options, _settings())
+    return prompt(options, _settings(options))
 
 
 def _list_models(options: argparse.Namespace) -> int:
@@ -303,7 +313,7 @@ def _use_model(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from shoritui.doctor import doctor
 
-    return doctor(options, _settings())
+    return doctor(options, _settings(options))
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -312,7 +322,13 @@ def _bench(options: argparse.Namespace) -> int:
     return bench(options, _settings())
 
 
-def _settings() -> Settings:
+def _settings(options: argparse.Namespace | None = None) -> Settings:
+    """The user's settings; a model or a server that is asked for stands in for their server."""
+    from msgspec.structs import replace
+
     from shoritui.settings import load_settings
 
-    return load_settings()
+    settings = load_settings()
+    if options is None or (options.server is None and options.model is None):
+        return settings
+    return replace(settings, server=options.server or "")

@@ -24,12 +24,13 @@ from shoritui.director import (
     Notice,
     TurnEnded,
     Wrote,
-    engine_options,
+    make_engine,
     new_chat,
+    open_engine,
 )
-from shoritui.engine import Engine, presets
+from shoritui.engine import presets
 from shoritui.errors import UserError
-from shoritui.settings import Settings, card_files, config_dir, model_file
+from shoritui.settings import Settings, card_files, config_dir
 
 
 def say(options: argparse.Namespace, settings: Settings) -> int:
@@ -63,11 +64,11 @@ async def _temporary_director(
     samplers, problems = presets(config_dir() / "presets")
     for problem in problems:
         print(f"shoritui: {problem}", file=sys.stderr)
-    engine = Engine()
+    engine = make_engine(settings)
     with tempfile.TemporaryDirectory(prefix="shoritui-") as folder:
         disk = await Disk.open(Path(folder) / "library.db")
         try:
-            await engine.open(model_file(options.model, settings), engine_options(settings))
+            await open_engine(engine, settings, options.model)
             chat = await new_chat(disk, scene, user)
             yield await Director.open(disk, chat, engine, settings, samplers)
         finally:

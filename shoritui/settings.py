@@ -40,6 +40,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The format of the file."""
     model: str = ""
     """The GGUF file to load, or a model's name; empty takes the small model that ships."""
+    server: str = ""
+    """The OpenAI-compatible server that runs the model, by its address; empty runs it here."""
+    server_model: str = ""
+    """The model to ask that server for; empty takes the one that it has."""
+    server_key: str = ""
+    """The name of the environment variable that holds the server's API key; empty sends none."""
     preset: str = "card-main"
     """The sampler preset a new chat begins with."""
     n_ctx: Annotated[int, msgspec.Meta(ge=0)] = 0

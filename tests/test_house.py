@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("llama_cpp", "torch", "transformers", "peft", "bitsandbytes", "numpy", "sentencepiece")
+HEAVY = (
+    *("llama_cpp", "torch", "transformers", "peft", "bitsandbytes", "numpy", "sentencepiece"),
+    "httpx",
+)
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

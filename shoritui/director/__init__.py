@@ -3,7 +3,14 @@
 The only room that joins the story and the engine. It has no screen in it.
 """
 
-from shoritui.director.beginning import adapters, default_user, engine_options, new_chat
+from shoritui.director.beginning import (
+    adapters,
+    default_user,
+    engine_options,
+    make_engine,
+    new_chat,
+    open_engine,
+)
 from shoritui.director.director import Director
 from shoritui.director.disk import Disk
 from shoritui.director.document import Form, header_segments, open_message, story_segments
@@ -43,8 +50,10 @@ __all__ = [
     "default_user",
     "engine_options",
     "header_segments",
+    "make_engine",
     "new_chat",
     "next_speaker",
+    "open_engine",
     "open_message",
     "story_segments",
 ]

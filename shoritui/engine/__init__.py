@@ -25,6 +25,7 @@ from shoritui.engine.interface import (
     WorkerDied,
 )
 from shoritui.engine.presets import Preset, presets
+from shoritui.engine.remote import RemoteEngine, Server
 from shoritui.engine.sampling import ORDER, SETTINGS, Sampling, changed
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "Noted",
     "Outcome",
     "Preset",
+    "RemoteEngine",
     "Sampling",
     "Segment",
+    "Server",
     "Text",
     "WorkerDied",
     "changed",

@@ -212,11 +212,9 @@ class ShoriTUI(App[int]):
             self.start_action(BY_ID["new"])
 
     async def _load_model(self) -> None:
-        from shoritui.settings import model_file
-
         assert self.session is not None
         try:
-            await self.session.load(model_file(self._model, self.settings))
+            await self.session.load(self._model)
         except UserError as error:
             self.playing.say_now(str(error), trouble=True)
             self.tell(str(error), trouble=True)

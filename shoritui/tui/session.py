@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shoritui.cards import Card
-from shoritui.director import Director, Disk, engine_options, new_chat
-from shoritui.engine import Engine, EngineState, Preset, presets
+from shoritui.director import Director, Disk, make_engine, new_chat, open_engine
+from shoritui.engine import AnyEngine, EngineState, Preset, presets
 from shoritui.errors import UserError
 from shoritui.settings import Settings, config_dir, data_dir
 from shoritui.story import Chat, Library
@@ -23,7 +23,7 @@ class Session:
     def __init__(
         self,
         disk: Disk,
-        engine: Engine,
+        engine: AnyEngine,
         settings: Settings,
         samplers: dict[str, Preset],
         problems: Sequence[str],
@@ -45,20 +45,20 @@ class Session:
         """
         disk = await Disk.open(data_dir() / "library.db")
         samplers, problems = await disk.run(lambda _: presets(config_dir() / "presets"))
-        return cls(disk, Engine(on_engine), settings, samplers, problems)
+        return cls(disk, make_engine(settings, on_engine), settings, samplers, problems)
 
     def check_preset(self, name: str) -> None:
         """Raises a `UserError` if there is no such sampler preset."""
         if name not in self.samplers:
             raise UserError(f"There is no preset {name}: choose {', '.join(self.samplers)}.")
 
-    async def load(self, model: Path) -> None:
-        """Loads the model in the engine's own process.
+    async def load(self, model: Path | None) -> None:
+        """Loads the model, or finds the server that has it.
 
         Raises:
-            UserError: It cannot be loaded.
+            UserError: It cannot be loaded, or is not there.
         """
-        await self.engine.open(model, engine_options(self.settings))
+        await open_engine(self.engine, self.settings, model)
 
     async def last_chat(self) -> Chat | None:
         """The chat used last."""

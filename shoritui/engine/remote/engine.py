@@ -1,0 +1,242 @@
+"""The engine that asks a server: the same calls as the one on this machine, over HTTP.
+
+It does not know stories, nor how a server was found out or its requests are spelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from importlib import import_module
+from typing import TypeVar
+
+from shoritui.engine.interface import (
+    Adapter,
+    EngineState,
+    Evaluation,
+    Event,
+    Finished,
+    ModelInfo,
+    Phase,
+    Segment,
+)
+from shoritui.engine.remote.finding import find
+from shoritui.engine.remote.pieces import encodable
+from shoritui.engine.remote.server import Server
+from shoritui.engine.remote.wire import Broken, Unreachable, Wire
+from shoritui.engine.remote.writer import Writer
+from shoritui.engine.remote.writing import Generation
+from shoritui.engine.sampling import Sampling
+from shoritui.errors import UserError
+
+T = TypeVar("T")
+
+
+class RemoteEngine:
+    """A model that a server runs.
+
+    Calls wait for each other in the order they came. If the server goes away during a call, that
+    call raises `WorkerDied`, and the next one looks for the server anew.
+    """
+
+    def __init__(self, on_change: Callable[[EngineState], None] | None = None) -> None:
+        self.state = EngineState()
+        self.info: ModelInfo | None = None
+        self._on_change = on_change
+        self._server: Server | None = None
+        self._wire: Wire | None = None
+        self._writer: Writer | None = None
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._idle: asyncio.Task[object] | None = None
+
+    async def open(self, server: Server) -> ModelInfo:
+        """Find the server and what it has; `UserError` if it is not there or cannot be used.
+
+        Calls after an error look for it once more.
+        """
+        await self.close()
+        await asyncio.to_thread(import_module, "httpx")  # A tenth of a second, on first use.
+        self._server, self._wire = server, Wire(server)
+        async with self._turn:
+            return (await self._ready()).found.info
+
+    async def generate(
+        self,
+        document: Sequence[Segment],
+        sampling: Sampling,
+        *,
+        max_tokens: int,
+        penalized: Sequence[str] = (),
+        names: Sequence[str] = (),
+        likeliest: int = 0,
+    ) -> AsyncGenerator[Event, None]:
+        """Write on after the document until its block ends; the last event is `Finished`.
+
+        As `Engine.generate`, but that a server's penalties see its whole prompt: `penalized` is
+        not sent. Leaving the iterator early ends the connection, at which the server stops.
+        """
+        if max_tokens < 1:
+            raise UserError(f"The token limit is {max_tokens}: expected at least 1.")
+        call = Generation(_texts(document), sampling, max_tokens, names, likeliest)
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        task = self._begin(self._write(call, events.put_nowait))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            if not task.cancelled():
+                task.result()
+                return
+            yield Finished(call.outcome("cancelled"))
+        finally:
+            await self._end(task)
+
+    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
+        """Evaluate the document ahead of need, where the server keeps what it evaluated.
+
+        `idle` work is not begun beside other work, and ends as soon as anything else is asked.
+        """
+        if idle and (self._turn.locked() or self._writer is None):
+            return Evaluation(0, 0, False)
+        task = self._begin(self._call(lambda writer: writer.evaluate(_texts(document))))
+        if idle:
+            self._idle = task
+        return await self._result(task) or Evaluation(0, 0, False)
+
+    async def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
+        """A server has its own adapters: `UserError` for any."""
+        if adapters:
+            raise UserError(
+                "LoRA adapters are the server's own affair: start it with them, and leave the "
+                "setting adapters empty."
+            )
+        return await self._answer(self._call(_info))
+
+    async def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
+        """How likely each candidate is right after the document: natural log-probabilities.
+
+        Servers tell only their likeliest tokens: a candidate that does not begin with one of these
+        counts as the least likely of them. `UserError` if the server tells none.
+        """
+        prompt, texts = "".join(_texts(document)), list(map(encodable, candidates))
+        return await self._answer(self._call(lambda writer: writer.score(prompt, texts)))
+
+    async def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has; an estimate where the server does not count."""
+        return await self._answer(self._call(lambda writer: writer.found.counter.count(texts)))
+
+    async def tokens(self, document: Sequence[Segment]) -> list[int]:
+        """The ids that the model would read; `UserError` if the server does not tell them."""
+        prompt = "".join(_texts(document))
+        return await self._answer(self._call(lambda writer: writer.found.counter.ids(prompt)))
+
+    async def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The text of each token; a part of a character shows as U+FFFD."""
+        return await self._answer(self._call(lambda writer: writer.found.counter.pieces(ids)))
+
+    async def cancel(self) -> None:
+        """End the calls in flight early: a generation still finishes with its outcome."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def close(self) -> None:
+        """End the connections. `open` may follow."""
+        running = list(self._tasks)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.settle()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
+        self._server = self.info = None
+        self._become("closed")
+
+    # Calls, one at a time
+
+    def _begin(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Start a call; idle work gives way."""
+        if self._idle is not None:
+            self._idle.cancel()
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _end(self, task: asyncio.Task[T]) -> None:
+        """Nothing of a call stays behind, whatever becomes of whoever asked."""
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+
+    async def _result(self, task: asyncio.Task[T]) -> T | None:
+        """What a call gave; None if it was cancelled."""
+        try:
+            await asyncio.wait([task])
+        finally:
+            await self._end(task)
+        return None if task.cancelled() else task.result()
+
+    async def _answer(self, work: Coroutine[object, object, T]) -> T:
+        answer = await self._result(self._begin(work))
+        if answer is None:
+            raise UserError("What was asked of the server was cancelled.")
+        return answer
+
+    async def _call(self, ask: Callable[[Writer], Coroutine[object, object, T]]) -> T:
+        async with self._turn:
+            writer = await self._ready()
+            try:
+                return await ask(writer)
+            except (Broken, Unreachable) as error:
+                self._writer = None
+                self._become("failed", message=str(error))
+                raise
+            finally:
+                self.info = writer.found.info
+                if self.state.phase in ("evaluating", "generating"):
+                    self._become("ready")
+
+    async def _ready(self) -> Writer:
+        """The server; looked for anew if it was not there or went away."""
+        if self._server is None or self._wire is None:
+            raise UserError("No server is open.")
+        if self._writer is not None:
+            return self._writer
+        self._become("starting", message=f"Asking {self._server.shown}.")
+        try:
+            found = await find(self._wire, self._server)
+        except UserError as error:
+            self._become("failed", message=str(error))
+            raise
+        except BaseException:
+            self._become("closed")
+            raise
+        self._writer = Writer(self._wire, found, self._become)
+        self.info = found.info
+        self._become("ready")
+        return self._writer
+
+    async def _write(self, call: Generation, emit: Callable[[Event], None]) -> None:
+        await self._call(lambda writer: writer.write(call, emit))
+        emit(Finished(call.outcome()))
+
+    def _become(self, phase: Phase, progress: float = 0.0, message: str = "") -> None:
+        state = EngineState(phase, progress, message)
+        if state != self.state:
+            self.state = state
+            if self._on_change is not None:
+                self._on_change(state)
+
+
+def _texts(document: Sequence[Segment]) -> list[str]:
+    return [encodable(segment.text) for segment in document]
+
+
+async def _info(writer: Writer) -> ModelInfo:
+    return writer.found.info

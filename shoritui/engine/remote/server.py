@@ -1,0 +1,72 @@
+"""Where a server is and how it is asked: its address in whatever form people copy it, its key.
+
+It does not know what the server is, and asks it nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from shoritui.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs the model. A bad address: `UserError`."""
+
+    url: str
+    """Its address, with or without `http://` and `/v1`."""
+    model: str = ""
+    """The model to ask for; "" takes the one that it has."""
+    key: str = field(default="", repr=False)
+    """The API key; "" sends none."""
+    n_ctx: int = 0
+    """The most tokens of its context to use; 0 takes what it tells."""
+
+    def __post_init__(self) -> None:
+        self._parts()
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise UserError("The API key has characters that no key has: copy it once more.")
+
+    @property
+    def base(self) -> str:
+        """The address that the routes are appended to, without `/v1`."""
+        parts = self._parts()
+        path = parts.path.rstrip("/").removesuffix("/completions").removesuffix("/v1")
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    @property
+    def shown(self) -> str:
+        """The address for people: without a user's name or password in it."""
+        parts = self._parts()
+        return self.base.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine, so that nobody else sees what is sent."""
+        host = self._parts().hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+    @property
+    def shows_key(self) -> bool:
+        """Whether the key can be read on its way."""
+        return bool(self.key) and self._parts().scheme == "http" and not self.is_here
+
+    def _parts(self) -> SplitResult:
+        url = self.url.strip()
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            good = parts.scheme in ("http", "https") and bool(parts.hostname)
+            _ = parts.port  # It is looked at only now, and may be none.
+        except ValueError:
+            good = False
+        if not good or not url.isprintable():
+            raise UserError(
+                f"{url!r} is no server's address: expected one like http://localhost:8080."
+            )
+        return parts
