@@ -206,7 +206,8 @@ def test_a_page_that_is_no_hub_is_one_sentence(hub: Hub) -> None:
     [
         (NAME, "http://127.0.0.1:9", "cannot be reached"),
         (NAME, "nonsense", "HF_ENDPOINT is nonsense"),
-        (NAME, "http://[", "cannot be reached|HF_ENDPOINT"),
+        (NAME, "http://[", "HF_ENDPOINT"),
+        (NAME, "http://127.0.0.1:99999", "HF_ENDPOINT"),
         ("a/b/c", None, "expected a repository's name"),
         ("", None, "expected a repository's name"),
         ("../..", None, "expected a repository's name"),
@@ -217,6 +218,23 @@ def test_a_wrong_address_is_one_sentence(name: str, endpoint: str | None, senten
     with pytest.raises(UserError, match=sentence) as error:
         repository(name, endpoint or "http://127.0.0.1:9")
     assert str(error.value).isprintable()
+
+
+def test_a_proxy_that_is_set_wrongly_is_one_sentence(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import close_session
+
+    close_session()
+    try:
+        for proxy in ("nonsense://x", "socks5://127.0.0.1:9"):
+            with monkeypatch.context() as patch:
+                patch.setenv("ALL_PROXY", proxy)
+                patch.setenv("NO_PROXY", "")
+                with pytest.raises(UserError, match=r"proxy|cannot be reached"):
+                    repository(NAME, hub.url)
+    finally:
+        close_session()
 
 
 def test_a_token_opens_a_private_repository_and_stays_at_home(

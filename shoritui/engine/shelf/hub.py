@@ -93,9 +93,13 @@ def repository(name: str, endpoint: str | None = None) -> Repository:
     address = endpoint or constants.ENDPOINT
     if not _ADDRESS.fullmatch(address):
         raise UserError(f"HF_ENDPOINT is {printable(address)}: expected https://HOST.")
-    with told(name, address):
-        info = HfApi(endpoint=address).model_info(name, files_metadata=True, timeout=_TIMEOUT)
-    offers = _offers(_files(info.siblings or []))
+    try:
+        with told(name, address):
+            info = HfApi(endpoint=address).model_info(name, files_metadata=True, timeout=_TIMEOUT)
+            offers = _offers(_files(info.siblings or []))
+    except OSError as error:
+        reason = f"{printable(error.filename)}: {error.strerror}"
+        raise UserError(f"The folder of the Hugging Face cache cannot be used: {reason}.") from None
     if not offers:
         raise UserError(f"{name} has no GGUF files: look for a repository with GGUF in its name.")
     return Repository(name, info.sha or "main", address, offers)
@@ -166,9 +170,15 @@ def told(repo: str, address: str) -> Iterator[None]:
             f"{address} cannot be reached ({_reason(error)}): check the connection, or HF_ENDPOINT "
             "if you use a mirror."
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # What answers is no hub: a captive portal, a proxy's page, a mirror that is not ready.
-        raise UserError(f"{address} does not answer as the hub does: check HF_ENDPOINT.") from None
+    except OSError:
+        raise  # the disk's, which the caller knows more about
+    except Exception as error:
+        # A captive portal's page, a proxy that is set wrongly, a mirror that is no hub: what the
+        # libraries make of them has no common name.
+        raise UserError(
+            f"{address} does not answer as the hub does ({_reason(error)}): check HF_ENDPOINT, and "
+            "the variables that name a proxy."
+        ) from None
 
 
 def _refusal(repo: str, address: str, status: int) -> str:
