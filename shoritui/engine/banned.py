@@ -57,9 +57,14 @@ class Watch:
     @property
     def safe(self) -> int:
         """How many tokens no phrase, complete or not, can take back any more."""
-        last = self._places[-1]
-        starts = [each.start for each in last.begun if each.start not in self._let_through]
-        return self._token_at(min(starts, default=last.length))
+        place, earlier = len(self._places), len(self._places) - 1
+        while earlier < place:
+            # Once it has gone back there, what is begun there can be gone on with.
+            place = earlier
+            begun = self._places[place].begun
+            starts = [each.start for each in begun if each.start not in self._let_through]
+            earlier = self._token_at(min(starts, default=self._places[place].length))
+        return place
 
     def never(self) -> set[int]:
         """The tokens that may not be drawn at the present place."""
