@@ -19,14 +19,15 @@ from shoritui.settings import Settings, cache_dir, config_dir, data_dir, model_f
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> int:
-    """Prints the findings; the exit code is 1 if no story could be played with them."""
+    """Prints the findings; the exit code is 1 if no story can be played as the settings want."""
     findings = _findings(model_file(options.model, settings), settings)
     if options.json:
         print(json.dumps(findings, indent=2, ensure_ascii=False))
     else:
         for name, value in _rows(findings):
             print(f"{name:<12} {value}")
-    return 1 if findings["model"].get("problem") else 0
+    model = findings["model"]
+    return 1 if model.get("problem") or model["shortage"] else 0
 
 
 def _findings(model: Path, settings: Settings) -> dict[str, Any]:
@@ -50,7 +51,12 @@ def _engine_facts(engine: EngineDescription) -> dict[str, Any]:
         "llama_cpp": engine.llama_cpp,
         "gpu_offload": engine.gpu_offload,
         "gpus": list(engine.gpus),
+        "gpu_memory_free": list(engine.gpu_memory_free),
         "threads": engine.n_threads,
+        "physical_cores": engine.physical_cores,
+        "usable_cores": engine.usable_cores,
+        "memory_total": engine.memory_total,
+        "memory_available": engine.memory_available,
         "system": engine.system,
     }
 
@@ -69,6 +75,12 @@ def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
         "trained_context": info.n_ctx_train,
         "block_tokens": info.block_tokens,
         "memory_bytes": info.memory_bytes,
+        "shortage": info.shortage,
+        "kv_type": info.kv_type,
+        "context_mode": info.context_mode,
+        "gpu_layers": info.n_gpu_layers,
+        "threads": info.n_threads,
+        "adapters": [{"path": str(one.path), "scale": one.scale} for one in info.adapters],
     }
 
 
@@ -83,14 +95,14 @@ def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
         ("shoritui", f"{findings['shoritui']} on Python {findings['python']}"),
         ("llama.cpp", f"{engine['llama_cpp']} (llama-cpp-python {engine['llama_cpp_python']})"),
         ("runs on", runs_on),
-        ("threads", f"{engine['threads']} by default"),
+        ("threads", _threads(engine, model)),
         ("model", model["path"]),
-        *_model_rows(model),
+        *_model_rows(model, engine),
     ]
     return rows + [(name, path) for name, path in folders.items()]
 
 
-def _model_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
+def _model_rows(model: dict[str, Any], engine: dict[str, Any]) -> list[tuple[str, str]]:
     if "problem" in model:
         return [("", model["problem"])]
     blocks = (
@@ -99,13 +111,40 @@ def _model_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
         else "▀ and ▄ are no single tokens here: replies are stopped by their text"
     )
     size = f"{model['parameters'] / 1e6:,.1f} M parameters, {_mebibytes(model['bytes'])} on disk"
-    context = f"{model['context']:,} tokens (trained for {model['trained_context']:,})"
-    return [
+    context = (
+        f"{model['context']:,} tokens (trained for {model['trained_context']:,}), "
+        f"KV cache {model['kv_type']}, likely mode {model['context_mode']}"
+    )
+    need = f"about {_mebibytes(model['memory_bytes'])} at this context"
+    rows = [
         ("", f"{model['description']}, {size}"),
         ("", blocks),
         ("context", context),
-        ("memory", f"about {_mebibytes(model['memory_bytes'])} at this context"),
+        ("memory", f"{need}; {_free(engine)}"),
     ]
+    if model["shortage"]:
+        rows.append(("", model["shortage"]))
+    adapters = [f"{one['path']} at {one['scale']:g}" for one in model["adapters"]]
+    return rows + [("adapter", text) for text in adapters]
+
+
+def _threads(engine: dict[str, Any], model: dict[str, Any]) -> str:
+    cores = f"{engine['physical_cores']} physical cores"
+    if engine["usable_cores"] < engine["physical_cores"]:
+        cores += f", {engine['usable_cores']} of them in this container"
+    count = model.get("threads", engine["threads"])
+    if count != engine["threads"]:
+        return f"{count} by the setting n_threads ({cores})"
+    return f"{count} at first, then as measured ({cores})"
+
+
+def _free(engine: dict[str, Any]) -> str:
+    """What is free where the model goes."""
+    if engine["gpu_memory_free"]:
+        return f"{_mebibytes(sum(engine['gpu_memory_free']))} free on the GPU"
+    if engine["memory_available"] is None:
+        return "nobody knows what is free"
+    return f"{_mebibytes(engine['memory_available'])} free here"
 
 
 def _mebibytes(count: int) -> str:

@@ -155,6 +155,27 @@ def test_doctor_tells_what_is_there(tmp_path: Path) -> None:
     assert findings["folders"]["data"] == str(tmp_path / "data")
     rows = shoritui("doctor", home=tmp_path).stdout
     assert "runs on" in rows and "context" in rows
+    assert "KV cache f16, likely mode exact" in rows and "free" in rows
+
+
+def test_doctor_tells_what_would_fit(tmp_path: Path) -> None:
+    settings = tmp_path / "config" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text('n_ctx = 100000000\nkv_type = "q8_0"\nn_threads = 7\n')
+    findings = json.loads(shoritui("doctor", "--json", home=tmp_path).stdout)
+    assert findings["model"]["kv_type"] == "q8_0" and findings["model"]["threads"] == 7
+    assert "set n_ctx = " in findings["model"]["shortage"]
+    assert 1 <= findings["engine"]["usable_cores"] <= findings["engine"]["physical_cores"]
+    rows = shoritui("doctor", home=tmp_path).stdout
+    assert "7 by the setting n_threads" in rows and "set n_ctx = " in rows
+
+
+def test_doctor_tells_of_an_adapter_that_is_none(tmp_path: Path) -> None:
+    settings = tmp_path / "config" / "settings.toml"
+    settings.parent.mkdir()
+    settings.write_text('adapters = [{path = "nowhere.gguf"}]\n')
+    result = shoritui("doctor", home=tmp_path)
+    assert result.returncode == 1 and "nowhere.gguf: there is no such" in result.stdout
 
 
 def test_doctor_tells_of_a_missing_model(tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ class ModelInfo:
     context_mode: ContextMode = "exact"
     """What a full context leads to; see `EngineOptions.context_mode`."""
     adapters: tuple[Adapter, ...] = ()
+    shortage: str = ""
+    """Why memory does not suffice for what was wanted, and what would fit; "" if it does."""
     server: str = ""
     """The address of the server that runs it; "" on this machine."""
 
@@ -119,7 +121,15 @@ class EngineDescription:
     system: str
     """llama.cpp's own line about the processor features that it was built for."""
     n_threads: int
-    """The threads that it would use by default."""
+    """The threads that it would begin with; measuring may change them."""
+    physical_cores: int = 1
+    usable_cores: int = 1
+    """The cores that a container's processor time leaves of them."""
+    memory_total: int | None = None
+    memory_available: int | None = None
+    """Bytes of this machine, or of what a container allows; None where nobody knows."""
+    gpu_memory_free: tuple[int, ...] = ()
+    """Bytes that are free on each of `gpus`."""
 
 
 @dataclass(frozen=True, slots=True)

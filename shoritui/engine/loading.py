@@ -43,7 +43,7 @@ class Probe:
     info: ModelInfo
     shape: Shape
     wanted: Wanted
-    """What it shall have: context, steps of `n_batch` tokens, KV type, layers on the GPU."""
+    """What it must have: one context, steps of `n_batch` tokens, KV type, layers on the GPU."""
     room: Room
 
     @property
@@ -107,12 +107,12 @@ def _probe(model: Model, header: Header, path: Path, options: EngineOptions) -> 
     gpus = library.gpus() if options.n_gpu_layers else []
     wanted = Wanted(
         n_ctx=options.n_ctx or min(n_ctx_train, DEFAULT_N_CTX),
-        contexts=2 if options.context_mode == "exact" else 1,
         n_batch=options.n_batch if gpus else min(options.n_batch, CPU_CHUNK),
         kv_type=options.kv_type,
         gpu_layers=_offloaded(options.n_gpu_layers, shape.n_layer + 1) if gpus else 0,
     )
     room = _room(gpus)
+    mode, full = _likely_mode(shape, wanted, room, options)
     info = ModelInfo(
         path=path,
         description=model.description,
@@ -125,22 +125,26 @@ def _probe(model: Model, header: Header, path: Path, options: EngineOptions) -> 
         n_gpu_layers=wanted.gpu_layers,
         n_threads=options.n_threads or default_threads(),
         block_tokens=model.block_tokens,
-        memory_bytes=need(shape, wanted, room.gpus).total,
+        memory_bytes=need(shape, full, room.gpus).total,
         llama_cpp=library.library_version(),
         kv_type=options.kv_type,
-        context_mode=_likely_mode(shape, wanted, room, options),
+        context_mode=mode,
         adapters=options.adapters,
+        shortage=shortage(shape, full, room),
     )
     return Probe(info, shape, wanted, room)
 
 
-def _likely_mode(shape: Shape, wanted: Wanted, room: Room, options: EngineOptions) -> ContextMode:
-    """The mode as far as memory decides; what `auto` becomes is measured after loading."""
-    if options.context_mode != "auto":
-        return options.context_mode
-    if not shiftable(shape, wanted.kv_type):
-        return "exact"
-    return "exact" if fits(shape, replace(wanted, contexts=2), room) else "shift"
+def _likely_mode(
+    shape: Shape, wanted: Wanted, room: Room, options: EngineOptions
+) -> tuple[ContextMode, Wanted]:
+    """The mode as far as memory decides, and all that it takes; `auto` also measures, later."""
+    two = replace(wanted, contexts=2)
+    if options.context_mode == "exact":
+        return "exact", two
+    if options.context_mode == "auto" and fits(shape, two, room):
+        return "exact", two
+    return ("shift" if shiftable(shape, wanted.kv_type) else "exact"), wanted
 
 
 def _check_kv_type(shape: Shape, path: Path, options: EngineOptions) -> None:

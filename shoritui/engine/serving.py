@@ -17,9 +17,10 @@ from shoritui.engine import library, protocol
 from shoritui.engine.context import AbortFlag
 from shoritui.engine.interface import EngineDescription, Event, Finished
 from shoritui.engine.loading import probe
+from shoritui.engine.machine import machine_memory
 from shoritui.engine.protocol import Reply, Request
 from shoritui.engine.runtime import Runtime
-from shoritui.engine.threads import default_threads
+from shoritui.engine.threads import default_threads, physical_cores, usable_cores
 from shoritui.errors import UserError
 
 _PROGRESS_STEP: Final = 0.01
@@ -178,6 +179,7 @@ class Server:
 
 def _description() -> EngineDescription:
     gpus = library.gpus()
+    total, available = machine_memory()
     return EngineDescription(
         package=library.package_version(),
         llama_cpp=library.library_version(),
@@ -185,6 +187,11 @@ def _description() -> EngineDescription:
         gpus=tuple(gpu.name for gpu in gpus),
         system=library.system_info(),
         n_threads=default_threads(),
+        physical_cores=physical_cores(),
+        usable_cores=usable_cores(),
+        memory_total=total,
+        memory_available=available,
+        gpu_memory_free=tuple(gpu.free for gpu in gpus),
     )
 
 
