@@ -142,10 +142,11 @@ def _meant(wanted: str) -> Path:
 
 
 def _name_of(path: Path) -> str:
-    """What a file is called in the list."""
+    """What a file is called in the list; its path if another has that name too."""
     models = look(models_dir(), shipped_model()).models
     names = [model.name for model in models if _identity(model.path) == _identity(path)]
-    return names[0] if names else printable(path)
+    others = [model.name.casefold() for model in models]
+    return names[0] if names and others.count(names[0].casefold()) == 1 else printable(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

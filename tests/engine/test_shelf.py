@@ -135,8 +135,11 @@ def test_what_is_wrong_is_told(content: bytes, sentence: str, tmp_path: Path) ->
 
 def test_hostile_texts_are_made_printable(home: Path) -> None:
     content = model(general__architecture="\x1b]0;x\x07ll\u202eama", general__type="a\x9bd")
-    write(home / "own" / "a\x1b[31mb\udcffc.gguf", gguf(content))
+    write(home / "own" / "a\x1b[31mb\nc.gguf", gguf(content))
+    write(home / "own" / "d\udcff.gguf", gguf(content))
     found = shelf(home)
+    assert names(found) == ["a�[31mb�c", SHIPPED.stem]
+    assert "the name is not UTF-8" in found.problems[0] and found.problems[0].isprintable()
     description = describe(found.models[0])
     shown = f"{found.models[0].name}{description}"
     assert shown.isprintable() and "\x1b" not in shown

@@ -164,6 +164,9 @@ def _gather(found: Iterable[Found]) -> Shelf:
         except (OSError, ValueError):
             problems.append(f"{shown} cannot be read: the file is gone, or is not for you.")
             continue
+        if any("\udc80" <= letter <= "\udcff" for letter in str(parts[0].path)):
+            problems.append(f"{shown}: the name is not UTF-8; rename the file to use it.")
+            continue
         if not all(stat.S_ISREG(one.st_mode) for one in status):
             problems.append(f"{shown} is no file.")
             continue
