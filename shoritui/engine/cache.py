@@ -68,6 +68,8 @@ class KVCache:
         self._moved = False
         """Keys were moved and not yet turned: their state must not be saved."""
         self._seconds_per_id = 0.0
+        self.decodes = self.evaluated = 0
+        """Evaluations of any size, and the ids in them."""
         self.on_evaluated: Callable[[int, float, int], None] = lambda count, seconds, held: None
         """Hears how many ids each evaluation had, its seconds, and how many stood before."""
 
@@ -129,6 +131,7 @@ class KVCache:
 
     def _decode_rows(self, line: Line, rows: Sequence[Row]) -> NDArray[np.float32]:
         self._fresh = None
+        self._count(len(rows))
         while (logits := self._context.decode_rows(rows)) is None:
             if self._abort.is_set():
                 raise CancelledError
@@ -273,6 +276,10 @@ class KVCache:
             return most
         return min(max(int(IDLE_SECONDS / self._seconds_per_id), _LEAST_IDLE_STEP), most)
 
+    def _count(self, ids: int) -> None:
+        self.decodes += 1
+        self.evaluated += ids
+
     def _clock(self, seconds: float, count: int, held: int) -> None:
         """Learn how fast prompts are evaluated; small steps say little about large ones."""
         self.on_evaluated(count, seconds, held)
@@ -284,6 +291,7 @@ class KVCache:
         if self._abort.is_set():
             return False
         started = perf_counter()
+        self._count(len(ids))
         decoded = self._decode(line, ids)
         self._fresh = line if decoded else None
         if decoded:

@@ -19,6 +19,7 @@ from shoritui.engine.interface import (
     Adapter,
     EngineOptions,
     EngineState,
+    EngineStats,
     Evaluated,
     Evaluation,
     Event,
@@ -155,6 +156,12 @@ class Engine:
         reply = await self._answer(protocol.Spell(next(self._ids), list(ids)))
         assert isinstance(reply, protocol.Spelled)
         return reply.pieces
+
+    async def stats(self) -> EngineStats:
+        """What was evaluated since the model was loaded."""
+        reply = await self._answer(protocol.Count(next(self._ids)))
+        assert isinstance(reply, protocol.Counted)
+        return reply.stats
 
     async def cancel(self) -> None:
         """End the calls in flight early: a generation still finishes with its outcome."""

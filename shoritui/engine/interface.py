@@ -171,6 +171,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What the engine has done since the model was loaded."""
+
+    decodes: int
+    """Evaluations of any size: llama.cpp's `llama_decode` was called so often."""
+    tokens: int
+    """Tokens evaluated, in prompts and in replies."""
+    held: tuple[int, ...]
+    """The tokens that each line of the KV cache holds, the one in use first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chance:
     """A token's text, and the model's own probability for it before any sampler."""
 

@@ -15,6 +15,7 @@ from shoritui.engine.interface import (
     Adapter,
     EngineDescription,
     EngineOptions,
+    EngineStats,
     Evaluated,
     Evaluation,
     Event,
@@ -91,6 +92,10 @@ class Cancel(_Message, frozen=True, tag=True):
     """End the request of this number early, now or when its turn comes."""
 
 
+class Count(_Message, frozen=True, tag=True):
+    """Say what was done so far."""
+
+
 class Describe(_Message, frozen=True, tag=True):
     """Say what is installed."""
 
@@ -102,7 +107,19 @@ class Inspect(_Message, frozen=True, tag=True):
     options: EngineOptions
 
 
-Request = Open | Generate | Prefill | Adapt | Score | Tokenize | Spell | Cancel | Describe | Inspect
+Request = (
+    Open
+    | Generate
+    | Prefill
+    | Adapt
+    | Score
+    | Tokenize
+    | Spell
+    | Count
+    | Cancel
+    | Describe
+    | Inspect
+)
 
 
 class Loading(_Message, frozen=True, tag=True):
@@ -147,6 +164,12 @@ class Spelled(_Message, frozen=True, tag=True):
     pieces: list[str]
 
 
+class Counted(_Message, frozen=True, tag=True):
+    """What was done so far."""
+
+    stats: EngineStats
+
+
 class Described(_Message, frozen=True, tag=True):
     """What is installed."""
 
@@ -159,7 +182,18 @@ class Failed(_Message, frozen=True, tag=True):
     sentence: str
 
 
-Reply = Loading | Opened | Happened | Prefilled | Scored | Tokenized | Spelled | Described | Failed
+Reply = (
+    Loading
+    | Opened
+    | Happened
+    | Prefilled
+    | Scored
+    | Tokenized
+    | Spelled
+    | Counted
+    | Described
+    | Failed
+)
 
 
 def _from_path(value: Any) -> str:

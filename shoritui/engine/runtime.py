@@ -20,6 +20,7 @@ from shoritui.engine.generation import Message
 from shoritui.engine.interface import (
     Adapter,
     EngineOptions,
+    EngineStats,
     Evaluated,
     Evaluation,
     Event,
@@ -101,6 +102,12 @@ class Runtime:
         self._cache.root = root_key(*self._made_of, *keys)
         self.info = replace(self.info, adapters=tuple(adapters))
         return self.info
+
+    @property
+    def stats(self) -> EngineStats:
+        """What was evaluated since the model was loaded."""
+        held = tuple(len(line) for line in self._cache.lines)
+        return EngineStats(self._cache.decodes, self._cache.evaluated, held)
 
     def rest(self) -> float | None:
         """Do one small piece of work that nobody waits for.

@@ -131,6 +131,8 @@ class Server:
                 return protocol.Tokenized(id_, self._model.tokenize(texts, document=document))
             case protocol.Spell(ids=ids):
                 return protocol.Spelled(id_, self._model.spell(ids))
+            case protocol.Count():
+                return protocol.Counted(id_, self._model.stats)
             case protocol.Inspect(path=path, options=options):
                 try:
                     return protocol.Opened(id_, probe(path, options).info)
