@@ -41,7 +41,9 @@ def bench(options: argparse.Namespace, settings: Settings) -> int:
     model = _model(options, settings, progress)
     engine = replace(engine_options(settings), n_ctx=context, journal=None)
     info = inspect_model(model, engine)
-    lab = Lab(model, engine, options.full, progress.step)
+    # A thread count that is given is not tuned: everything is measured with the same.
+    engine = replace(engine, n_threads=info.n_threads)
+    lab = Lab(model, engine, bool(info.gpu), options.full, progress.step)
     report = _Report(json=options.json, info=info)
     report.begin()
     interrupted = False

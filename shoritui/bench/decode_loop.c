@@ -1,7 +1,7 @@
 /* What llama.cpp does by itself: decode and sample in a loop, with nothing around it.
 
-   decode_loop MODEL N_CTX N_BATCH N_THREADS N_GPU_LAYERS WINDOW PRESENCE MIN_P SEED BIAS ID...
-   The bias is added to the scores of the ids, so that a reply of these words never ends. Each line of standard input, "COUNT ID ID ...", is a prompt after which COUNT tokens are drawn;
+   decode_loop MODEL N_CTX N_BATCH N_THREADS N_GPU_LAYERS WINDOW PRESENCE MIN_P SEED
+   Each line of standard input, "COUNT ID ID ...", is a prompt after which COUNT tokens are drawn;
    the answer is a line with the seconds from the first of them to the last. */
 #include "llama.h"
 
@@ -20,19 +20,12 @@ static void be_quiet(enum ggml_log_level level, const char *text, void *data) {
     (void)level, (void)text, (void)data;
 }
 
-static struct llama_sampler *chain_of(char **values, int n_words, int n_vocab) {
+static struct llama_sampler *chain_of(char **values, int n_vocab) {
     struct llama_sampler *chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
-    llama_logit_bias *biases = calloc(n_words + 1, sizeof *biases);
-    for (int i = 0; i < n_words; i++) {
-        biases[i].token = atoi(values[5 + i]);
-        biases[i].bias = atof(values[4]);
-    }
-    llama_sampler_chain_add(chain, llama_sampler_init_logit_bias(n_vocab, n_words, biases));
     llama_sampler_chain_add(
         chain, llama_sampler_init_penalties(n_vocab, atoi(values[0]), 1, 0, atof(values[1])));
     llama_sampler_chain_add(chain, llama_sampler_init_min_p(atof(values[2]), 1));
     llama_sampler_chain_add(chain, llama_sampler_init_dist(atoi(values[3])));
-    free(biases);
     return chain;
 }
 
@@ -45,7 +38,7 @@ static int evaluate(struct llama_context *context, llama_token *ids, int count, 
 }
 
 int main(int argc, char **argv) {
-    if (argc < 11) return 2;
+    if (argc < 10) return 2;
     llama_log_set(be_quiet, NULL);
     llama_backend_init();
     struct llama_model_params model_params = llama_model_default_params();
@@ -59,7 +52,7 @@ int main(int argc, char **argv) {
     struct llama_context *context = model ? llama_init_from_model(model, params) : NULL;
     if (!context) return 1;
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
-    struct llama_sampler *chain = chain_of(argv + 6, argc - 11, n_vocab);
+    struct llama_sampler *chain = chain_of(argv + 6, n_vocab);
 
     llama_token *prompt = malloc(params.n_ctx * sizeof *prompt);
     for (int count; scanf("%d", &count) == 1;) {

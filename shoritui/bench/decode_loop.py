@@ -26,14 +26,9 @@ def main(arguments: list[str]) -> None:
     params.n_ctx, params.n_batch, params.n_ubatch = n_ctx, n_batch, n_batch
     params.n_threads = params.n_threads_batch = n_threads
     context = api.llama_init_from_model(model, params)
-    words = [int(each) for each in numbers[9:]]
-    biases = (api.llama_logit_bias * len(words))()
-    for bias, token in zip(biases, words, strict=True):
-        bias.token, bias.bias = token, float(numbers[8])
     n_vocab = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
     chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
     for sampler in (
-        api.llama_sampler_init_logit_bias(n_vocab, len(words), biases),
         api.llama_sampler_init_penalties(n_vocab, window, 1.0, 0.0, presence),
         api.llama_sampler_init_min_p(min_p, 1),
         api.llama_sampler_init_dist(seed),

@@ -1,7 +1,7 @@
 """llama-cpp-python's own streaming completion, as other programs use it.
 
-It runs in a process of its own, with the arguments and the lines of `decode_loop.c`; the bias is
-left out, since that package adds it in Python, which is slow, and nothing ends a reply here.
+It runs in a process of its own, with the arguments and the lines of `decode_loop.c`. A block mark
+ends no reply here: this package would add a logit bias against it in Python, which is slow.
 """
 
 from __future__ import annotations

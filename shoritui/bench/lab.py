@@ -29,6 +29,8 @@ class Lab:
     model: Path
     options: EngineOptions
     """With the context size that full contexts have; journal and context mode are the rows'."""
+    gpu: bool
+    """Whether any of it runs on a GPU."""
     full: bool
     """Whether it may take its time."""
     tell: Callable[[str], None]

@@ -22,8 +22,6 @@ from shoritui.bench.frame import Unmeasurable
 from shoritui.bench.lab import SAMPLING
 from shoritui.engine import ModelInfo
 
-BIAS: Final = 100.0
-"""Added to the scores of the words that a reply of a given length is made of."""
 _SOURCE: Final = Path(__file__).with_name("decode_loop.c")
 _SUFFIX: Final = ".dylib" if sys.platform == "darwin" else ".so"
 
@@ -49,16 +47,14 @@ class Peer:
 
 
 @asynccontextmanager
-async def decode_loop(
-    info: ModelInfo, n_batch: int, n_ctx: int, words: Sequence[int]
-) -> AsyncGenerator[Peer, None]:
+async def decode_loop(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[Peer, None]:
     """The C program, compiled now; without compiler or header the same loop in Python."""
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "decode_loop"
         missing = await _compile(program)
         command = [str(program)] if not missing else _python("shoritui.bench.decode_loop")
         name = f"a bare Python loop ({missing})" if missing else "a C program"
-        async with _running(command, name, info, n_batch, n_ctx, words) as peer:
+        async with _running(command, name, info, n_batch, n_ctx) as peer:
             yield peer
 
 
@@ -66,7 +62,7 @@ async def decode_loop(
 async def high_level(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[Peer, None]:
     """`Llama.create_completion(stream=True)`."""
     command, name = _python("shoritui.bench.high_level"), "Llama.create_completion"
-    async with _running(command, name, info, n_batch, n_ctx, ()) as peer:
+    async with _running(command, name, info, n_batch, n_ctx) as peer:
         yield peer
 
 
@@ -77,13 +73,11 @@ async def _running(
     info: ModelInfo,
     n_batch: int,
     n_ctx: int,
-    words: Sequence[int],
 ) -> AsyncGenerator[Peer, None]:
     sampling = SAMPLING
     arguments: tuple[object, ...] = (
         info.path, n_ctx, n_batch, info.n_threads, info.n_gpu_layers,
         sampling.penalty_window, sampling.presence_penalty, sampling.min_p, sampling.seed,
-        BIAS, *words,
     )  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -13,13 +13,14 @@ from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab, filled, streamed
 
 _TOKENS: Final = 8192
+_AIM: Final = 0.01
 _REPLY: Final = 2
 _QUIET_SECONDS: Final = 0.4
 """A journal that has not grown for so long is written."""
 _PATIENCE_SECONDS: Final = 60.0
 
 
-@benchmark(Aim("resume_vs_reevaluation", "ratio", "<= 0.01"))
+@benchmark(Aim("resume_vs_reevaluation", "ratio", f"<= {_AIM}"))
 async def resume(lab: Lab) -> dict[str, Figure]:
     """First token in a chat that another process evaluated / in one that nobody did."""
     n_ctx = min(_TOKENS + 256, lab.n_ctx)
@@ -45,7 +46,11 @@ async def resume(lab: Lab) -> dict[str, Figure]:
                 f"{outcome.evaluated_tokens} of {outcome.prompt_tokens:,} tokens evaluated; "
                 f"{_size(journal) / 2**20:.0f} MiB, files warm"
             )
-    return {"resume_vs_reevaluation": Figure(ratios, notes[-1])}
+    note, aim = notes[-1], None
+    if n_ctx < _TOKENS:
+        note += "; the aim is 1/100 at 8,192, in proportion here"
+        aim = f"<= {_AIM * _TOKENS / n_ctx:.3g}"
+    return {"resume_vs_reevaluation": Figure(ratios, note, aim)}
 
 
 async def _written(journal: Path) -> None:

@@ -14,11 +14,7 @@ from shoritui.bench.full_context import full_context
 from shoritui.bench.lab import Lab
 from shoritui.bench.resume import resume
 from shoritui.bench.scoring import score_extra_decodes
-from shoritui.bench.speed import (
-    decode_vs_c,
-    decode_vs_high_level_300,
-    decode_vs_high_level_1200,
-)
+from shoritui.bench.speed import decode_vs_c, decode_vs_high_level
 from shoritui.bench.turns import evaluated_per_new
 from shoritui.bench.waiting import cancel, swipe, type_ahead
 
@@ -26,8 +22,7 @@ Measurement: TypeAlias = Benchmark[Callable[[Lab], Awaitable[Mapping[str, Figure
 
 MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     decode_vs_c,
-    decode_vs_high_level_300,
-    decode_vs_high_level_1200,
+    decode_vs_high_level,
     full_context,
     evaluated_per_new,
     swipe,

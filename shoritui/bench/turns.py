@@ -51,7 +51,7 @@ async def _play(lab: Lab, director: Director, engine: _Watched) -> tuple[int, in
     engine.forget_figures()
     turns, trims, dropped = 0, 0, director.figures.dropped_messages
     keys = list(scenes.LORE)
-    for turn in lab.rounds(_TURNS, 10.0, least=20):
+    for turn in lab.rounds(_TURNS, 8.0, least=20):
         if turn == _TURNS:
             break
         lore = f" The {keys[turn % len(keys)]}!" if turn % _LORE_EVERY == 0 else ""

@@ -69,7 +69,9 @@ async def cancel(lab: Lab) -> dict[str, Figure]:
             prompt.append(await _cancelled(engine, long, _nth(Evaluated, 1 + round_ % 4)))
             short = [*_chat(f"night {round_}", 4), scenes.opened(4, "enormous")]
             reply.append(await _cancelled(engine, short, _nth(Text, 1)))
-    return {"cancel_ms": Figure(prompt), "cancel_reply_ms": Figure(reply)}
+    # A GPU is not told to stop: the step at hand ends first.
+    note, aim = ("on a GPU a step ends first: no aim", "") if lab.gpu else ("", None)
+    return {"cancel_ms": Figure(prompt, note, aim), "cancel_reply_ms": Figure(reply, note, aim)}
 
 
 async def _cancelled(

@@ -19,7 +19,7 @@ def info() -> ModelInfo:
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
 async def test_the_c_program_writes_replies(info: ModelInfo) -> None:
-    async with peers.decode_loop(info, 32, 256, [310, 311]) as loop:
+    async with peers.decode_loop(info, 32, 256) as loop:
         assert loop.name == "a C program"
         assert await loop.rate(PROMPT, 8) > 0
         assert await loop.rate(PROMPT[:3], 16) > 0
@@ -30,7 +30,7 @@ async def test_without_a_compiler_the_same_loop_runs_in_python(
     info: ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    async with peers.decode_loop(info, 32, 256, [310, 311]) as loop:
+    async with peers.decode_loop(info, 32, 256) as loop:
         assert "no C compiler" in loop.name
         assert await loop.rate(PROMPT, 8) > 0
 
