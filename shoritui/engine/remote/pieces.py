@@ -41,7 +41,7 @@ def pieces(events: Iterable[str]) -> list[Piece]:
 
 def _piece(data: str) -> Piece | None:
     try:
-        return piece(json.loads(data))
+        return piece(json.loads(data, strict=False))
     except ValueError:
         return None
 
@@ -69,7 +69,7 @@ def reason(said: object) -> str:
     """A server's own words about an error: one line, short, nothing that is not text."""
     if isinstance(said, str):
         try:
-            return reason(json.loads(said))
+            return reason(json.loads(said, strict=False))
         except ValueError:
             return printable(said)
     if isinstance(said, list):  # A list of fields that were wrong.
