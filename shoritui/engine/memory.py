@@ -185,11 +185,16 @@ def _unpacked(shape: Shape, cells: int, kv_type: KVType) -> int:
 
 
 def _compute(shape: Shape, cells: int, n_batch: int, flash_attention: bool) -> int:
-    """The larger of the two peaks: attention in a layer, and the scores of all tokens."""
-    attention = cells * (_F16 if flash_attention else (shape.n_head + 1) * _F32)
-    layer = attention + (5 * shape.n_embd + 2 * shape.n_ff) * _F32
-    scores = (shape.n_vocab + 4 * shape.n_embd) * _F32
-    return n_batch * max(layer, scores)
+    """The largest of three peaks: attention, a layer's feed-forward, the scores of all tokens.
+
+    How many vectors live beside each other there was read from llama.cpp's own logs.
+    """
+    mask = cells * (_F16 if flash_attention else _F32)
+    attention = mask if flash_attention else mask + cells * shape.n_head * _F32
+    attended = attention + 6 * shape.n_embd * _F32
+    fed_forward = mask + (4 * shape.n_embd + 3 * shape.n_ff) * _F32
+    scored = (6 * shape.n_embd + shape.n_vocab) * _F32
+    return n_batch * max(attended, fed_forward, scored)
 
 
 def _shortage(asked: Need, room: Room) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from shoritui.engine.machine import container_memory, free_pages, machine_memory
 from shoritui.engine.memory import (
     GIB,
     GPU_RUNTIME,
+    MIB,
     Room,
     Shape,
     Wanted,
@@ -71,13 +75,13 @@ def test_what_fits_is_not_refused() -> None:
 def test_what_cannot_fit_is_told_with_its_numbers_and_what_would() -> None:
     assert shortage(MISTRAL_7B, ON_GPU, gpu(6)) == (
         "The model needs about 6.7 GiB on the GPU (weights 4.1 GiB, context 2.0 GiB, "
-        'work 0.6 GiB), but only 6.0 GiB are free there: set kv_type = "q8_0", or n_ctx = 10752, '
-        "or n_gpu_layers = 29."
+        'work 0.6 GiB), but only 6.0 GiB are free there: set kv_type = "q8_0", or n_ctx = 10496, '
+        "or n_gpu_layers = 28."
     )
     small = Room(total=5 * GIB, available=5 * GIB)
     packed = replace(ON_CPU, kv_type="q8_0")
     assert shortage(MISTRAL_7B, packed, small).endswith(
-        " this machine has 5.0 GiB: set n_ctx = 12544."
+        " this machine has 5.0 GiB: set n_ctx = 12288."
     )
     busy = Room(total=64 * GIB, available=GIB)
     assert "but only 1.0 GiB are free: set n_ctx = " in shortage(MISTRAL_7B, ON_CPU, busy)
@@ -90,10 +94,10 @@ def test_what_cannot_fit_is_told_with_its_numbers_and_what_would() -> None:
 def test_several_changes_are_advised_where_one_is_not_enough() -> None:
     wanted = replace(ON_CPU, contexts=2)
     assert shortage(MISTRAL_7B, wanted, Room(64 * GIB, int(1.3 * GIB))).endswith(
-        'are free: set context_mode = "shift" and kv_type = "q8_0", or n_ctx = 4864.'
+        'are free: set context_mode = "shift" and kv_type = "q8_0", or n_ctx = 4608.'
     )
     assert shortage(MISTRAL_7B, wanted, Room(64 * GIB, int(0.3 * GIB))).endswith(
-        'are free: set context_mode = "shift" and kv_type = "q8_0" and n_ctx = 3072.'
+        'are free: set context_mode = "shift" and kv_type = "q8_0" and n_ctx = 2816.'
     )
 
 
@@ -219,3 +223,63 @@ def test_the_report_of_macos_is_read() -> None:
     )
     assert free_pages(report) == 16384 * 1234
     assert free_pages("") is None
+
+
+LOGGED = """
+import sys
+from pathlib import Path
+from shoritui.engine import library
+from shoritui.engine.library import L
+library.start(lambda level, line: sys.stdout.write(line))
+model = L.llama_model_load_from_file(sys.argv[1].encode(), L.llama_model_default_params())
+
+def resident():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+params = L.llama_context_default_params()
+params.n_ctx, params.n_batch, params.n_ubatch, params.flash_attn_type = map(int, sys.argv[2:6])
+params.n_batch = params.n_ubatch
+params.n_threads = params.n_threads_batch = 1
+params.type_k = params.type_v = int(sys.argv[6])
+params.kv_unified, params.n_seq_max = True, 16
+before = resident()
+context = L.llama_init_from_model(model, params)
+ids = (L.llama_token * params.n_batch)(*[5] * params.n_batch)
+L.llama_decode(context, L.llama_batch_get_one(ids, params.n_batch))
+print("resident =", (resident() - before) / 1024, "MiB")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="memory is read in /proc")
+@pytest.mark.parametrize(
+    ("cells", "n_batch", "kv_type", "flash"),
+    [
+        (2048, 128, "f16", True),
+        (16384, 512, "f16", True),
+        (16384, 512, "f16", False),
+        (16384, 128, "q8_0", True),
+        (8192, 512, "q4_0", True),
+    ],
+)
+def test_the_estimate_agrees_with_what_llama_cpp_logs_and_takes(
+    model: Path, cells: int, n_batch: int, kv_type: KVType, flash: bool
+) -> None:
+    number = {"f16": 1, "q8_0": 8, "q4_0": 2}[kv_type]
+    arguments = (cells, n_batch, n_batch, -1 if flash else 0, number)
+    log = subprocess.run(
+        [sys.executable, "-c", LOGGED, str(model), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    def logged(what: str) -> float:
+        return sum(float(size) for size in re.findall(rf"{what} += +([\d.]+) ?MiB", log)) * MIB
+
+    demo = Shape(4_580_864, 5, 256, 4, 20, 512, 4000, 64, 64)
+    need = estimate(demo, cells, n_batch, kv_type, flash_attention=flash)
+    assert need.kv_cache == pytest.approx(logged("KV buffer size"), rel=0.01)
+    assert 0.97 < need.compute / logged("compute buffer size") < 1.35
+    if flash:  # what attends without it is only taken as the context fills
+        assert 0.6 < need.fixed / logged("resident") < 1.5
