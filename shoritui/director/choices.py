@@ -13,7 +13,7 @@ import msgspec
 from shoritui.settings import HintSetting
 from shoritui.story import JSON
 
-SamplingValue: TypeAlias = float | int | list[str] | None
+SamplingValue: TypeAlias = float | int | list[str] | dict[str, float] | None
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):

@@ -235,6 +235,8 @@ def _check_number(name: str, value: object, limits: tuple[float, float]) -> None
 def _check_text(name: str, text: str) -> None:
     if not text or (name == "banned" and not text.strip()):
         raise UserError(f"{name} has an empty text: leave it out.")
+    if not all(character.isprintable() or character in "\n\t" for character in text):
+        raise UserError(f"{name} has {text!r}, in which there is a control character.")
     if any(mark in text for mark in _MARKS):
         raise UserError(f"{name} has {text!r}: the marks of blocks are not its to change.")
     if len(text) > _LONGEST_TEXT:

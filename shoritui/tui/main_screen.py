@@ -254,6 +254,10 @@ class MainScreen(StoryScreen):
         """A knob was turned."""
         await panels.change_sampling(self._app, event.value_name, event.value)
 
+    def on_sampler_panel_refused(self, event: SamplerPanel.Refused) -> None:
+        """A list could not be read."""
+        self._app.tell(event.sentence, trouble=True)
+
     def on_ooc_panel_said(self, event: OocPanel.Said) -> None:
         """Something was said out of character."""
         if panels.say_ooc(self._app, event.text):

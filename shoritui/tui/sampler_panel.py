@@ -7,33 +7,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Static
 
-from shoritui.tui.knob import Knob, Scale
+from shoritui.tui.bars import Bar
+from shoritui.tui.field import Field, FieldEditor
+from shoritui.tui.knob import Knob
+from shoritui.tui.sampler_values import (
+    GROUPS,
+    HELP,
+    LISTS,
+    SCALES,
+    Group,
+    Value,
+    list_text,
+    read_list,
+)
 
 if TYPE_CHECKING:
     from shoritui.engine import Sampling
 
-SCALES: dict[str, Scale] = {
-    "temperature": Scale(0, 20, 0.05),
-    "min_p": Scale(0, 1, 0.01),
-    "top_p": Scale(0, 1, 0.01),
-    "top_k": Scale(0, 1000, 1, 0),
-    "typical_p": Scale(0, 1, 0.01),
-    "presence_penalty": Scale(-10, 10, 0.05),
-    "frequency_penalty": Scale(-10, 10, 0.05),
-    "repeat_penalty": Scale(0.1, 10, 0.05),
-    "penalty_window": Scale(0, 65536, 64, 0),
-    "mirostat": Scale(0, 2, 2, 0),
-    "mirostat_tau": Scale(0, 20, 0.05),
-    "mirostat_eta": Scale(0, 1, 0.001, 4),
-    "seed": Scale(0, 2**32 - 2, 1, 0, "any"),
-}
+_KNOB_KEYS = "← → turn · digits set · r resets"
+_LIST_KEYS = "⏎ edits"
+_EDITOR_KEYS = "^s keeps · esc leaves it as it was"
+_GROUP_KEYS = "⏎ folds"
 
 
 class PresetRow(Static, can_focus=True):
@@ -57,32 +62,137 @@ class PresetRow(Static, can_focus=True):
         await self.run_action("app.act('preset')")
 
 
-class SamplerPanel(VerticalScroll, can_focus=False):
-    """A preset and a knob for each value."""
+class GroupHead(Bar, can_focus=True):
+    """The row that folds and unfolds a group of values."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "fold", show=False),
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
+    ]
+    DEFAULT_CSS = """
+    GroupHead:hover { background: $boost; }
+    GroupHead:focus { background: $boost; text-style: underline; }
+    """
+    label: reactive[tuple[str, str]] = reactive(("", ""))
+    """What stands at the left, and at the right."""
+
+    class Folded(Message):
+        """The row was clicked or Enter pressed on it."""
+
+    def render_line(self, y: int) -> Strip:
+        """The one row."""
+        left, right = self.label
+        ink = "accent" if self.has_focus else "label"
+        return self.row([(left, ink)], [(f"{right} ", "faint")])
+
+    def on_click(self) -> None:
+        """A click folds."""
+        self.action_fold()
+
+    def action_fold(self) -> None:
+        """Asks the group to fold or unfold."""
+        self.post_message(self.Folded())
+
+
+class ValueGroup(Vertical):
+    """A head and the values under it; open while one of them does something, or by hand."""
 
     DEFAULT_CSS = """
-    SamplerPanel { height: 1fr; scrollbar-size-vertical: 1; }
-    SamplerPanel #order { width: 100%; padding: 1 1 0 1; color: $prose-info; }
+    ValueGroup, ValueGroup > Vertical { height: auto; width: 100%; }
+    """
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self._group = group
+        self._active: tuple[str, ...] = ()
+        self._folded_by_hand: bool | None = None
+
+    def compose(self) -> ComposeResult:
+        """The head, then a knob or a text for each value."""
+        if self._group.title:
+            yield GroupHead()
+        with Vertical():
+            for name in self._group.names:
+                if name in SCALES:
+                    yield Knob(name, SCALES[name])
+                else:
+                    note = f"\n{LISTS[name]}"
+                    label = name.replace("_", " ")
+                    yield Field(name, label, "", one_line=False, empty="none", note=note)
+
+    def show(self, sampling: Sampling, original: Sampling, neutral: Sampling) -> None:
+        """Shows the values in use, and marks those that differ from the preset's."""
+        for knob in self.query(Knob):
+            knob.show(getattr(sampling, knob.key), getattr(original, knob.key))
+        for field in self.query(Field):
+            field.text = list_text(field.key, getattr(sampling, field.key))
+        switches = self._group.switches
+        self._active = tuple(
+            f"{name.rpartition('_')[0] or name} {_brief(getattr(sampling, name))}"
+            for name in switches
+            if getattr(sampling, name) != getattr(neutral, name)
+        )
+        self._show_fold()
+
+    def on_group_head_folded(self, event: GroupHead.Folded) -> None:
+        """Folds or unfolds; it stays so."""
+        event.stop()
+        self._folded_by_hand = not self._is_folded
+        self._show_fold()
+
+    @property
+    def _is_folded(self) -> bool:
+        if self._folded_by_hand is not None:
+            return self._folded_by_hand
+        return bool(self._group.title) and not self._active
+
+    def _show_fold(self) -> None:
+        self.query_one(Vertical).display = not self._is_folded
+        for head in self.query(GroupHead):
+            mark = "▸" if self._is_folded else "▾"
+            right = self._active[0] if self._active else "off"
+            head.label = (f"{mark} {self._group.title}", right)
+
+
+class SamplerPanel(Vertical):
+    """A preset, and knobs for its values in groups; what does nothing is folded away."""
+
+    DEFAULT_CSS = """
+    SamplerPanel { height: 1fr; }
+    SamplerPanel > VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
+    SamplerPanel #help {
+        width: 100%; height: 4; padding: 0 1; color: $prose-info;
+        border-top: solid $prose-rule;
+    }
     """
 
     class Changed(Message):
         """A value was turned."""
 
-        def __init__(self, name: str, value: float | int | None) -> None:
+        def __init__(self, name: str, value: Value) -> None:
             super().__init__()
             self.value_name = name
             self.value = value
+
+    class Refused(Message):
+        """A list could not be read as it was written."""
+
+        def __init__(self, sentence: str) -> None:
+            super().__init__()
+            self.sentence = sentence
 
     def __init__(self) -> None:
         super().__init__()
         self._shown: tuple[str, Sampling, Sampling] | None = None
 
     def compose(self) -> ComposeResult:
-        """The preset first, the order of the steps last."""
-        yield PresetRow("", id="preset", markup=False)
-        for name, scale in SCALES.items():
-            yield Knob(name, scale)
-        yield Static("", id="order", markup=False)
+        """The preset first, help on what has the focus below all."""
+        with VerticalScroll(can_focus=False):
+            yield PresetRow("", id="preset", markup=False)
+            for group in GROUPS:
+                yield ValueGroup(group)
+        yield Static("", id="help", markup=False)
 
     def on_mount(self) -> None:
         """Shows what was set before the panel was opened."""
@@ -91,16 +201,19 @@ class SamplerPanel(VerticalScroll, can_focus=False):
 
     def show(self, title: str, sampling: Sampling, original: Sampling) -> None:
         """Shows the values in use, and marks those that differ from the preset's."""
+        from shoritui.engine import Sampling as Values
+
         self._shown = (title, sampling, original)
         if not self.is_mounted:
             return
         self.query_one("#preset", PresetRow).update(Content(f"{title} ▾"))
-        for knob in self.query(Knob):
-            knob.show(getattr(sampling, knob.key), getattr(original, knob.key))
-        order = " → ".join(name.replace("_", " ") for name in sampling.order)
-        self.query_one("#order", Static).update(
-            Content(f"In this order: {order}.\n← → turn · digits set · r resets")
-        )
+        neutral = Values()
+        for group in self.query(ValueGroup):
+            group.show(sampling, original, neutral)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Tells what the focused value does, and its keys."""
+        self.query_one("#help", Static).update(Content(_help(event.widget)))
 
     def on_knob_turned(self, event: Knob.Turned) -> None:
         """Tells the new value; whole numbers as such."""
@@ -109,3 +222,33 @@ class SamplerPanel(VerticalScroll, can_focus=False):
         if value is not None and SCALES[event.knob.key].digits == 0:
             value = int(value)
         self.post_message(self.Changed(event.knob.key, value))
+
+    def on_field_edited(self, event: Field.Edited) -> None:
+        """Tells the new list."""
+        event.stop()
+        name = event.field.key
+        try:
+            self.post_message(self.Changed(name, read_list(name, event.field.text)))
+        except ValueError as error:
+            self.post_message(self.Refused(f"{error}: write it as word = number."))
+            if self._shown is not None:
+                self.show(*self._shown)
+
+
+def _help(widget: Widget) -> str:
+    match widget:
+        case Knob():
+            return f"{HELP[widget.key]}\n{_KNOB_KEYS}"
+        case Field():
+            return f"{HELP[widget.key]}\n{_LIST_KEYS}"
+        case FieldEditor(parent=Field() as field):
+            return f"{HELP[field.key]}\n{_EDITOR_KEYS}"
+        case GroupHead():
+            return _GROUP_KEYS
+    return ""
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, tuple):
+        return str(len(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

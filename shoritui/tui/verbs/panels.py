@@ -5,6 +5,7 @@ It does not know how they look.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
@@ -14,6 +15,7 @@ from shoritui.tui.passage import one_line
 if TYPE_CHECKING:
     from shoritui.cards import Card
     from shoritui.tui.app import ShoriTUI
+    from shoritui.tui.sampler_values import Value
 
 
 async def scene(app: ShoriTUI, argument: str) -> None:
@@ -63,7 +65,8 @@ async def sampler(app: ShoriTUI, argument: str) -> None:
     director = app.director
     if director is None:
         return
-    for word in argument.split():
+    numbers, lists = sampler_words(argument)
+    for word in numbers:
         name, _, text = word.partition("=")
         try:
             value = number(text)
@@ -71,16 +74,43 @@ async def sampler(app: ShoriTUI, argument: str) -> None:
             app.tell(f"{word}: write it as name=number, such as min_p=0.08.", trouble=True)
         else:
             await change_sampling(app, name, value)
+    if lists:
+        await change_list(app, lists)
+
+
+def sampler_words(argument: str) -> tuple[list[str], str]:
+    """What `/sampler` was given: `name=number` words, and the list that may come after them."""
+    from shoritui.tui.sampler_values import LISTS
+
+    found = re.search(rf"(?:^|(?<=\s))(?:{'|'.join(LISTS)})\s*=", argument)
+    begin = found.start() if found else len(argument)
+    return argument[:begin].split(), argument[begin:]
+
+
+async def change_list(app: ShoriTUI, written: str) -> None:
+    """Changes a list of the sampler, written as `banned=a shiver, her spine`."""
+    from shoritui.tui.sampler_values import read_list
+
+    name, _, text = written.partition("=")
+    name = name.strip()
+    try:
+        value = read_list(name, text, between=",")
+    except ValueError as error:
+        app.tell(f"{error}: write it as logit_bias=word=number, word=number.", trouble=True)
+    else:
+        await change_sampling(app, name, value)
 
 
 def sampler_choices(app: ShoriTUI) -> list[str]:
     """What `/sampler` completes: every value as it is now."""
-    from shoritui.tui.sampler_panel import SCALES
+    from shoritui.tui.sampler_values import LISTS, SCALES, list_text
 
     if app.director is None:
         return []
     sampling = app.director.sampling
-    return [f"{name}={getattr(sampling, name)}" for name in SCALES]
+    numbers = [f"{name}={getattr(sampling, name)}" for name in SCALES]
+    lists = [f"{name}={list_text(name, getattr(sampling, name), ', ')}" for name in LISTS]
+    return numbers + lists
 
 
 async def preset(app: ShoriTUI, argument: str) -> None:
@@ -124,7 +154,7 @@ def change_scene(app: ShoriTUI, scene: Card) -> None:
         app.playing.play(lambda: director.change_scene(scene))
 
 
-async def change_sampling(app: ShoriTUI, name: str, value: float | None) -> None:
+async def change_sampling(app: ShoriTUI, name: str, value: Value) -> None:
     """Changes one value of the sampler, from the next reply on."""
     from shoritui.engine import changed
 
