@@ -7,6 +7,7 @@ keeps blocks on disk, `context.py` does as it is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from time import perf_counter
 from typing import Final
 
@@ -24,6 +25,8 @@ FORK: Final = 32
 IDLE_SECONDS: Final = 0.05
 """How long one step of idle work takes, about: so long any other work may have to wait for it."""
 _LEAST_IDLE_STEP: Final = 8
+_TURNING_STEP: Final = 8
+"""How many ids are evaluated while moved keys are turned: no cancel is heard meanwhile."""
 
 
 class CancelledError(Exception):
@@ -263,7 +266,8 @@ class KVCache:
             if give_way is not None and give_way():
                 return False
             begin = len(line)
-            ids = wanted.ids[begin : begin + self._step(idle=give_way is not None)]
+            step = _TURNING_STEP if self._moved else self._step(idle=give_way is not None)
+            ids = wanted.ids[begin : begin + step]
             if not self._evaluate(line, ids):
                 return False
             line.settle(wanted.ends[: wanted.blocks_within(len(line))])
@@ -309,7 +313,8 @@ class KVCache:
     def _decode(self, line: Line, ids: Sequence[int]) -> bool:
         """Evaluate; where there is no room, the lines unused longest make it."""
         while True:
-            decoded = self._context.decode(ids, seq=line.seq, begin=len(line))
+            with self._context.turning() if self._moved else nullcontext():
+                decoded = self._context.decode(ids, seq=line.seq, begin=len(line))
             if decoded != "full":
                 return decoded == "done"
             self._make_room(line)

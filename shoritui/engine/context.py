@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -95,9 +96,22 @@ class Context:
         """Evaluate up to `n_batch` ids of a sequence from position `begin` on.
 
         Afterwards the logits are those of the last id. Whatever is not `done` leaves the sequence
-        as `end` tells.
+        as `end` tells. Not to be aborted while keys wait to be turned: see `turning`.
         """
         return self._decode(self._batch.of_sequence(ids, seq, begin))
+
+    @contextmanager
+    def turning(self) -> Iterator[None]:
+        """Evaluate meanwhile without listening to the abort flag.
+
+        llama.cpp turns keys that were moved at the start of the next evaluation. If that is
+        aborted, some layers are turned, and all of them are turned again the next time.
+        """
+        L.llama_set_abort_callback(self.handle, L.ggml_abort_callback(), None)
+        try:
+            yield
+        finally:
+            L.llama_set_abort_callback(self.handle, self._abort.callback, self._abort.address)
 
     def decode_rows(self, rows: Sequence[Row]) -> NDArray[np.float32] | None:
         """Evaluate single tokens, each for its sequences; their logits row by row, copied.
