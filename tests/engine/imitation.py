@@ -77,8 +77,12 @@ class Imitation:
         return [heard.body for heard in self.heard if heard.path == path]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await self._answer(await _heard(reader), reader, writer)
+        with suppress(asyncio.IncompleteReadError):  # A connection made in vain.
+            heard = await _heard(reader)
+            try:
+                await self._answer(heard, reader, writer)
+            except ConnectionError:
+                self.left.set()
         writer.close()
 
     async def _answer(
