@@ -449,7 +449,7 @@ class Director(OpenChat):
         """The document of a reply that fills the context: old messages go, at worst all of them."""
         before = _since(self.entries[:-1], self.choices.first_kept)
         page = Page(self.scene, self.user, before, opened, length)
-        read = await self._reader.document(page, self._planned, to_the_last=True)
+        read = await self._reader.document(page, self._planned, going_on=True)
         first = self.entries[len(self.entries) - 1 - len(before) + read.first].id
         await self._let_go(first)
         self._last_read = (_last_id(before), first)

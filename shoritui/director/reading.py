@@ -59,21 +59,22 @@ class Reader:
         return [self._sizes[text] for text in texts]
 
     async def document(
-        self, page: Page, planned: int | None = None, *, to_the_last: bool = False
+        self, page: Page, planned: int | None = None, *, going_on: bool = False
     ) -> Document:
         """The document, with room for a reply; old messages go if they must.
 
         Args:
             page: What it is made of.
             planned: The entry to begin with if not all fit, by its id.
-            to_the_last: Whether, at worst, every entry may go.
+            going_on: Whether the open block is a reply that has filled the context: then little
+                more of it need fit, and at worst every entry may go.
 
         Raises:
             UserError: The scene alone, or the last entry with it, does not fit.
         """
-        room = (await self._room(page)).now
+        room = (await self._room(page, self._reserve(page.length, going_on=going_on))).now
         read = await self._fitting(page, room, planned)
-        if read.first < len(page.entries) or not page.entries or to_the_last:
+        if read.first < len(page.entries) or not page.entries or going_on:
             return read
         [size] = await self._group_sizes(page, len(page.entries) - 1)
         raise UserError(
@@ -83,7 +84,8 @@ class Reader:
 
     async def ahead(self, page: Page, planned: int | None = None) -> Document | None:
         """What to read once the oldest messages have gone, if it is time for them to go."""
-        read = await self._fitting(page, (await self._room(page)).ahead, planned)
+        room = (await self._room(page, self._reserve(page.length))).ahead
+        read = await self._fitting(page, room, planned)
         return read if 0 < read.first < len(page.entries) else None
 
     async def _fitting(self, page: Page, room: int, planned: int | None) -> Document:
@@ -97,10 +99,9 @@ class Reader:
         segments = [*self._header(page), *(each for group in story for each in group), page.opened]
         return Document(segments, start)
 
-    async def _room(self, page: Page) -> doc.Room:
+    async def _room(self, page: Page, reserve: int) -> doc.Room:
         scene = await self._total(self._header(page))
         [opened] = await self._engine.count([page.opened.text])
-        reserve = self._reserve(page.length)
         room = doc.room_for_story(self.context_size, scene + opened, reserve)
         if scene + reserve > self.context_size:
             raise UserError(
@@ -115,10 +116,10 @@ class Reader:
             )
         return room
 
-    def _reserve(self, length: Length | None) -> int:
+    def _reserve(self, length: Length | None, *, going_on: bool = False) -> int:
         """The tokens kept free for the reply: twice the most that its hint stands for."""
         expected = 2 * token_range(length or "medium")[1]
-        return min(expected, self._max_tokens, self.context_size // 4)
+        return min(expected, self._max_tokens, self.context_size // (16 if going_on else 4))
 
     def _header(self, page: Page) -> list[Segment]:
         return doc.header_segments(page.scene, page.user, self.form)
