@@ -21,7 +21,10 @@ from shoritui.errors import UserError
 ERROR_LEVEL: Final = 4
 """llama.cpp's log level of an error."""
 _GPU_KINDS: Final = (1, 2)
-"""ggml's device types of a GPU with its own memory and of one inside the processor."""
+"""ggml's device types of a GPU with its own memory and of one inside the processor.
+
+Where there are both, llama.cpp takes the first kind alone.
+"""
 
 
 def _preload_cuda() -> None:
@@ -196,7 +199,11 @@ class Device:
 
 def gpus() -> list[Device]:
     """The GPUs that layers can be offloaded to; none in a CPU build."""
-    return [device for kind, device in devices() if kind in _GPU_KINDS]
+    found = devices()
+    for wanted in _GPU_KINDS:
+        if of_this_kind := [device for kind, device in found if kind == wanted]:
+            return of_this_kind
+    return []
 
 
 def devices() -> list[tuple[int, Device]]:
