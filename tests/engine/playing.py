@@ -16,7 +16,9 @@ from math import log
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shoritui.engine import (
     Engine,
@@ -31,7 +33,7 @@ from shoritui.engine import (
     WorkerDied,
 )
 from shoritui.errors import UserError
-from tests.engine.reference import Reference
+from tests.engine.reference import Reference, log_softmax
 
 SCENE: Final = (
     "▀title\nThe last ferry▄\n",
@@ -72,11 +74,6 @@ class Play:
     """Ids that are certainly in the cache: what begins with them starts there."""
     _ready: list[int] = field(default_factory=list)
     """The ids of the last prompt, whose logits are certainly at hand."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether logits are those of a whole evaluation."""
-        return self.options.context_mode == "exact"
 
     @property
     def room(self) -> int:
@@ -178,9 +175,7 @@ class Play:
         document = self.document(REPLY)
         prompt = await self._prompt(document)
         told = await self.engine.score(_segments(document), candidates)
-        if self.exact:
-            for one, other in zip(told, self.reference.score(prompt, candidates), strict=True):
-                self.reference.check_probability(one, other)
+        self.reference.check_probabilities(told, self.reference.score(prompt, candidates))
         self._held, self._ready = prompt, []
 
     # Work ahead.
@@ -309,26 +304,29 @@ class Play:
         whole = len(written) == outcome.generated_tokens  # else it ends within a character
         if outcome.text:
             self.reference.keep(opened, ids[len(self.reference.ids(document[:-1])) :])
-        if self.exact:
-            ended = whole and outcome.stop == "block_end"
-            self.reference.check_written(
-                prompt, written, ended=ended, temperature=draw.temperature, seed=draw.seed
-            )
-            self._check_told(prompt, written, events)
+        ended = whole and outcome.stop == "block_end"
+        rows = self.reference.rows(ids, len(written) + 1)
+        self.reference.check_written(
+            rows, written, ended=ended, temperature=draw.temperature, seed=draw.seed
+        )
+        self._check_told(rows, written, events)
         if outcome.reused_tokens + outcome.evaluated_tokens == len(prompt):
             self._held, self._ready = [*prompt, *written], prompt
         else:
             self._forget_after(prompt)
 
-    def _check_told(self, prompt: list[int], written: list[int], events: Sequence[Event]) -> None:
+    def _check_told(
+        self, rows: NDArray[np.float32], written: list[int], events: Sequence[Event]
+    ) -> None:
         """The probabilities that came with the text."""
         drawn = [one for event in events if isinstance(event, Text) for one in event.drawn]
         if not drawn:
             return
-        rows = self.reference.log_probabilities([*prompt, *written], len(written) + 1)
-        for one, token, row in zip(drawn, written, rows, strict=False):
-            self.reference.check_probability(log(one.token.probability), row[token])
-            self.reference.check_probability(log(one.likeliest[0].probability), row.max())
+        told, found = [], []
+        for one, token, row in zip(drawn, written, log_softmax(rows), strict=False):
+            told += [one.token.probability, *(each.probability for each in one.likeliest)]
+            found += [row[token], *np.sort(row)[::-1][: len(one.likeliest)]]
+        self.reference.check_probabilities(list(map(log, told)), found)
 
     async def _prompt(self, document: list[str]) -> list[int]:
         """What the model reads, which the reference reads likewise."""
