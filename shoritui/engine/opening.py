@@ -155,6 +155,14 @@ class Pace:
         elif count == self._context.n_batch:
             self._due |= self._tuner.observed_batch(seconds / count, held, now)
 
+    def steady(self, wanted: bool) -> None:
+        """Take the usual count of threads for single tokens, or the best one.
+
+        llama.cpp rounds otherwise with other counts: what shall be repeatable takes the same.
+        """
+        threads = self._tuner.threads
+        self._context.set_threads(self._tuner.usual if wanted else threads.decode, threads.batch)
+
     def tune_if_due(self) -> bool:
         """Measure and take the best thread counts, if it is time to; whether it was."""
         due, self._due = self._due, False

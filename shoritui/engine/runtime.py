@@ -127,6 +127,7 @@ class Runtime:
         prompt = self._prompt(texts)
         banned = request.sampling.banned
         watch = Watch(banned, before=texts[-1][-1:]) if banned else None
+        self._pace.steady(request.sampling.seed is not None)
         message = Message(self._model, self._cache, watch=watch, likeliest=request.likeliest)
         outcome = message.write(
             prompt, lambda: self._chooser.begin(request), request.max_tokens, emit

@@ -57,11 +57,12 @@ class Tuner:
     def __init__(self, cores: int, fixed: int = 0) -> None:
         """`cores` are the most threads; `fixed`, if not 0, is the user's own count."""
         self._cores = max(cores, 1)
-        self._usual = max(self._cores - 1, 1)
-        self._quiet = Threads(self._usual, self._cores)
+        self.usual: Final = fixed or max(self._cores - 1, 1)
+        """The count for single tokens on a quiet machine."""
+        self._quiet = Threads(self.usual, self._cores)
         self.threads = Threads(fixed, fixed) if fixed else self._quiet
         """The counts to use now."""
-        wanted = [fixed] if fixed else [self._usual, self._cores, max(self._cores // 2, 1), 1]
+        wanted = [fixed] if fixed else [self.usual, self._cores, max(self._cores // 2, 1), 1]
         self.candidates: Final = tuple(dict.fromkeys(wanted))
         """The counts worth measuring, the likeliest first; one alone leaves nothing to choose."""
         self._tuned_at: float | None = None
@@ -78,7 +79,9 @@ class Tuner:
             return self.threads
         before = self.threads
         tokens = self._measured(measure)
-        decode = _quickest(tokens)
+        # Single tokens never take all cores: the next program to wake would slow them many times.
+        some = {count: seconds for count, seconds in tokens.items() if count <= self.usual}
+        decode = _quickest(some or tokens)
         if measure_batch is not None:
             batch = _quickest(self._measured(measure_batch))
         else:

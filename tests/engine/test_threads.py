@@ -37,9 +37,9 @@ class Machine:
         return self.measured[-1]
 
 
-def test_a_quiet_machine_takes_what_is_quickest() -> None:
+def test_a_quiet_machine_takes_what_is_quickest_and_leaves_a_core_to_others() -> None:
     machine = Machine(8)
-    assert Tuner(8).tune(machine.measure, 0) == Threads(decode=8, batch=8)
+    assert Tuner(8).tune(machine.measure, 0) == Threads(decode=7, batch=8)
 
 
 def test_more_threads_that_gain_nothing_are_not_taken() -> None:
@@ -119,7 +119,7 @@ def test_threads_go_back_up_when_the_machine_is_quiet_again() -> None:
             if tuner.observed(machine.token(tuner.threads.decode), 100, now):
                 tuner.tune(machine.measure, now)
                 history.append(tuner.threads.decode)
-    assert history[0] == history[-1] == 4 and 1 in history
+    assert history[0] == history[-1] == 3 and 1 in history
     assert len(history) < 10
 
 
