@@ -19,6 +19,8 @@ from shoritui.engine import Engine, Segment
 _REPLY: Final = 8
 """Tokens of a reply: what matters here comes before the first."""
 _TURNS: Final = 8
+_A_TURN: Final = 64
+"""More tokens than a turn has."""
 _TRIM_TO: Final = 0.75
 """The share of the room that a trim in idle time leaves filled."""
 _ISSUE_CONTEXT: Final = 16384
@@ -34,10 +36,12 @@ class _Chat:
     kept: list[Segment]
     sizes: list[int]
     room: int
-    """The tokens that messages may take, the turn at hand left out."""
+    """The tokens that the messages took at first."""
     turns: int = 0
     new: list[int] = field(default_factory=list)
     """The tokens of each turn that no turn before has had."""
+    evaluated: list[int] = field(default_factory=list)
+    """The tokens that were evaluated in each turn before its reply."""
 
     async def turn(self) -> float:
         """Say something short, hear the beginning of a reply: seconds to its first text."""
@@ -50,6 +54,7 @@ class _Chat:
         self.kept += [said, closed]
         self.sizes += sizes[:2]
         self.new.append(sizes[0] + sizes[2])
+        self.evaluated.append(reply.outcome.evaluated_tokens)
         return reply.first
 
     def drop(self, room: int) -> bool:
@@ -71,8 +76,8 @@ class _Found:
     trims: list[float] = field(default_factory=list)
     turns_between: float = 0.0
     new: float = 0.0
+    evaluated: float = 0.0
     mode: str = ""
-    can_shift: bool = True
 
 
 @benchmark(
@@ -85,65 +90,60 @@ async def full_context(lab: Lab) -> dict[str, Figure]:
     """First token of a turn at a full context, ours / theirs; the worst turn is in the spread."""
     found = _Found()
     for round_ in lab.rounds(1, 20.0):
-        await _ours_and_prefix(lab, f"ours {round_}", found)
-        await _shift(lab, f"shift {round_}", found)
+        await _ours(lab, f"ours {round_}", found)
+        await _theirs(lab, f"theirs {round_}", found)
     return _figures(lab, found)
 
 
-async def _ours_and_prefix(lab: Lab, tag: str, found: _Found) -> None:
+async def _ours(lab: Lab, tag: str, found: _Found) -> None:
+    """Turns with one trim among them, in the mode that the engine has chosen."""
     async with lab.engine() as engine:
         assert engine.info is not None
         found.mode = engine.info.context_mode
-        chat = await _full(lab, engine, tag, found)
-        trims: list[float] = []
-        for turn in range(_TURNS):
-            # Far enough from full for a few turns, so that turns on both sides of a trim are seen.
+        chat = await _full(lab, engine, tag)
+        lab.tell("everything evaluated anew")
+        found.anew.append(await _evaluate(chat))
+        await chat.turn()  # the first one fills the caches of the processor
+        for turn in range(1, _TURNS):
             lab.tell(f"our turn {turn + 1} of {_TURNS}")
-            if turn:
-                found.ours.append(await chat.turn())
-            else:
-                await chat.turn()  # the first one fills the caches of the processor
-            if turn == _TURNS // 3:
-                trims.append(await _trim(chat))
-        found.trims += trims
-        found.new = median(chat.new)
-        a_turn = found.new + _REPLY
-        found.turns_between = (1 - _TRIM_TO) * chat.room / a_turn
-        lab.tell("the same, only the prefix kept")
-        await _evaluate(chat, engine)
-        chat.drop(sum(chat.sizes) - chat.sizes[0])
-        found.prefix.append(await chat.turn())
+            if turn == _TURNS // 2:
+                found.trims.append(await _trim(chat))
+            found.ours.append(await chat.turn())
+        found.new, found.evaluated = median(chat.new), median(chat.evaluated)
+        found.turns_between = (1 - _TRIM_TO) * chat.room / (found.new + _REPLY)
 
 
-async def _shift(lab: Lab, tag: str, found: _Found) -> None:
+async def _theirs(lab: Lab, tag: str, found: _Found) -> None:
+    """A turn of which only the header is there, then turns that shift the rest up.
+
+    The cache has a single line here, as theirs have.
+    """
     async with lab.engine(context_mode="shift") as engine:
         assert engine.info is not None
-        found.can_shift = engine.info.context_mode == "shift"
-        if not found.can_shift:
+        chat = await _full(lab, engine, tag)
+        await engine.prefill(chat.head)
+        lab.tell("all but the header evaluated")
+        found.prefix.append(await chat.turn())
+        if engine.info.context_mode != "shift":
             return
-        chat = await _full(lab, engine, tag, found)
-        for turn in range(_TURNS):
+        await chat.turn()
+        for turn in range(1, _TURNS):
             lab.tell(f"a shift each turn, turn {turn + 1} of {_TURNS}")
             chat.drop(sum(chat.sizes) - chat.sizes[0])
-            first = await chat.turn()
-            if turn:
-                found.shift.append(first)
+            found.shift.append(await chat.turn())
 
 
-async def _full(lab: Lab, engine: Engine, tag: str, found: _Found) -> _Chat:
-    """A chat that fills the context, evaluated from its first token on: that is timed."""
+async def _full(lab: Lab, engine: Engine, tag: str) -> _Chat:
+    """A chat that fills the context but for the turns to come; nothing of it is evaluated."""
     head = scenes.header(tag)
-    room = lab.n_ctx - 96 - 8 * _REPLY
-    kept, sizes = await filled(engine, head, scenes.messages(tag), room - 64 * _TURNS)
-    chat = _Chat(engine, head, kept, sizes, sum(sizes) + 64 * _TURNS)
-    lab.tell("everything evaluated anew")
-    found.anew.append(await _evaluate(chat, engine))
-    return chat
+    room = lab.n_ctx - _A_TURN * (_TURNS + 2)
+    kept, sizes = await filled(engine, head, scenes.messages(tag), room)
+    return _Chat(engine, head, kept, sizes, sum(sizes))
 
 
-async def _evaluate(chat: _Chat, engine: Engine) -> float:
+async def _evaluate(chat: _Chat) -> float:
     began = perf_counter()
-    await engine.prefill([*chat.head, *chat.kept])
+    await chat.engine.prefill([*chat.head, *chat.kept])
     return perf_counter() - began
 
 
@@ -158,7 +158,8 @@ async def _trim(chat: _Chat) -> float:
 def _figures(lab: Lab, found: _Found) -> dict[str, Figure]:
     scaled = _ISSUE_AIM * max(_ISSUE_CONTEXT / lab.n_ctx, 1)
     note = (
-        f"{lab.n_ctx:,} tokens, {found.new:.0f} new, mode {found.mode}: {_ms(found.ours)} "
+        f"{lab.n_ctx:,} tokens, {found.new:.0f} new, {found.evaluated:.0f} evaluated, "
+        f"mode {found.mode}: {_ms(found.ours)} "
         f"(worst {1000 * max(found.ours):.0f}) instead of {median(found.anew):.2f} s"
     )
     if scaled > _ISSUE_AIM:

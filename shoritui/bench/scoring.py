@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from itertools import islice
-from pathlib import Path
 from time import perf_counter
 
 from shoritui.bench import scenes
-from shoritui.bench.decodes import counted
 from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab
 from shoritui.engine import Segment
@@ -18,20 +15,16 @@ from shoritui.engine import Segment
 async def score_extra_decodes(lab: Lab) -> dict[str, Figure]:
     """Calls of llama_decode to score eight speakers after a document that is evaluated."""
     decodes, times = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "decodes"
-        file.touch()
-        with counted(file):
-            async with lab.engine() as engine:
-                for round_ in lab.rounds(5, 2.0, least=2):
-                    chat = islice(scenes.messages("cast"), round_, round_ + 8)
-                    document = [*scenes.header("cast", 8), *chat]
-                    document.append(Segment("▀message (length: medium)\n"))
-                    await engine.prefill(document)
-                    before = file.stat().st_size
-                    began = perf_counter()
-                    await engine.score(document, scenes.NAMES)
-                    times.append(perf_counter() - began)
-                    decodes.append(float(file.stat().st_size - before))
+    async with lab.engine() as engine:
+        for round_ in lab.rounds(5, 2.0, least=2):
+            chat = islice(scenes.messages("cast"), round_, round_ + 8)
+            document = [*scenes.header("cast", 8), *chat]
+            document.append(Segment("▀message (length: medium)\n"))
+            await engine.prefill(document)
+            before = await engine.stats()
+            began = perf_counter()
+            await engine.score(document, scenes.NAMES)
+            times.append(perf_counter() - began)
+            decodes.append(float((await engine.stats()).decodes - before.decodes))
     note = f"{len(scenes.NAMES)} names in {1000 * min(times):.1f} ms"
     return {"score_extra_decodes": Figure(decodes, note)}

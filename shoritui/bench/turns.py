@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from shoritui.bench import scenes
 from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab
 from shoritui.director import Director, Disk, Event, TurnEnded, new_chat
-from shoritui.engine import Engine, Evaluation, Finished, Sampling, Segment, presets
+from shoritui.engine import Engine, Finished, Sampling, Segment, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.errors import UserError
 from shoritui.settings import Settings
@@ -20,19 +22,26 @@ from shoritui.story import Library
 
 _TURNS: Final = 200
 _N_CTX: Final = 1536
-"""Of the quick set: small, so that the context is trimmed many times."""
+_FULL_N_CTX: Final = 4096
+"""Small, so that the context is trimmed many times; what a trim takes of it is the same share."""
 _LORE_EVERY: Final = 9
 
 
 @benchmark(Aim("evaluated_per_new", "ratio", "<= 1.3"), Aim("evaluated_idle_per_new", "ratio"))
 async def evaluated_per_new(lab: Lab) -> dict[str, Figure]:
     """Tokens evaluated while somebody waits / tokens new; and those evaluated while nobody does."""
-    n_ctx = lab.n_ctx if lab.full else _N_CTX
+    n_ctx = _FULL_N_CTX if lab.full else _N_CTX
     async with lab.opened(_Watched(), n_ctx=n_ctx) as engine:
         with tempfile.TemporaryDirectory() as folder:
             disk = await Disk.open(Path(folder) / "library.db")
             try:
-                turns, trims = await _play(lab, await _director(disk, engine, n_ctx), engine)
+                director = await _director(disk, engine, n_ctx)
+                await _reply(director, 0)  # what a chat costs to open is not a turn's
+                engine.new = engine.evaluated = engine.generated = 0
+                before = (await engine.stats()).tokens
+                turns, trims = await _play(lab, director)
+                all_evaluated = (await engine.stats()).tokens - before
+                idle = all_evaluated - engine.evaluated - engine.generated
             finally:
                 await disk.close()
     note = (
@@ -41,19 +50,15 @@ async def evaluated_per_new(lab: Lab) -> dict[str, Figure]:
     )
     return {
         "evaluated_per_new": Figure([engine.evaluated / engine.new], note),
-        "evaluated_idle_per_new": Figure([engine.idle / engine.new]),
+        "evaluated_idle_per_new": Figure([idle / engine.new], "while nobody waits, trims mostly"),
     }
 
 
-async def _play(lab: Lab, director: Director, engine: _Watched) -> tuple[int, int]:
+async def _play(lab: Lab, director: Director) -> tuple[int, int]:
     """The turns played, and how many of them read fewer old messages than the one before."""
-    await _reply(director, 0)  # what a chat costs to open is not a turn's
-    engine.forget_figures()
     turns, trims, dropped = 0, 0, director.figures.dropped_messages
     keys = list(scenes.LORE)
-    for turn in lab.rounds(_TURNS, 8.0, least=20):
-        if turn == _TURNS:
-            break
+    for turn in islice(lab.rounds(_TURNS, inf if lab.full else 8.0, least=20), _TURNS):
         lore = f" The {keys[turn % len(keys)]}!" if turn % _LORE_EVERY == 0 else ""
         await _end(director.say(f"{scenes.prose(6, f'turn {turn}')}{lore}"))
         await _reply(director, turn)
@@ -94,27 +99,14 @@ async def _end(events: AsyncGenerator[Event]) -> list[Event]:
 
 
 class _Watched(Engine):
-    """An engine that counts: tokens nobody has asked for before, and tokens evaluated."""
+    """An engine that counts, while somebody waits: tokens new, evaluated, and generated."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: set[str] = set()
         self._reply: tuple[str, int] = ("", 0)
         """Where the last reply began, and the tokens up to its end: it was never evaluated."""
-        self.forget_figures()
-
-    def forget_figures(self) -> None:
-        """Count from here."""
-        self.new = self.evaluated = self.idle = 0
-
-    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
-        """As ever, counted."""
-        evaluation = await super().prefill(document, idle=idle)
-        if idle:
-            self.idle += evaluation.evaluated
-        else:
-            self.evaluated += evaluation.evaluated
-        return evaluation
+        self.new = self.evaluated = self.generated = 0
 
     async def generate(
         self, document: Sequence[Segment], sampling: Sampling, **options: Any
@@ -132,5 +124,6 @@ class _Watched(Engine):
             async for event in events:
                 if isinstance(event, Finished):
                     self.evaluated += event.outcome.evaluated_tokens
+                    self.generated += event.outcome.generated_tokens
                     self._reply = (opened.text, header + event.outcome.generated_tokens)
                 yield event
