@@ -6,37 +6,42 @@ It only looks; it changes nothing and loads no model's weights.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import platform
 from pathlib import Path
 from typing import Any
 
 from shoritui import __version__
-from shoritui.director import engine_options
-from shoritui.engine import EngineDescription, describe, inspect_model
+from shoritui.director import engine_options, make_engine, open_engine
+from shoritui.engine import EngineDescription, RemoteEngine, describe, inspect_model
 from shoritui.errors import UserError
 from shoritui.settings import Settings, cache_dir, config_dir, data_dir, model_file
 
 
 def doctor(options: argparse.Namespace, settings: Settings) -> int:
     """Prints the findings; the exit code is 1 if no story can be played as the settings want."""
-    findings = _findings(model_file(options.model, settings), settings)
+    findings = _findings(options.model, settings)
     if options.json:
         print(json.dumps(findings, indent=2, ensure_ascii=False))
     else:
         for name, value in _rows(findings):
             print(f"{name:<12} {value}")
     model = findings["model"]
-    return 1 if model.get("problem") or model["shortage"] else 0
+    return 1 if model.get("problem") or model.get("shortage") else 0
 
 
-def _findings(model: Path, settings: Settings) -> dict[str, Any]:
+def _findings(model: Path | None, settings: Settings) -> dict[str, Any]:
     engine = describe()
     return {
         "shoritui": __version__,
         "python": platform.python_version(),
         "engine": _engine_facts(engine),
-        "model": _model_facts(model, settings),
+        "model": (
+            asyncio.run(_server_facts(settings))
+            if settings.server
+            else _model_facts(model_file(model, settings), settings)
+        ),
         "folders": {
             "config": str(config_dir()),
             "data": str(data_dir()),
@@ -84,6 +89,28 @@ def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
     }
 
 
+async def _server_facts(settings: Settings) -> dict[str, Any]:
+    """What the server that runs the model tells of it."""
+    engine = make_engine(settings)
+    assert isinstance(engine, RemoteEngine)
+    try:
+        info = await open_engine(engine, settings)
+    except UserError as error:
+        address = settings.server.rpartition("@")[2]
+        return {"path": settings.server_model, "server": address, "problem": str(error)}
+    else:
+        return {
+            "path": str(info.path),
+            "description": info.description,
+            "server": info.server,
+            "context": info.n_ctx,
+            "block_tokens": info.block_tokens,
+            "notes": list(engine.notes),
+        }
+    finally:
+        await engine.close()
+
+
 def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
     engine, model, folders = findings["engine"], findings["model"], findings["folders"]
     runs_on = (
@@ -97,9 +124,20 @@ def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
         ("runs on", runs_on),
         ("threads", _threads(engine, model)),
         ("model", model["path"]),
-        *_model_rows(model, engine),
+        *(_server_rows(model) if "server" in model else _model_rows(model, engine)),
     ]
     return rows + [(name, path) for name, path in folders.items()]
+
+
+def _server_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
+    if "problem" in model:
+        return [("server", model["problem"])]
+    return [
+        ("server", model["server"]),
+        ("", model["description"]),
+        ("context", f"{model['context']:,} tokens"),
+        *(("", note) for note in model["notes"]),
+    ]
 
 
 def _model_rows(model: dict[str, Any], engine: dict[str, Any]) -> list[tuple[str, str]]:

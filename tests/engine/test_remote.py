@@ -241,17 +241,31 @@ async def test_the_director_plays_over_it(there: RemoteEngine, tmp_path: Path) -
     await disk.close()
 
 
-async def test_the_command_line_knows_it(url: str, tmp_path: Path) -> None:
-    card = tmp_path / "quay.toml"
-    card.write_text('[[character]]\nname = "Mara"\n[[character]]\nname = "Wren"\n', "utf-8")
-    arguments = ["--server", url, "--seed", "1", "--length", "nano"]
-    said = subprocess.run(
-        [sys.executable, "-m", "shoritui", "say", "Hm.", str(card), *arguments],
-        env={**os.environ, "SHORITUI_HOME": str(tmp_path)},
+def shoritui(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "shoritui", *arguments],
+        env={**os.environ, "SHORITUI_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+async def test_a_script_may_use_it(url: str, tmp_path: Path) -> None:
+    card = tmp_path / "quay.toml"
+    card.write_text('[[character]]\nname = "Mara"\n[[character]]\nname = "Wren"\n', "utf-8")
+    options = ("--server", url, "--seed", "1", "--length", "nano")
+    said = shoritui("say", "Hm.", str(card), *options, home=tmp_path)
     assert said.returncode == 0, said.stderr
     assert said.stdout.strip()
     assert "penalty_window" in said.stderr, "the plain word is shown"
+
+
+async def test_the_doctor_looks_at_it(url: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "settings.toml").write_text(f'server = "{url}"', "utf-8")
+    seen = shoritui("doctor", home=tmp_path)
+    assert seen.returncode == 0
+    assert "on llama-cpp-python" in seen.stdout and "4,096 tokens are assumed" in seen.stdout
+    gone = shoritui("doctor", "--server", "http://127.0.0.1:1", home=tmp_path)
+    assert gone.returncode == 1 and "No server answers" in gone.stdout

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from importlib import import_module
 from typing import TypeVar
 
 from shoritui.engine.interface import (
@@ -50,14 +49,19 @@ class RemoteEngine:
         self._tasks: set[asyncio.Task[object]] = set()
         self._idle: asyncio.Task[object] | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the server and has not been told yet, in sentences."""
+        return tuple(self._writer.found.notes) if self._writer is not None else ()
+
     async def open(self, server: Server) -> ModelInfo:
         """Find the server and what it has; `UserError` if it is not there or cannot be used.
 
         Calls after an error look for it once more.
         """
         await self.close()
-        await asyncio.to_thread(import_module, "httpx")  # A tenth of a second, on first use.
-        self._server, self._wire = server, Wire(server)
+        self._server = server
+        self._wire = await asyncio.to_thread(Wire, server)  # It reads certificates for a while.
         async with self._turn:
             return (await self._ready()).found.info
 
