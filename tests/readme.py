@@ -53,6 +53,21 @@ def presets_table() -> str:
     return "\n".join(rows)
 
 
+def sampling_table() -> str:
+    from shoritui.engine import SETTINGS, Sampling
+
+    rows = ["| value | neutral | meaning |", "|---|---|---|"]
+    meanings = _attribute_docstrings(Sampling)
+    neutral = Sampling()
+    for name in SETTINGS:
+        value = getattr(neutral, name)
+        shown = f"`{value!r}`" if isinstance(value, float | int) else "none"
+        if value and isinstance(value, tuple):
+            shown = "` " + " ` ` ".join(each.replace("\n", "\\n") for each in value) + " `"
+        rows.append(f"| `{name}` | {shown} | {' '.join(meanings[name].split())} |")
+    return "\n".join(rows)
+
+
 def cards_table() -> str:
     from shoritui.cards import reference
 
@@ -69,6 +84,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "keys": keys_table,
     "lengths": lengths_table,
     "presets": presets_table,
+    "sampling": sampling_table,
     "settings": settings_table,
     "cards": cards_table,
 }
