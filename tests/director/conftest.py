@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shoritui.cards import Card, Character, Lore, Opening
 from shoritui.demo import model_path
 from shoritui.director import Director, Disk, Event, new_chat
-from shoritui.engine import Engine, EngineOptions, presets
+from shoritui.engine import Engine, EngineOptions, Segment, presets
+from shoritui.engine import Event as EngineEvent
 from shoritui.settings import Settings
 
 MARA = Character(
@@ -38,6 +40,22 @@ SCENE = Card(
         Opening(speaker="Tobin", text='"Only me," Tobin said.', length="tiny"),
     ),
 )
+
+
+class Listening(Engine):
+    """The real engine, with an ear for what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.documents: list[str] = []
+
+    async def generate(
+        self, document: Sequence[Segment], *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[EngineEvent, None]:
+        self.documents.append("".join(segment.text for segment in document))
+        async for event in super().generate(document, *args, **kwargs):
+            yield event
+
 
 OpenDirector = Callable[..., Awaitable[Director]]
 
@@ -74,3 +92,9 @@ def open_director(engine: Engine, disk: Disk) -> OpenDirector:
 async def read(events: AsyncGenerator[Event]) -> list[Event]:
     """All events of an action."""
     return [event async for event in events]
+
+
+def listening(director: Director) -> Listening:
+    """The director's engine, where it is one that listens."""
+    assert isinstance(director.engine, Listening)
+    return director.engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ import pytest
 from shoritui.cards import Card
 from shoritui.demo import model_path
 from shoritui.director import Director, Failed, TurnEnded
-from shoritui.engine import Engine, EngineOptions, Event, Outcome, Segment
-from tests.director.conftest import SCENE, OpenDirector, read
+from shoritui.engine import Engine, EngineOptions, Outcome
+from tests.director.conftest import SCENE, Listening, OpenDirector, listening, read
 
 WORDS = [
     "the",
@@ -37,32 +37,12 @@ LONG = (
 )
 
 
-class Listening(Engine):
-    """The real engine, with an ear for what it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.documents: list[str] = []
-
-    async def generate(
-        self, document: Sequence[Segment], *args: Any, **kwargs: Any
-    ) -> AsyncGenerator[Event, None]:
-        self.documents.append("".join(segment.text for segment in document))
-        async for event in super().generate(document, *args, **kwargs):
-            yield event
-
-
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
     engine = Listening()
     await engine.open(model_path(), EngineOptions(n_ctx=2048))
     yield engine
     await engine.close()
-
-
-def listening(director: Director) -> Listening:
-    assert isinstance(director.engine, Listening)
-    return director.engine
 
 
 async def outcome(events: AsyncGenerator[Any]) -> Outcome:
