@@ -1,0 +1,99 @@
+"""Type-ahead in the app: what was typed is evaluated before Enter, and typing never waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from shoritui.director import Director
+from shoritui.settings import load_settings, save_settings
+from shoritui.tui.app import ShoriTUI
+from tests.tui.conftest import enter, idle, running, screen_text, until
+
+MESSAGE = (
+    "Sable set the lamp down on the bar, counted the keys on their hooks twice, and turned round. "
+    "There were nine keys and ten rooms, she said, and one guest upstairs who had never signed."
+)
+
+
+@pytest.fixture(autouse=True)
+def short_replies(home: Path) -> None:
+    (home / "config").mkdir()
+    save_settings(max_tokens=8, kv_cache_gb=0)
+
+
+async def loaded(app: ShoriTUI, pilot: Pilot[int]) -> Director:
+    """The director once the model is there and has read what is likely."""
+    await until(pilot, lambda: app.main.status.doing.now.startswith("ready"))
+    assert app.director is not None
+    await app.director.settled()
+    return app.director
+
+
+async def send(app: ShoriTUI, pilot: Pilot[int]) -> None:
+    """Enter, and the whole reply."""
+    count = len(app.story.passages)
+    await pilot.press("enter")
+    await until(pilot, lambda: len(app.story.passages) > count)
+    await idle(app, pilot)
+
+
+async def test_an_opened_story_and_every_next_turn_are_read_before_enter() -> None:
+    async with running() as (app, pilot):
+        director = await loaded(app, pilot)
+        for _ in range(2):
+            await send(app, pilot)
+            assert director.figures.evaluated == 0 and director.figures.reused
+            await director.settled()
+        mode = director.engine.info.context_mode if director.engine.info else ""
+        assert f" {mode}" in screen_text(app).splitlines()[-2]
+
+
+async def test_what_was_typed_is_read_before_enter() -> None:
+    async with running() as (app, pilot):
+        director = await loaded(app, pilot)
+        [message] = await director.engine.count([MESSAGE])
+        await pilot.press(*"@Cadmus ")
+        app.completions.display = False
+        for word in MESSAGE.split(" "):
+            app.composer.insert(word + " ")
+            await pilot.pause()
+        await pilot.press("backspace", *" Well? ", *["backspace"] * 7)
+        await director.settled()
+        await send(app, pilot)
+        said, reply = app.story.passages[-2:]
+        assert (said.text, reply.speaker) == (MESSAGE, "Cadmus")
+        assert message > 40 and director.figures.evaluated < 24
+
+
+async def test_commands_are_not_read_and_an_emptied_composer_expects_the_next() -> None:
+    async with running() as (app, pilot):
+        director = await loaded(app, pilot)
+        await pilot.press(*"Some words of hers ")
+        await director.settled()
+        app.composer.clear()
+        await enter(app, pilot, "/next Cadmus")
+        await pilot.press(*"/note be brief and so on")
+        await director.settled()
+        app.composer.clear()
+        await pilot.pause()
+        await director.settled()
+        await send(app, pilot)
+        assert app.story.passages[-1].speaker == "Cadmus"
+        assert director.figures.evaluated == 0
+
+
+async def test_an_adapter_that_is_not_there_is_told_in_one_sentence(home: Path) -> None:
+    async with running() as (app, pilot):
+        await loaded(app, pilot)
+        await enter(app, pilot, f"/adapter {home}/no such.gguf 0.5")
+        await until(pilot, lambda: bool(app._notifications))
+        await enter(app, pilot, "/adapter")
+        await until(pilot, lambda: len(app._notifications) > 1)
+        told = [toast.message for toast in app._notifications]
+        assert "no such.gguf" in told[0] and told[1].startswith("No adapter is on")
+        assert load_settings().adapters == []
+        await enter(app, pilot, "/adapter off")
+        await until(pilot, lambda: len(app._notifications) > 2)
