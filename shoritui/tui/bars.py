@@ -113,7 +113,9 @@ class StatusLine(Bar):
             meter = f"{'▰' * filled}{'▱' * (_METER - filled)} "
         context = f"ctx {doing.used:,}/{doing.size:,}" if doing.size else ""
         speed = f"{doing.tokens_per_second:.0f} tok/s" if doing.tokens_per_second else ""
-        read = f"reused {doing.reused:,} new {doing.evaluated:,}" if doing.used else ""
+        # Some servers tell neither.
+        told = doing.reused or doing.evaluated
+        read = f"reused {doing.reused:,} new {doing.evaluated:,}" if told else ""
         order = [(2, doing.model), (3, read), (1, speed), (0, context)]
         chosen: list[tuple[int, str]] = []
         for rank in range(4):

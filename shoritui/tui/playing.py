@@ -92,7 +92,7 @@ class Playing:
             status.doing,
             model=info.path.name.removesuffix(".gguf") if info is not None else "",
             size=info.n_ctx if info is not None else 0,
-            mode=info.context_mode if info is not None else "",
+            mode="" if info is None else "on a server" if info.server else info.context_mode,
             used=figures.context_used,
             reused=figures.reused,
             evaluated=figures.evaluated,
@@ -106,7 +106,7 @@ class Playing:
         was, self._phase = self._phase, state.phase
         match state.phase:
             case "starting":
-                self.say_now("starting the model")
+                self.say_now(state.message or "starting the model")
             case "loading":
                 self.say_now(f"loading the model, {state.progress:.0%}")
             case "restarting":

@@ -62,8 +62,7 @@ class RemoteEngine:
         await self.close()
         self._server = server
         self._wire = await asyncio.to_thread(Wire, server)  # It reads certificates for a while.
-        async with self._turn:
-            return (await self._ready()).found.info
+        return await self._answer(self._call(_info))
 
     async def generate(
         self,
@@ -212,7 +211,7 @@ class RemoteEngine:
             raise UserError("No server is open.")
         if self._writer is not None:
             return self._writer
-        self._become("starting", message=f"Asking {self._server.shown}.")
+        self._become("starting", message=f"asking {self._server.shown}")
         try:
             found = await find(self._wire, self._server)
         except UserError as error:
