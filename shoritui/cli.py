@@ -100,7 +100,7 @@ def _add_say(doors: Doors) -> None:
         "say",
         help="say one thing, print one reply",
         description="Begins the cards' scene, says TEXT as your character, and prints the reply "
-        "as it streams. Nothing is kept. The same seed gives the same text.",
+        "as it streams. The chat is not kept. The same seed gives the same text.",
     )
     say.add_argument("text", metavar="TEXT", help="what your character says or does")
     _add_cards(say, needed="+")

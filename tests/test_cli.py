@@ -73,9 +73,9 @@ def test_say_prints_one_reply_and_its_figures(card: Path, tmp_path: Path) -> Non
     assert reply["generated_tokens"] > 0 and reply["first_token_ms"] > 0
 
 
-def test_say_keeps_nothing(card: Path, tmp_path: Path) -> None:
+def test_say_keeps_no_chat(card: Path, tmp_path: Path) -> None:
     shoritui("say", "Hm.", card, home=tmp_path / "home")
-    assert not list((tmp_path / "home").rglob("*.db"))
+    assert not (tmp_path / "home" / "data").exists()
 
 
 def test_prompt_prints_exactly_the_blocks(card: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from shoritui.engine.context import Context, LoadedAdapter
 from shoritui.engine.files import check_model_file
 from shoritui.engine.fingerprint import fingerprint
 from shoritui.engine.interface import Adapter
+from shoritui.engine.loading import check_adapters
 from shoritui.engine.model import Model
 from shoritui.errors import UserError
 
@@ -41,6 +42,7 @@ class Adapters:
 
     def _load(self, path: Path) -> tuple[bytes, LoadedAdapter]:
         check_model_file(path)
+        check_adapters(self._model.metadata("general.architecture") or "", [Adapter(path)])
         key = fingerprint(path)
         if key not in self._loaded:
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -25,8 +25,6 @@ LONGEST_INTERVAL_SECONDS: Final = 3600.0
 _ROUNDS: Final = 3
 _WORTH: Final = 0.95
 """More threads must take at most this share of the time that fewer take."""
-_COLLAPSED: Final = 1.5
-"""All cores taking so much longer for a token than the best count shows a busy machine."""
 _JUMP: Final = 2.0
 _TOKENS_LASTING: Final = 8
 _BATCHES_LASTING: Final = 3
@@ -69,24 +67,17 @@ class Tuner:
         self._patience = INTERVAL_SECONDS
         self._forget()
 
-    def tune(self, measure: Measure, now: float, measure_batch: Measure | None = None) -> Threads:
+    def tune(self, measure: Measure, now: float, measure_batch: Measure) -> Threads:
         """Measure the candidates and take the best; `now` are seconds of a steady clock.
 
         `measure` evaluates one token, `measure_batch` a batch; each costs about `BUDGET_SECONDS`.
-        Without `measure_batch`, batches take all cores unless that slows single tokens badly.
+        Single tokens never take all cores: the next program to wake would slow them many times.
         """
         if len(self.candidates) == 1:
             return self.threads
         before = self.threads
-        tokens = self._measured(measure)
-        # Single tokens never take all cores: the next program to wake would slow them many times.
-        some = {count: seconds for count, seconds in tokens.items() if count <= self.usual}
-        decode = _quickest(some or tokens)
-        if measure_batch is not None:
-            batch = _quickest(self._measured(measure_batch))
-        else:
-            busy = tokens.get(self._cores, 0.0) > _COLLAPSED * tokens[decode]
-            batch = decode if busy else self._cores
+        decode = _quickest(_measured(measure, [c for c in self.candidates if c <= self.usual]))
+        batch = _quickest(_measured(measure_batch, self.candidates))
         self.threads = Threads(decode, batch)
         in_vain = self._tuned_at is not None and self.threads == before
         longer = min(self._patience * 2, LONGEST_INTERVAL_SECONDS)
@@ -117,19 +108,6 @@ class Tuner:
             return rested >= INTERVAL_SECONDS
         fewer = self.threads.decode < self._quiet.decode or self.threads.batch < self._quiet.batch
         return fewer and rested >= self._patience
-
-    def _measured(self, measure: Measure) -> dict[int, float]:
-        """The typical seconds of each candidate that the budget allowed."""
-        taken: dict[int, list[float]] = {}
-        spent = 0.0
-        for _ in range(_ROUNDS):
-            for count in self.candidates:
-                if taken and spent + _expected(taken, count) > BUDGET_SECONDS:
-                    continue
-                seconds = measure(count)
-                taken.setdefault(count, []).append(seconds)
-                spent += seconds
-        return {count: median(times) for count, times in taken.items()}
 
     def _forget(self) -> None:
         self._tokens = _Pace(_TOKENS_LASTING)
@@ -168,6 +146,22 @@ class _Pace:
         weight = _FALL if seconds < self._seconds else _CREEP
         self._seconds += weight * (seconds - self._seconds)
         self._held += weight * (held - self._held)
+
+
+def _measured(measure: Measure, candidates: Sequence[int]) -> dict[int, float]:
+    """The typical seconds of each candidate that the budget allowed."""
+    if len(candidates) == 1:
+        return {candidates[0]: 0.0}
+    taken: dict[int, list[float]] = {}
+    spent = 0.0
+    for _ in range(_ROUNDS):
+        for count in candidates:
+            if taken and spent + _expected(taken, count) > BUDGET_SECONDS:
+                continue
+            seconds = measure(count)
+            taken.setdefault(count, []).append(seconds)
+            spent += seconds
+    return {count: median(times) for count, times in taken.items()}
 
 
 def _quickest(typical: dict[int, float]) -> int:

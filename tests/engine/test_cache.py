@@ -207,7 +207,7 @@ async def test_a_file_that_is_no_adapter_is_refused_and_nothing_changes(
 ) -> None:
     async with opened(model, options()) as engine:
         before = await write(engine, [*SCENE, HEADER], LIKELIEST)
-        with pytest.raises(UserError, match="no LoRA adapter"):
+        with pytest.raises(UserError, match="is no adapter"):
             await engine.adapt([Adapter(model)])
         with pytest.raises(UserError, match="no such"):
             await engine.adapt([Adapter(tmp_path / "missing.gguf")])
