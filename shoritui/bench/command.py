@@ -39,7 +39,7 @@ def bench(options: argparse.Namespace, settings: Settings) -> int:
             f"--context is {context}: the rows need at least {_LEAST_CONTEXT:,} tokens."
         )
     model = _model(options, settings, progress)
-    engine = replace(engine_options(settings), n_ctx=context, journal=None)
+    engine = replace(engine_options(settings), n_ctx=context, journal=None, adapters=())
     info = inspect_model(model, engine)
     # A thread count that is given is not tuned: everything is measured with the same.
     engine = replace(engine, n_threads=info.n_threads)

@@ -30,7 +30,7 @@ async def decode_vs_c(lab: Lab) -> dict[str, Figure]:
     """Our stream / decode and sample in a C program, same threads, prompt and samplers."""
     ratios: list[float] = []
     counts: list[int] = []
-    async with lab.engine(n_ctx=_N_CTX) as engine:
+    async with lab.engine(n_ctx=_N_CTX, kv_type="f16") as engine:
         assert engine.info is not None
         async with peers.decode_loop(engine.info, lab.options.n_batch, _N_CTX) as loop:
             for round_ in lab.rounds(6, 5.0, least=2):
@@ -49,7 +49,7 @@ async def decode_vs_c(lab: Lab) -> dict[str, Figure]:
 )
 async def decode_vs_high_level(lab: Lab) -> dict[str, Figure]:
     """Our stream / `Llama.create_completion(stream=True)`, replies of so many tokens."""
-    async with lab.engine(n_ctx=_N_CTX) as engine:
+    async with lab.engine(n_ctx=_N_CTX, kv_type="f16") as engine:
         assert engine.info is not None
         sampling = await _unending(engine)
         async with peers.high_level(engine.info, lab.options.n_batch, _N_CTX) as peer:
