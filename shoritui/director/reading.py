@@ -26,6 +26,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class _Measured:
+    """An entry's segment and those of the lore that fires at it, and all their tokens."""
+
+    segments: list[Segment]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What a document is made of: the scene, the story, and the block that is open at its end."""
 
@@ -45,6 +53,8 @@ class Reader:
         self._engine = engine
         self._max_tokens = settings.max_tokens
         self._sizes: dict[str, int] = {}  # Tokens of a closed block or a message, by its text.
+        self._last_story: tuple[Card, tuple[Entry, ...]] | None = None
+        self._measured: dict[int, list[_Measured]] = {}  # The last story, by its first entry.
 
     @property
     def context_size(self) -> int:
@@ -76,9 +86,9 @@ class Reader:
         read = await self._fitting(page, room, planned)
         if read.first < len(page.entries) or not page.entries or going_on:
             return read
-        [size] = await self._group_sizes(page, len(page.entries) - 1)
+        [last] = await self._story(page, len(page.entries) - 1)
         raise UserError(
-            f"The last message takes {size:,} tokens, but only {room:,} are free: "
+            f"The last message takes {last.size:,} tokens, but only {room:,} are free: "
             "shorten it, or choose a larger n_ctx."
         )
 
@@ -93,11 +103,12 @@ class Reader:
         then = ids.index(planned) if planned in ids else 0
         start = 0
         # Lore may fire at another entry once one has gone, so what is left is measured anew.
-        while dropped := doc.first_to_keep(await self._group_sizes(page, start), room):
+        story = await self._story(page, start)
+        while dropped := doc.first_to_keep([each.size for each in story], room):
             start = then if then and not start else start + dropped
-        story = doc.story_segments(page.scene, page.entries[start:], self.form)
-        segments = [*self._header(page), *(each for group in story for each in group), page.opened]
-        return Document(segments, start)
+            story = await self._story(page, start)
+        told = (segment for each in story for segment in each.segments)
+        return Document([*self._header(page), *told, page.opened], start)
 
     async def _room(self, page: Page, reserve: int) -> doc.Room:
         scene = await self._total(self._header(page))
@@ -124,11 +135,17 @@ class Reader:
     def _header(self, page: Page) -> list[Segment]:
         return doc.header_segments(page.scene, page.user, self.form)
 
-    async def _group_sizes(self, page: Page, start: int) -> list[int]:
-        """The tokens of each entry from `start` on, with its lore."""
-        groups = list(doc.story_segments(page.scene, page.entries[start:], self.form))
-        await self.sizes([segment.text for group in groups for segment in group])
-        return [await self._total(group) for group in groups]
+    async def _story(self, page: Page, start: int) -> list[_Measured]:
+        """The entries from `start` on with their lore; nothing is composed twice while typing."""
+        key = (page.scene, tuple(page.entries))
+        if self._last_story != key:
+            self._last_story, self._measured = key, {}
+        measured = self._measured
+        if start not in measured:
+            groups = list(doc.story_segments(page.scene, page.entries[start:], self.form))
+            await self.sizes([segment.text for group in groups for segment in group])
+            measured[start] = [_Measured(group, await self._total(group)) for group in groups]
+        return measured[start]
 
     async def _total(self, segments: Sequence[Segment]) -> int:
         return sum(await self.sizes([segment.text for segment in segments]))
