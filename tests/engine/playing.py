@@ -44,8 +44,6 @@ REPLY: Final = "▀message (length: short)\nBram:"
 TYPED: Final = "▀message (length: short)\nAda:"
 CLOSE: Final = "▄\n"
 
-Interruption = Literal["cancel", "leave"]
-
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -69,7 +67,6 @@ class Play:
     options: EngineOptions
     messages: list[str] = field(default_factory=list)
     branches: list[list[str]] = field(default_factory=list)
-    draw: Draw = field(default_factory=Draw)
     _held: list[int] = field(default_factory=list)
     """Ids that are certainly in the cache: what begins with them starts there."""
     _ready: list[int] = field(default_factory=list)
@@ -111,6 +108,17 @@ class Play:
         """Drop the oldest quarter, as the director does once the context is full."""
         del self.messages[: -(-len(self.messages) // 4)]
 
+    async def trim_ahead(self) -> None:
+        """Drop the oldest quarter in idle time."""
+        self.trim()
+        await self.prefill(idle=True)
+
+    async def fill(self, text: str, draw: Draw) -> None:
+        """Say the same until the context is full, then write to its very end."""
+        while len(self.reference.ids(self.document(REPLY))) < self.room - 40:
+            self.say(text)
+        await self.write(draw, 100)
+
     def fit(self, *rest: str, free: int = 0) -> None:
         """Trim until the document fits, `free` ids to spare."""
         while len(self.reference.ids(self.document(*rest))) > self.room - free:
@@ -119,15 +127,15 @@ class Play:
     async def write(self, draw: Draw, max_tokens: int) -> Outcome:
         """Let a reply be written."""
         self.fit(REPLY)
-        self.draw = draw
         outcome = await self._written(self.document(REPLY), draw, max_tokens)
         self.messages.append(REPLY + outcome.text + CLOSE)
         return outcome
 
-    async def swipe(self, draw: Draw, max_tokens: int) -> Outcome:
-        """Write the last message anew."""
-        del self.messages[-1:]
-        return await self.write(draw, max_tokens)
+    async def swipe(self, draws: Sequence[Draw], max_tokens: int) -> None:
+        """Write the last message anew, some times."""
+        for draw in draws:
+            del self.messages[-1:]
+            await self.write(draw, max_tokens)
 
     async def go_on(self, draw: Draw, max_tokens: int) -> None:
         """Let the last message go on."""
@@ -143,7 +151,7 @@ class Play:
             await self._events(self.document(text, REPLY), Draw(), 4)
 
     async def write_interrupted(
-        self, how: Interruption, after: int, draw: Draw, max_tokens: int
+        self, how: Literal["cancel", "leave"], after: int, draw: Draw, max_tokens: int
     ) -> None:
         """Let a reply be written and end it after some events."""
         self.fit(REPLY)
@@ -174,14 +182,15 @@ class Play:
         self.fit(REPLY, free=16)
         document = self.document(REPLY)
         prompt = await self._prompt(document)
-        told = await self.engine.score(_segments(document), candidates)
+        told = await self.engine.score(segments(document), candidates)
         self.reference.check_probabilities(told, self.reference.score(prompt, candidates))
         self._held, self._ready = prompt, []
 
     # Work ahead.
 
-    async def prefill(self, *, idle: bool, rest: Sequence[str] = (REPLY,)) -> None:
+    async def prefill(self, *, idle: bool, opened: bool = True) -> None:
         """Have the document evaluated while nothing else is asked."""
+        rest = [REPLY] if opened else []
         self.fit(*rest)
         document = self.document(*rest)
         prompt = await self._prompt(document)
@@ -192,7 +201,7 @@ class Play:
         """Ask for a reply while idle work on other documents is under way."""
         self.fit(REPLY)
         idle = [
-            asyncio.create_task(self.engine.prefill(_segments(document), idle=True))
+            asyncio.create_task(self.engine.prefill(segments(document), idle=True))
             for document in (self._trimmed(), *([*SCENE, *b, REPLY] for b in self.branches[-1:]))
         ]
         await asyncio.sleep(delay)
@@ -201,15 +210,16 @@ class Play:
         await self.write(draw, max_tokens)
         await asyncio.gather(*idle)
 
-    async def type_ahead(self, words: Sequence[str], back: int, *, waiting: bool) -> None:
+    async def type_ahead(self, text: str, back: int, *, waiting: bool) -> None:
         """Type a message word by word, take some words back, type them again, send it."""
+        words = text.split()
         ends = [*range(1, len(words)), *range(len(words) - 1, len(words) - back, -1)]
         self.fit(TYPED + " ".join(["", *words]) + CLOSE, REPLY)
         tasks = []
         for end in ends:
             document = self.document(TYPED + " ".join(["", *words[:end]]))
             prompt = self.reference.ids(document)
-            task = asyncio.create_task(self.engine.prefill(_segments(document), idle=True))
+            task = asyncio.create_task(self.engine.prefill(segments(document), idle=True))
             tasks.append(task)
             if waiting:
                 self._check_economy(prompt, await task)
@@ -247,7 +257,7 @@ class Play:
         self.fit(REPLY)
         async with self.killed(delay):
             with suppress(WorkerDied):
-                await self.engine.prefill(_segments(self.document(REPLY)), idle=idle)
+                await self.engine.prefill(segments(self.document(REPLY)), idle=idle)
         await self.prefill(idle=idle)
 
     async def reopen(self) -> None:
@@ -255,6 +265,24 @@ class Play:
         await self.engine.close()
         await self.engine.open(self.model, self.options)
         self._restarted()
+
+    async def rest(self) -> None:
+        """Leave the engine alone until it has nothing more to put on disk."""
+        before = -1
+        while (now := len(self._on_disk())) != before:
+            before = now
+            await asyncio.sleep(0.15)
+
+    async def come_back(self, draw: Draw, max_tokens: int) -> None:
+        """Write, rest, open the engine again, and write: little is evaluated then."""
+        await self.write(draw, max_tokens)
+        await self.rest()
+        await self.reopen()
+        written = self.document()
+        outcome = await self.write(draw, max_tokens)
+        is_whole = self.document()[:-1] == written  # else the oldest messages had to go
+        if self._on_disk() and is_whole:
+            assert outcome.reused_tokens >= len(self.reference.ids(written[:-1]))
 
     @asynccontextmanager
     async def killed(self, delay: float) -> AsyncIterator[None]:
@@ -294,44 +322,16 @@ class Play:
         draw: Draw,
         events: Sequence[Event] = (),
     ) -> None:
-        assert outcome.prompt_tokens == len(prompt)
-        opened = document[-1] + outcome.text
-        ids = await self.engine.tokens(_segments([*document[:-1], opened]))
-        written = ids[len(prompt) :]
-        assert ids[: len(prompt)] == prompt
-        assert self.reference.text(written) == outcome.text
-        assert len(written) <= outcome.generated_tokens
-        whole = len(written) == outcome.generated_tokens  # else it ends within a character
-        if outcome.text:
-            self.reference.keep(opened, ids[len(self.reference.ids(document[:-1])) :])
-        ended = whole and outcome.stop == "block_end"
-        rows = self.reference.rows(ids, len(written) + 1)
-        self.reference.check_written(
-            rows, written, ended=ended, temperature=draw.temperature, seed=draw.seed
-        )
-        self._check_told(rows, written, events)
+        ids = await judge(self.engine, self.reference, document, outcome, draw, events)
         if outcome.reused_tokens + outcome.evaluated_tokens == len(prompt):
-            self._held, self._ready = [*prompt, *written], prompt
+            self._held, self._ready = ids, prompt
         else:
             self._forget_after(prompt)
-
-    def _check_told(
-        self, rows: NDArray[np.float32], written: list[int], events: Sequence[Event]
-    ) -> None:
-        """The probabilities that came with the text."""
-        drawn = [one for event in events if isinstance(event, Text) for one in event.drawn]
-        if not drawn:
-            return
-        told, found = [], []
-        for one, token, row in zip(drawn, written, log_softmax(rows), strict=False):
-            told += [one.token.probability, *(each.probability for each in one.likeliest)]
-            found += [row[token], *np.sort(row)[::-1][: len(one.likeliest)]]
-        self.reference.check_probabilities(list(map(log, told)), found)
 
     async def _prompt(self, document: list[str]) -> list[int]:
         """What the model reads, which the reference reads likewise."""
         prompt = self.reference.ids(document)
-        assert await self.engine.tokens(_segments(document)) == prompt
+        assert await self.engine.tokens(segments(document)) == prompt
         return prompt
 
     def _check_economy(self, prompt: list[int], evaluation: Evaluation) -> None:
@@ -343,15 +343,10 @@ class Play:
         assert evaluation.evaluated <= new + 1  # the last id held may lack its logits
 
     async def _adopt(self, opened: str) -> None:
-        """Take over how the engine spells a text of which nobody knows how it came about."""
-        document = self.document()[:-1]
-        before = len(self.reference.ids(document))
-        ids = (await self.engine.tokens(_segments([*document, opened])))[before:]
-        assert self.reference.text(ids) == opened
-        self.reference.keep(opened, ids)
+        await adopt(self.engine, self.reference, [*self.document()[:-1], opened])
 
     async def _prefilled(self, document: list[str], *, idle: bool) -> Evaluation:
-        return await self.engine.prefill(_segments(document), idle=idle)
+        return await self.engine.prefill(segments(document), idle=idle)
 
     async def _events(self, document: list[str], draw: Draw, max_tokens: int) -> list[Event]:
         return [event async for event in self._generation(document, draw, max_tokens)]
@@ -360,8 +355,13 @@ class Play:
         self, document: list[str], draw: Draw, max_tokens: int
     ) -> AsyncGenerator[Event, None]:
         return self.engine.generate(
-            _segments(document), draw.sampling, max_tokens=max_tokens, likeliest=2
+            segments(document), draw.sampling, max_tokens=max_tokens, likeliest=2
         )
+
+    def _on_disk(self) -> list[Path]:
+        """What the engine keeps over restarts."""
+        folder = self.options.journal
+        return [path for path in folder.rglob("*") if path.is_file()] if folder else []
 
     def _trimmed(self) -> list[str]:
         return [*SCENE, *self.messages[-(-len(self.messages) // 4) :], REPLY]
@@ -376,13 +376,65 @@ class Play:
             self.reference.forget_generated()
 
 
+async def judge(
+    engine: Engine,
+    reference: Reference,
+    document: Sequence[str],
+    outcome: Outcome,
+    draw: Draw,
+    events: Sequence[Event] = (),
+) -> list[int]:
+    """Assert that this is what the model writes after the document; returns all its ids."""
+    prompt = reference.ids(document)
+    assert outcome.prompt_tokens == len(prompt)
+    opened = document[-1] + outcome.text
+    ids = await engine.tokens(segments([*document[:-1], opened]))
+    assert ids[: len(prompt)] == prompt
+    written = ids[len(prompt) :]
+    assert reference.text(written) == outcome.text
+    assert len(written) <= outcome.generated_tokens
+    whole = len(written) == outcome.generated_tokens  # else it ends within a character
+    if outcome.text:
+        reference.keep(opened, ids[len(reference.ids(document[:-1])) :])
+    ended = whole and outcome.stop == "block_end"
+    rows = reference.rows(ids, len(written) + 1)
+    reference.check_written(
+        rows, written, ended=ended, temperature=draw.temperature, seed=draw.seed
+    )
+    _check_told(reference, rows, written, events)
+    return ids
+
+
+async def adopt(engine: Engine, reference: Reference, document: Sequence[str]) -> None:
+    """Take over how the engine spells the last block, of which nobody knows how it came about."""
+    before = len(reference.ids(document[:-1]))
+    ids = (await engine.tokens(segments(document)))[before:]
+    assert reference.text(ids) == document[-1]
+    reference.keep(document[-1], ids)
+
+
+def _check_told(
+    reference: Reference, rows: NDArray[np.float32], written: list[int], events: Sequence[Event]
+) -> None:
+    """The probabilities that came with the text."""
+    drawn = [one for event in events if isinstance(event, Text) for one in event.drawn]
+    if not drawn:
+        return
+    told, found = [], []
+    for one, token, row in zip(drawn, written, log_softmax(rows), strict=False):
+        told += [one.token.probability, *(each.probability for each in one.likeliest)]
+        found += [row[token], *np.sort(row)[::-1][: len(one.likeliest)]]
+    reference.check_probabilities(list(map(log, told)), found)
+
+
 def common(one: Sequence[int], other: Sequence[int]) -> int:
     """How many leading ids are equal."""
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _segments(document: Sequence[str]) -> list[Segment]:
+def segments(document: Sequence[str]) -> list[Segment]:
+    """The document as the engine takes it."""
     return [Segment(text, f"block {index}") for index, text in enumerate(document)]
 
 

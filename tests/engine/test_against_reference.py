@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
-import random
-import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from types import CoroutineType
+from random import Random
 from typing import Any, Final
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-    run_state_machine_as_test,
-)
 from numpy.typing import NDArray
 
 from shoritui.engine import Engine, EngineOptions
 from shoritui.engine.interface import ContextMode
-from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Interruption, Play
+from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Play
 from tests.engine.reference import MARGIN, Reference, in_full_precision, log_softmax
 
-EXAMPLES: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "0"))
-"""How many chats are played in each mode; without it a few, the same ones each time."""
+PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "3"))
+"""How many chats are played in each mode."""
+LENGTH: Final = 40
+"""How many acts each of them has."""
 SECONDS: Final = 60.0
 """No single act takes so long; one that does hangs."""
 
@@ -42,13 +33,122 @@ WORDS: Final = (
     "Yes.",
     "The fog came in over the quay, and nobody could see the lantern any more that night.",
 )
-OPENINGS: Final = [" the", ' "', " Bram", " _", " *", " He", " She", " 😀", " And", "\n", " Ada"]
-"""Candidates that differ in their first tokens."""
-texts = st.sampled_from(WORDS).map(lambda text: " " + text.replace("▀", "-"))
-draws = st.builds(Draw, st.sampled_from([0.0, 0.0, 1.0, 2.0]), st.integers(0, 99))
-indices = st.integers(0, 20)
-limits = st.integers(1, 14)
-delays = st.sampled_from([0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08])
+CANDIDATES: Final = (
+    (" the", ' "', " Bram", " _", " *", " He", " She", " 😀", " And", "\n", " Ada"),
+    (" nobody",),
+    (' "Who', ' "What', ' "', " it", " it"),
+)
+Act = tuple[str, dict[str, Any]]
+"""A method of `Play` and its arguments."""
+
+
+def text(random: Random) -> str:
+    return " " + random.choice(WORDS)
+
+
+def draw(random: Random) -> Draw:
+    return Draw(random.choice([0.0, 0.0, 1.0, 2.0]), random.randrange(100))
+
+
+def limit(random: Random) -> int:
+    return random.randint(1, 14)
+
+
+def index(random: Random) -> int:
+    return random.randrange(20)
+
+
+def moment(random: Random) -> float:
+    return random.choice([0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08])
+
+
+def yes(random: Random) -> bool:
+    return random.random() < 0.5
+
+
+def up_to(most: int) -> Callable[[Random], int]:
+    return lambda random: random.randint(0, most)
+
+
+def one_of(*choices: Any) -> Callable[[Random], Any]:
+    return lambda random: random.choice(choices)
+
+
+ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
+    "say": {"text": text},
+    "write": {"draw": draw, "max_tokens": limit},
+    "swipe": {"draws": lambda random: [draw(random), draw(random)], "max_tokens": limit},
+    "go_on": {"draw": draw, "max_tokens": limit},
+    "edit": {"index": index, "text": text},
+    "delete": {"count": up_to(3)},
+    "trim": {},
+    "trim_ahead": {},
+    "fill": {"text": text, "draw": draw},
+    "write_too_much": {},
+    "branch": {},
+    "switch": {"index": index},
+    "score": {"candidates": one_of(*CANDIDATES)},
+    "prefill": {"idle": yes, "opened": yes},
+    "write_meanwhile": {"delay": moment, "draw": draw, "max_tokens": limit},
+    "type_ahead": {"text": text, "back": up_to(4), "waiting": yes},
+    "write_interrupted": {
+        "how": one_of("cancel", "leave"),
+        "after": up_to(3),
+        "draw": draw,
+        "max_tokens": limit,
+    },
+    "kill": {"delay": moment},
+    "write_killed": {"delay": moment, "draw": draw, "max_tokens": limit},
+    "prefill_killed": {"delay": moment, "idle": yes},
+    "reopen": {},
+    "rest": {},
+    "come_back": {"draw": draw, "max_tokens": limit},
+}
+"""What may happen, and how its arguments are drawn. What is drawn never depends on what was
+written, which the moment of a kill may change."""
+OFTEN: Final = (
+    "write",
+    "say",
+    "write",
+    "swipe",
+    "edit",
+    "switch",
+    "type_ahead",
+    "trim_ahead",
+    "rest",
+)
+"""What happens more often than the rest."""
+
+
+def drawn_acts(seed: int) -> list[Act]:
+    """What happens in one chat."""
+    random = Random(seed)
+    names = [random.choice([*ACTS, *OFTEN]) for _ in range(LENGTH)]
+    return [
+        (name, {argument: drawn(random) for argument, drawn in ACTS[name].items()})
+        for name in names
+    ]
+
+
+async def played(
+    acts: list[Act], model: Path, reference: Reference, options: EngineOptions
+) -> None:
+    """Let it happen; a failure tells what had happened until then."""
+    reference.forget_generated()
+    play = Play(Engine(), reference, model, options)
+    await play.engine.open(model, options)
+    done: list[Act] = []
+    try:
+        for name, arguments in acts:
+            done.append((name, arguments))
+            result: Awaitable[None] | None = getattr(play, name)(**arguments)
+            if result is not None:
+                await asyncio.wait_for(result, SECONDS)
+    except BaseException as error:
+        error.add_note("after\n" + "".join(f"    {act},\n" for act in done))
+        raise
+    finally:
+        await play.engine.close()
 
 
 LAYERS: Final[dict[ContextMode, int]] = {"exact": 5, "shift": 1}
@@ -76,167 +176,17 @@ def reference(precise: Path) -> Iterator[Reference]:
     reference.free()
 
 
-class Chatting(RuleBasedStateMachine):
-    """Everything that happens to a chat, in any order."""
-
-    engine_model: Path
-    judge: Reference
-    context_mode: ContextMode
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._runner = asyncio.Runner()
-        self._acts: list[str] = []
-        self._folder = tempfile.TemporaryDirectory()
-
-    @initialize(journalled=st.booleans(), said=st.lists(texts, max_size=6))
-    def open(self, journalled: bool, said: list[str]) -> None:
-        options = EngineOptions(
-            n_ctx=384,
-            n_threads=1,
-            context_mode=self.context_mode,
-            journal=Path(self._folder.name) if journalled else None,
-        )
-        self.judge.forget_generated()
-        self.play = Play(Engine(), self.judge, self.engine_model, options)
-        self._run(self.play.engine.open(self.engine_model, options))
-        for text in said:
-            self.play.say(text)
-
-    def teardown(self) -> None:
-        if hasattr(self, "play"):
-            self._run(self.play.engine.close())
-        self._runner.close()
-        self._folder.cleanup()
-
-    def _run(self, act: Coroutine[Any, Any, Any]) -> None:
-        assert isinstance(act, CoroutineType)
-        arguments = inspect.getcoroutinelocals(act).items()
-        said = ", ".join(f"{name}={value!r}" for name, value in arguments if name != "self")
-        self._acts.append(f"{act.__name__}({said})")
-        try:
-            self._runner.run(asyncio.wait_for(act, SECONDS))
-        except BaseException as error:
-            error.add_note("after\n  " + "\n  ".join(self._acts))
-            raise
-
-    # What is drawn never depends on what was written, which a kill's moment may change.
-
-    @rule(text=texts)
-    def say(self, text: str) -> None:
-        self.play.say(text)
-
-    @rule(draw=draws, limit=limits)
-    def write(self, draw: Draw, limit: int) -> None:
-        self._run(self.play.write(draw, limit))
-
-    @rule(draws=st.lists(draws, min_size=1, max_size=3), limit=limits)
-    def swipe(self, draws: list[Draw], limit: int) -> None:
-        for draw in draws:
-            self._run(self.play.swipe(draw, limit))
-
-    @rule(draw=draws, limit=limits)
-    def go_on(self, draw: Draw, limit: int) -> None:
-        self._run(self.play.go_on(draw, limit))
-
-    @rule(index=indices, text=texts)
-    def edit(self, index: int, text: str) -> None:
-        self.play.edit(index, text)
-
-    @rule(count=st.integers(1, 3))
-    def delete(self, count: int) -> None:
-        self.play.delete(count)
-
-    @rule(ahead=st.booleans(), draw=draws, limit=limits)
-    def trim(self, ahead: bool, draw: Draw, limit: int) -> None:
-        self.play.trim()
-        if ahead:
-            self._run(self.play.prefill(idle=True))
-        self._run(self.play.write(draw, limit))
-
-    @rule(text=texts, draw=draws)
-    def fill(self, text: str, draw: Draw) -> None:
-        """Write at the very end of the context."""
-        while True:
-            self.play.say(text)
-            before = list(self.play.messages)
-            self.play.fit(REPLY)
-            if self.play.messages != before:
-                break
-        self._run(self.play.write(draw, 100))
-
-    @rule()
-    def write_too_much(self) -> None:
-        self._run(self.play.write_too_much())
-
-    @rule()
-    def branch(self) -> None:
-        self.play.branch()
-
-    @rule(index=indices, draw=draws, limit=limits)
-    def switch(self, index: int, draw: Draw, limit: int) -> None:
-        self.play.switch(index)
-        self._run(self.play.write(draw, limit))
-
-    @rule(
-        candidates=st.sampled_from([OPENINGS, [" nobody"], [' "Who', ' "What', ' "', " it", " it"]])
-    )
-    def score(self, candidates: list[str]) -> None:
-        self._run(self.play.score(candidates))
-
-    @rule(idle=st.booleans(), open_reply=st.booleans())
-    def prefill(self, idle: bool, open_reply: bool) -> None:
-        self._run(self.play.prefill(idle=idle, rest=(REPLY,) if open_reply else ()))
-
-    @rule(delay=delays, draw=draws, limit=limits)
-    def write_meanwhile(self, delay: float, draw: Draw, limit: int) -> None:
-        self._run(self.play.write_meanwhile(delay, draw, limit))
-
-    @rule(text=texts, back=st.integers(0, 4), waiting=st.booleans(), draw=draws, limit=limits)
-    def type_ahead(self, text: str, back: int, waiting: bool, draw: Draw, limit: int) -> None:
-        self._run(self.play.type_ahead(text.split(), back, waiting=waiting))
-        self._run(self.play.write(draw, limit))
-
-    @rule(how=st.sampled_from(["cancel", "leave"]), after=st.integers(0, 3), draw=draws)
-    def write_interrupted(self, how: Interruption, after: int, draw: Draw) -> None:
-        self._run(self.play.write_interrupted(how, after, draw, 40))
-
-    @rule(delay=delays)
-    def kill(self, delay: float) -> None:
-        self._run(self.play.kill(delay))
-
-    @rule(delay=delays, draw=draws, limit=limits)
-    def write_killed(self, delay: float, draw: Draw, limit: int) -> None:
-        self._run(self.play.write_killed(delay, draw, limit))
-
-    @rule(delay=delays, idle=st.booleans())
-    def prefill_killed(self, delay: float, idle: bool) -> None:
-        self._run(self.play.prefill_killed(delay, idle=idle))
-
-    @rule()
-    def reopen(self) -> None:
-        self._run(self.play.reopen())
-
-
-def test_whatever_happens_the_model_writes_what_it_would_write(
-    precise: Path, reference: Reference, mode: ContextMode
+@pytest.mark.parametrize("seed", range(PLAYS))
+async def test_whatever_happens_the_model_writes_what_it_would_write(
+    precise: Path, reference: Reference, mode: ContextMode, tmp_path: Path, seed: int
 ) -> None:
-    class Chat(Chatting):
-        engine_model, judge, context_mode = precise, reference, mode
-
-    run_state_machine_as_test(
-        Chat,
-        settings=settings(
-            max_examples=EXAMPLES or 3,
-            stateful_step_count=40,
-            derandomize=not EXAMPLES,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            # A kill's moment is not in our hand: what fails may not fail again, and cannot shrink.
-            phases=[Phase.generate],
-        ),
+    options = EngineOptions(
+        n_ctx=384,
+        n_threads=1,
+        context_mode=mode,
+        journal=None if seed % 3 == 2 else tmp_path / "kv",
     )
+    await played(drawn_acts(seed), precise, reference, options)
 
 
 def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) -> None:
@@ -247,9 +197,9 @@ def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) 
     def distance(logits: NDArray[np.float32]) -> float:
         return float(np.abs(log_softmax(logits) - whole).max())
 
-    draw = random.Random(1)
+    random = Random(1)
     for _ in range(8):
-        steps = sorted(draw.sample(range(1, len(ids)), 12))
+        steps = sorted(random.sample(range(1, len(ids)), 12))
         assert distance(reference.rows(ids, steps=steps)) < MARGIN / 3
     lacking = [[*document[:index], *document[index + 1 :]] for index in range(1, len(document) - 1)]
     moved = [distance(reference.rows(reference.ids(other))) for other in lacking]
