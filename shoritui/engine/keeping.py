@@ -6,7 +6,7 @@ It does not know when; `cache.py` asks for what it lacks, `runtime.py` saves in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from shoritui.engine.context import Context
@@ -16,6 +16,8 @@ from shoritui.engine.plan import Blocks
 
 LEAST: Final = 32
 """Fewer ids than this are evaluated at once rather than looked for on disk."""
+_MOST_WRITING: Final = 64 << 20
+"""So many bytes may wait to be written before we wait for them."""
 
 
 class Keeper:
@@ -28,7 +30,8 @@ class Keeper:
         self._scratch = scratch
         self._shifted = shifted
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._writing: Future[None] | None = None
+        self._writing: dict[Future[None], int] = {}
+        """What is being written, and its bytes."""
 
     def found(self, line: Line, wanted: Blocks) -> list[bytes]:
         """The keys of the wanted blocks from the first on that `line` lacks, as far as they are
@@ -74,8 +77,8 @@ class Keeper:
         self._journal.touch(line.keys)
 
     def save_next(self, lines: Sequence[Line]) -> bool:
-        """Begin to save one block that is not on disk yet; False if there is none, or one is
-        still being written.
+        """Begin to save one block that is not on disk yet; False if there is none, or enough is
+        being written already.
 
         The line's last block, and what is loose behind it, may still grow: it is left out.
         """
@@ -89,8 +92,10 @@ class Keeper:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a block is being written."""
-        return self._writing is not None and not self._writing.done()
+        """Whether enough is being written."""
+        for done in [future for future in self._writing if future.done()]:
+            del self._writing[done]
+        return sum(self._writing.values()) > _MOST_WRITING
 
     def _save(self, line: Line, index: int) -> bool:
         before = line.keys[-1] if line.keys else line.root
@@ -103,13 +108,13 @@ class Keeper:
         self._context.copy(line.seq, self._scratch, begin, end)
         state = self._context.save(self._scratch)
         self._context.remove(self._scratch)
-        self._writing = self._writer.submit(self._journal.save, key, block, begin, state)
+        written = self._writer.submit(self._journal.save, key, block, begin, state)
+        self._writing[written] = len(state)
         return True
 
     def _settle(self) -> None:
-        """The journal takes one thread at a time: wait until the last block is written."""
-        if self._writing is not None:
-            self._writing.result()
+        """The journal takes one thread at a time: wait until everything is written."""
+        wait(self._writing)
 
     def _append(self, line: Line, state: memoryview) -> bool:
         restored = self._context.restore(self._scratch, state)
