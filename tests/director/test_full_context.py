@@ -100,7 +100,7 @@ async def test_the_next_turn_need_not_wait_for_room(open_director: OpenDirector)
         assert outcome.evaluated_tokens <= own + 60
         firsts.append(director.choices.first_kept)
     assert director.figures.dropped_messages
-    assert len(set(firsts)) < len(firsts) / 2, "old messages go in big steps, not each turn"
+    assert len(set(firsts)) < len(firsts) - 3, "old messages go in big steps, not each turn"
 
 
 async def test_a_reply_goes_on_past_the_contexts_end(open_director: OpenDirector) -> None:
