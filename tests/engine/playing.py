@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from math import log
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shoritui.engine import (
+    Adapter,
     Engine,
     EngineOptions,
     Evaluation,
@@ -65,6 +66,8 @@ class Play:
     reference: Reference
     model: Path
     options: EngineOptions
+    adapters: Sequence[Path] = ()
+    """LoRA files that fit the model."""
     messages: list[str] = field(default_factory=list)
     branches: list[list[str]] = field(default_factory=list)
     _held: list[int] = field(default_factory=list)
@@ -265,6 +268,17 @@ class Play:
         await self.engine.close()
         await self.engine.open(self.model, self.options)
         self._restarted()
+
+    async def adapt(self, scales: Sequence[float]) -> None:
+        """Take some of the adapters, each with its scale; those with scale 0 not at all."""
+        taken = [(path, scale) for path, scale in zip(self.adapters, scales, strict=True) if scale]
+        adapters = tuple(Adapter(path, scale) for path, scale in taken)
+        info = await self.engine.adapt(adapters)
+        assert info.adapters == adapters
+        self.reference.adapt(taken)
+        if adapters != self.options.adapters:
+            self._held, self._ready = [], []
+        self.options = replace(self.options, adapters=adapters)
 
     async def rest(self) -> None:
         """Leave the engine alone until it has nothing more to put on disk."""

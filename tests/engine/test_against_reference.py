@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shoritui.engine import Engine, EngineOptions
 from shoritui.engine.interface import ContextMode
+from tests.engine.adapter_file import write_adapter
 from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Play
 from tests.engine.reference import MARGIN, Reference, in_full_precision, log_softmax
 
@@ -101,6 +102,7 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
     "write_killed": {"delay": moment, "draw": draw, "max_tokens": limit},
     "prefill_killed": {"delay": moment, "idle": yes},
     "reopen": {},
+    "adapt": {"scales": one_of((0.0, 0.0), (0.0, 0.0), (0.05, 0.0), (0.03, 0.05))},
     "rest": {},
     "come_back": {"draw": draw, "max_tokens": limit},
 }
@@ -131,11 +133,16 @@ def drawn_acts(seed: int) -> list[Act]:
 
 
 async def played(
-    acts: list[Act], model: Path, reference: Reference, options: EngineOptions
+    acts: list[Act],
+    model: Path,
+    reference: Reference,
+    options: EngineOptions,
+    adapters: list[Path],
 ) -> None:
     """Let it happen; a failure tells what had happened until then."""
     reference.forget_generated()
-    play = Play(Engine(), reference, model, options)
+    reference.adapt([])
+    play = Play(Engine(), reference, model, options, adapters)
     await play.engine.open(model, options)
     done: list[Act] = []
     try:
@@ -176,9 +183,20 @@ def reference(precise: Path) -> Iterator[Reference]:
     reference.free()
 
 
+@pytest.fixture(scope="module")
+def adapters(precise: Path) -> list[Path]:
+    paths = [precise.with_name(f"{number}.gguf") for number in range(2)]
+    return [write_adapter(path, precise, seed=seed) for seed, path in enumerate(paths)]
+
+
 @pytest.mark.parametrize("seed", range(PLAYS))
 async def test_whatever_happens_the_model_writes_what_it_would_write(
-    precise: Path, reference: Reference, mode: ContextMode, tmp_path: Path, seed: int
+    precise: Path,
+    reference: Reference,
+    adapters: list[Path],
+    mode: ContextMode,
+    tmp_path: Path,
+    seed: int,
 ) -> None:
     options = EngineOptions(
         n_ctx=384,
@@ -186,7 +204,7 @@ async def test_whatever_happens_the_model_writes_what_it_would_write(
         context_mode=mode,
         journal=None if seed % 3 == 2 else tmp_path / "kv",
     )
-    await played(drawn_acts(seed), precise, reference, options)
+    await played(drawn_acts(seed), precise, reference, options, adapters)
 
 
 def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) -> None:
