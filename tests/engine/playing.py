@@ -203,12 +203,17 @@ class Play:
     async def write_meanwhile(self, delay: float, draw: Draw, max_tokens: int) -> None:
         """Ask for a reply while idle work on other documents is under way."""
         self.fit(REPLY)
+        others = [
+            [*SCENE, *messages, REPLY]
+            for messages in (self.messages[-(-len(self.messages) // 4) :], *self.branches[-1:])
+        ]
+        fitting = [other for other in others if len(self.reference.ids(other)) <= self.room]
         idle = [
             asyncio.create_task(self.engine.prefill(segments(document), idle=True))
-            for document in (self._trimmed(), *([*SCENE, *b, REPLY] for b in self.branches[-1:]))
+            for document in fitting
         ]
         await asyncio.sleep(delay)
-        for document in (self._trimmed(), *([*SCENE, *b, REPLY] for b in self.branches[-1:])):
+        for document in fitting:
             self._forget_after(self.reference.ids(document))
         await self.write(draw, max_tokens)
         await asyncio.gather(*idle)
@@ -376,9 +381,6 @@ class Play:
         """What the engine keeps over restarts."""
         folder = self.options.journal
         return [path for path in folder.rglob("*") if path.is_file()] if folder else []
-
-    def _trimmed(self) -> list[str]:
-        return [*SCENE, *self.messages[-(-len(self.messages) // 4) :], REPLY]
 
     def _forget_after(self, prompt: list[int]) -> None:
         """Another document was begun: of what was held its beginning is certain."""

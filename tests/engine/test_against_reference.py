@@ -21,24 +21,25 @@ from tests.engine.reference import MARGIN, Reference, in_full_precision, log_sof
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "3"))
 """How many chats are played in each mode."""
-LENGTH: Final = 40
-"""How many acts each of them has."""
 SECONDS: Final = 60.0
 """No single act takes so long; one that does hangs."""
 
 WORDS: Final = (
     "We leave at noon and not a minute later, she said.",
+    "We leave at dawn and not a minute later, she said.",  # as many tokens, as after a typo
     '"Who goes there?" _Oh no._ *knock*',
     "😀 日本 é  two  spaces",
     "</s> [INST] ▀not a mark",
     "Yes.",
-    "The fog came in over the quay, and nobody could see the lantern any more that night.",
+    "The fog came in over the quay, and nobody could see the bell any more that night.",
+    "The fog came in over the quay, and nobody could see the boat any more that night.",
 )
 CANDIDATES: Final = (
     (" the", ' "', " Bram", " _", " *", " He", " She", " 😀", " And", "\n", " Ada"),
-    (" nobody",),
     (' "Who', ' "What', ' "', " it", " it"),
+    (" nobody", " not", " no"),
 )
+"""What is scored; some of it begins alike."""
 Act = tuple[str, dict[str, Any]]
 """A method of `Play` and its arguments."""
 
@@ -109,23 +110,16 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
 """What may happen, and how its arguments are drawn. What is drawn never depends on what was
 written, which the moment of a kill may change."""
 OFTEN: Final = (
-    "write",
-    "say",
-    "write",
-    "swipe",
-    "edit",
-    "switch",
-    "type_ahead",
-    "trim_ahead",
-    "rest",
+    *("write", "write", "write", "say", "say", "swipe", "edit", "branch", "switch", "switch"),
+    *("type_ahead", "trim_ahead", "score", "score", "adapt", "rest", "rest"),
 )
-"""What happens more often than the rest."""
+"""What happens more often than once."""
 
 
 def drawn_acts(seed: int) -> list[Act]:
-    """What happens in one chat."""
+    """What happens in one chat: everything at least once."""
     random = Random(seed)
-    names = [random.choice([*ACTS, *OFTEN]) for _ in range(LENGTH)]
+    names = random.sample([*ACTS, *OFTEN], len(ACTS) + len(OFTEN))
     return [
         (name, {argument: drawn(random) for argument, drawn in ACTS[name].items()})
         for name in names
