@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import BindingType
@@ -111,6 +112,12 @@ class ShoriTUI(App[int]):
         return self.main.side
 
     # From a key to an action
+
+    async def on_event(self, event: events.Event) -> None:
+        """A letter with Alt is a key wherever it is pressed, never text to be typed."""
+        if isinstance(event, events.Key) and event.key.startswith("alt+"):
+            event.character = None
+        await super().on_event(event)
 
     async def action_act(self, action_id: str) -> None:
         """What every key is bound to: does an action of the table."""

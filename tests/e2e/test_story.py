@@ -132,6 +132,16 @@ def test_one_may_type_before_the_model_is_there_and_no_key_is_lost(home: Path) -
         assert (said.speaker, said.text) == ("Wren", "The quick brown fox, said Wren.")
 
 
+def test_a_letter_with_alt_is_a_key_and_no_text(home: Path) -> None:
+    with terminal(home, "gannet-rock") as screen:
+        screen.wait_for("What does Wren say or do?", PATIENCE)
+        screen.press("\x1bp")
+        screen.wait_for("Which sampler?", PATIENCE)
+        screen.press("escape")
+        screen.wait_for(lambda text: "Which sampler?" not in text, PATIENCE)
+        screen.wait_for("What does Wren say or do?", PATIENCE)
+
+
 def freeze_in_mid_reply(screen: Terminal, home: Path) -> list[int]:
     """Asks until a reply is being written, and holds the worker there; its process ids."""
     screen.wait_for("ready", PATIENCE)
