@@ -5,51 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import tempfile
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-    run_state_machine_as_test,
-)
 
 from shoritui.blockml import Block, Instruction, render
 from shoritui.demo import model_path
-from shoritui.director import Director, Disk, Event, Failed, TurnEnded, Wrote, new_chat
+from shoritui.director import Director, Disk, Event, Failed, Notice, TurnEnded, Wrote, new_chat
 from shoritui.engine import Engine, EngineOptions, Finished, Sampling, Segment, Text, presets
 from shoritui.engine import Event as EngineEvent
+from shoritui.engine.interface import ContextMode
 from shoritui.settings import Settings
 from shoritui.story import Entry, Library
 from tests.director.conftest import SCENE
 from tests.engine.playing import Draw, adopt, judge
-from tests.engine.reference import Reference, in_full_precision
+from tests.engine.reference import LAYERS, Reference, in_full_precision
 
-EXAMPLES: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "0"))
-"""How many chats are played; without it a few, the same ones each time."""
+PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "1"))
+"""How many chats are played in each mode."""
 SECONDS: Final = 60.0
+"""No single act takes so long; one that does hangs."""
 CAST: Final = [character.name for character in SCENE.characters if not character.user]
-
-texts = st.sampled_from(
-    [
-        '"Hello?" Wren called into the fog.',
-        "Wren rang the bell. ▀It▄ made no sound…",
-        "_So late_, she thought; *knock* and then nothing at all for the length of a breath.",
-        "Yes.",
-        "</s> 😀 two  spaces\n\nand a paragraph",
-    ]
+SAID: Final = (
+    '"Hello?" Wren called into the fog.',
+    "Wren rang the bell. ▀It▄ made no sound…",
+    "_So late_, she thought; *knock* and then nothing at all for the length of a breath.",
+    "Yes.",
+    "</s> 😀 two  spaces\n\nand a paragraph",
 )
-speakers = st.sampled_from(CAST)
-seeds = st.integers(0, 99)
-temperatures = st.sampled_from([0.0, 0.0, 1.0])
-indices = st.integers(0, 20)
-delays = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.1])
 
 
 class Judged(Engine):
@@ -84,9 +70,208 @@ class Judged(Engine):
             yield event
 
 
+class Played:
+    """One chat in a library on disk, with an engine that keeps its journal beside it."""
+
+    def __init__(self, engine: Judged, model: Path, disk: Disk, options: EngineOptions) -> None:
+        self._engine = engine
+        self._model = model
+        self._disk = disk
+        self._options = options
+        self._id = 0
+        self._director: Director
+
+    async def begin(self) -> None:
+        """A new chat."""
+        await self._engine.open(self._model, self._options)
+        self._id = (await new_chat(self._disk, SCENE)).id
+        await self.reopen_chat()
+        await self._director.choose_preset("neutral")
+
+    async def end(self) -> None:
+        """Close everything."""
+        self._director.rest()
+        await self._disk.close()
+        await self._engine.close()
+
+    # What a person does.
+
+    async def say(self, text: str) -> None:
+        await self._acted(self._director.say(text))
+
+    async def note(self, text: str) -> None:
+        await self._acted(self._director.note(text))
+
+    async def reply(self, speaker: str, draw: Draw) -> None:
+        expected = await self._director.preview(speaker)
+        events = await self._written(self._director.reply(speaker), draw)
+        assert not [event for event in events if isinstance(event, Failed)]
+        assert self._engine.asked[0] == expected
+
+    async def regenerate(self, draw: Draw) -> None:
+        await self._written(self._director.regenerate(), draw)
+
+    async def go_on(self, draw: Draw) -> None:
+        await self._written(self._director.continue_(), draw)
+
+    async def edit(self, index: int, text: str) -> None:
+        if entries := self._director.entries:
+            await self._acted(self._director.edit(entries[index % len(entries)].id, text))
+
+    async def delete_last(self) -> None:
+        await self._acted(self._director.delete_last())
+
+    async def choose(self, index: int) -> None:
+        if self._director.entries:
+            versions = await self._director.alternatives(self._director.entries[-1].id)
+            if versions:
+                await self._acted(self._director.choose(versions[index % len(versions)].id))
+
+    async def type_and_say(self, text: str, speaker: str) -> None:
+        for end in range(1, len(text) + 1, 3):
+            self._director.look_ahead(text[:end], speaker)
+            await asyncio.sleep(0)
+        await self._director.settled()
+        await self.say(text)
+
+    async def look_ahead(self, speaker: str, draw: Draw) -> None:
+        self._director.look_ahead(speaker=speaker)
+        await self._director.settled()
+        await self.reply(speaker, draw)
+
+    async def stop(self, delay: float, speaker: str, draw: Draw) -> None:
+        writing = asyncio.create_task(self._written(self._director.reply(speaker), draw))
+        await asyncio.sleep(delay)
+        await self._director.stop()
+        await writing
+
+    async def kill(self, delay: float, speaker: str, draw: Draw) -> None:
+        await self._engine.count(["a call waits until the worker is there"])
+        worker = self._engine._worker
+        assert worker is not None
+        writing = asyncio.create_task(self._written(self._director.reply(speaker), draw))
+        await asyncio.sleep(delay)
+        os.kill(worker.pid, signal.SIGKILL)
+        await writing
+        while self._engine._worker is worker:
+            await asyncio.sleep(0.005)
+
+    async def reopen_chat(self) -> None:
+        chat = await self._disk.run(Library.chat, self._id)
+        self._director = await Director.open(
+            self._disk, chat, self._engine, Settings(max_tokens=24), presets(None)[0]
+        )
+
+    async def reopen_engine(self) -> None:
+        self._director.rest()
+        await self._engine.close()
+        await self._engine.open(self._model, self._options)
+
+    # What has to hold.
+
+    async def _acted(self, events: AsyncGenerator[Event]) -> list[Event]:
+        found = [event async for event in events]
+        assert await self._disk.run(Library.entries, self._id) == self._director.entries
+        return found
+
+    async def _written(self, events: AsyncGenerator[Event], draw: Draw) -> list[Event]:
+        await self._director.change_sampling(seed=draw.seed, temperature=draw.temperature)
+        self._engine.asked = []
+        found = await self._acted(events)
+        for document in self._engine.asked:
+            self._check_read(document)
+        for ended in (event for event in found if isinstance(event, TurnEnded)):
+            shown = "".join(event.text for event in found if isinstance(event, Wrote))
+            told = [event for event in found if isinstance(event, Notice)]
+            assert ended.entry.text.endswith(shown) or told  # where it repeats itself it is cut
+            assert self._director.entries[-1] == ended.entry
+        return found
+
+    def _check_read(self, document: list[Segment]) -> None:
+        """What was read of the story is its newest entries, each as it is on disk."""
+        stories = [each for each in document if each.source.startswith("entry: ")]
+        read = {int(each.source.removeprefix("entry: ")): each.text for each in stories}
+        path = [entry for entry in self._director.entries if entry.id in read]
+        assert list(read.items()) == [(entry.id, _rendered(entry)) for entry in path]
+        newest = [entry.id in read for entry in self._director.entries[-len(read) - 1 :]]
+        assert sum(newest) == len(read)  # one more may be the reply
+
+
+def _rendered(entry: Entry) -> str:
+    if entry.kind == "note":
+        return render(Instruction(entry.text))
+    return render(Block("message", entry.text, entry.speaker, entry.length))
+
+
+Act = tuple[str, dict[str, Any]]
+"""A method of `Played` and its arguments."""
+Drawn = Callable[[Random], Any]
+
+
+def text(random: Random) -> str:
+    return random.choice(SAID)
+
+
+def speaker(random: Random) -> str:
+    return random.choice(CAST)
+
+
+def draw(random: Random) -> Draw:
+    return Draw(random.choice([0.0, 0.0, 1.0]), random.randrange(100))
+
+
+def index(random: Random) -> int:
+    return random.randrange(20)
+
+
+def moment(random: Random) -> float:
+    return random.choice([0.0, 0.01, 0.03, 0.06, 0.1])
+
+
+ACTS: Final[dict[str, dict[str, Drawn]]] = {
+    "say": {"text": text},
+    "note": {"text": text},
+    "reply": {"speaker": speaker, "draw": draw},
+    "regenerate": {"draw": draw},
+    "go_on": {"draw": draw},
+    "edit": {"index": index, "text": text},
+    "delete_last": {},
+    "choose": {"index": index},
+    "type_and_say": {"text": text, "speaker": speaker},
+    "look_ahead": {"speaker": speaker, "draw": draw},
+    "stop": {"delay": moment, "speaker": speaker, "draw": draw},
+    "kill": {"delay": moment, "speaker": speaker, "draw": draw},
+    "reopen_chat": {},
+    "reopen_engine": {},
+}
+"""What may happen, and how its arguments are drawn."""
+OFTEN: Final = (
+    *("say", "say", "reply", "reply", "reply", "regenerate", "regenerate", "go_on"),
+    *("edit", "edit", "choose", "choose", "type_and_say", "look_ahead"),
+)
+"""What happens more often than once."""
+
+
+def drawn_acts(seed: int) -> list[Act]:
+    """What happens in one chat: everything at least once."""
+    random = Random(seed)
+    names = random.sample([*ACTS, *OFTEN], len(ACTS) + len(OFTEN))
+    return [
+        (name, {argument: drawn(random) for argument, drawn in ACTS[name].items()})
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module", params=["exact", "shift"])
+def mode(request: pytest.FixtureRequest) -> ContextMode:
+    mode: ContextMode = request.param
+    return mode
+
+
 @pytest.fixture(scope="module")
-def precise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return in_full_precision(model_path(), tmp_path_factory.mktemp("m") / "model.gguf", layers=5)
+def precise(mode: ContextMode, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(mode) / "model.gguf"
+    return in_full_precision(model_path(), path, layers=LAYERS[mode])
 
 
 @pytest.fixture(scope="module")
@@ -97,210 +282,23 @@ def reference(precise: Path) -> Iterator[Reference]:
     reference.free()
 
 
-class Chatting(RuleBasedStateMachine):
-    """One chat in a library on disk, with an engine that keeps its journal beside it."""
-
-    model: Path
-    judge: Reference
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._runner = asyncio.Runner()
-        self._folder = tempfile.TemporaryDirectory()
-
-    def _run(self, act: Coroutine[Any, Any, Any]) -> None:
-        self._runner.run(asyncio.wait_for(act, SECONDS))
-
-    def teardown(self) -> None:
-        self._run(self._close())
-        self._runner.close()
-        self._folder.cleanup()
-
-    @initialize()
-    def open(self) -> None:
-        self.judge.forget_generated()
-        self._run(self._begin())
-
-    async def _begin(self) -> None:
-        folder = Path(self._folder.name)
-        self.engine = Judged(self.judge)
-        self.options = EngineOptions(
-            n_ctx=448, n_threads=1, context_mode="exact", journal=folder / "kv"
-        )
-        await self.engine.open(self.model, self.options)
-        self.disk = await Disk.open(folder / "library.db")
-        chat = await new_chat(self.disk, SCENE)
-        self.id = chat.id
-        await self._reopen_chat()
-        await self.director.choose_preset("neutral")
-
-    async def _close(self) -> None:
-        if hasattr(self, "director"):
-            self.director.rest()
-            await self.disk.close()
-            await self.engine.close()
-
-    async def _reopen_chat(self) -> None:
-        chat = await self.disk.run(Library.chat, self.id)
-        self.director = await Director.open(
-            self.disk, chat, self.engine, Settings(max_tokens=24), presets(None)[0]
-        )
-
-    # What a person does.
-
-    @rule(text=texts)
-    def say(self, text: str) -> None:
-        self._run(self._act(self.director.say(text)))
-
-    @rule(text=texts)
-    def note(self, text: str) -> None:
-        self._run(self._act(self.director.note(text)))
-
-    @rule(speaker=speakers, seed=seeds, temperature=temperatures)
-    def reply(self, speaker: str, seed: int, temperature: float) -> None:
-        self._run(self._reply(speaker, seed, temperature))
-
-    @rule(seed=seeds, temperature=temperatures)
-    def regenerate(self, seed: int, temperature: float) -> None:
-        self._run(self._written(self.director.regenerate(), seed, temperature))
-
-    @rule(seed=seeds, temperature=temperatures)
-    def go_on(self, seed: int, temperature: float) -> None:
-        self._run(self._written(self.director.continue_(), seed, temperature))
-
-    @rule(index=indices, text=texts)
-    def edit(self, index: int, text: str) -> None:
-        if entries := self.director.entries:
-            self._run(self._act(self.director.edit(entries[index % len(entries)].id, text)))
-
-    @rule()
-    def delete_last(self) -> None:
-        self._run(self._act(self.director.delete_last()))
-
-    @rule(index=indices)
-    def choose(self, index: int) -> None:
-        self._run(self._choose(index))
-
-    @rule(text=texts, speaker=speakers, seed=seeds)
-    def type_say_and_reply(self, text: str, speaker: str, seed: int) -> None:
-        self._run(self._type(text, speaker))
-        self.say(text)
-        self.reply(speaker, seed, 0.0)
-
-    @rule(speaker=speakers)
-    def look_ahead(self, speaker: str) -> None:
-        self._run(self._look_ahead(speaker))
-
-    @rule(delay=delays, speaker=speakers, seed=seeds)
-    def stop(self, delay: float, speaker: str, seed: int) -> None:
-        self._run(self._stopped(delay, speaker, seed))
-
-    @rule(delay=delays, speaker=speakers, seed=seeds)
-    def kill(self, delay: float, speaker: str, seed: int) -> None:
-        self._run(self._killed(delay, speaker, seed))
-
-    @rule()
-    def reopen_chat(self) -> None:
-        self._run(self._reopen_chat())
-
-    @rule()
-    def reopen_engine(self) -> None:
-        self.director.rest()
-        self._run(self.engine.close())
-        self._run(self.engine.open(self.model, self.options))
-
-    # How it is done.
-
-    async def _act(self, events: AsyncGenerator[Event]) -> list[Event]:
-        found = [event async for event in events]
-        assert await self.disk.run(Library.entries, self.id) == self.director.entries
-        return found
-
-    async def _written(
-        self, events: AsyncGenerator[Event], seed: int, temperature: float
-    ) -> list[Event]:
-        await self.director.change_sampling(seed=seed, temperature=temperature)
-        self.engine.asked = []
-        found = await self._act(events)
-        for document in self.engine.asked:
-            self._check_read(document)
-        for ended in (event for event in found if isinstance(event, TurnEnded)):
-            shown = "".join(event.text for event in found if isinstance(event, Wrote))
-            assert ended.entry.text.endswith(shown)
-            assert self.director.entries[-1] == ended.entry
-        return found
-
-    async def _reply(self, speaker: str, seed: int, temperature: float) -> None:
-        expected = await self.director.preview(speaker)
-        events = await self._written(self.director.reply(speaker), seed, temperature)
-        assert not [event for event in events if isinstance(event, Failed)]
-        assert self.engine.asked[0] == expected
-
-    def _check_read(self, document: list[Segment]) -> None:
-        """What was read of the story is its newest entries, each as it is on disk."""
-        stories = [each for each in document if each.source.startswith("entry: ")]
-        read = {int(each.source.removeprefix("entry: ")): each.text for each in stories}
-        path = [entry for entry in self.director.entries if entry.id in read]
-        assert list(read.items()) == [(entry.id, _rendered(entry)) for entry in path]
-        unread = [entry.id not in read for entry in self.director.entries]
-        assert not any(unread[len(unread) - len(read) - 1 : -1])  # the last one may be the reply
-
-    async def _choose(self, index: int) -> None:
-        if self.director.entries:
-            versions = await self.director.alternatives(self.director.entries[-1].id)
-            if versions:
-                await self._act(self.director.choose(versions[index % len(versions)].id))
-
-    async def _type(self, text: str, speaker: str) -> None:
-        for end in range(1, len(text) + 1, 3):
-            self.director.look_ahead(text[:end], speaker)
-            await asyncio.sleep(0)
-        await self.director.settled()
-
-    async def _look_ahead(self, speaker: str) -> None:
-        self.director.look_ahead(speaker=speaker)
-        await self.director.settled()
-
-    async def _stopped(self, delay: float, speaker: str, seed: int) -> None:
-        writing = asyncio.create_task(self._written(self.director.reply(speaker), seed, 0.0))
-        await asyncio.sleep(delay)
-        await self.director.stop()
-        await writing
-
-    async def _killed(self, delay: float, speaker: str, seed: int) -> None:
-        await self.engine.count(["a call waits until the worker is there"])
-        worker = self.engine._worker
-        assert worker is not None
-        writing = asyncio.create_task(self._written(self.director.reply(speaker), seed, 0.0))
-        await asyncio.sleep(delay)
-        os.kill(worker.pid, signal.SIGKILL)
-        await writing
-        while self.engine._worker is worker:
-            await asyncio.sleep(0.005)
-
-
-def _rendered(entry: Entry) -> str:
-    if entry.kind == "note":
-        return render(Instruction(entry.text))
-    return render(Block("message", entry.text, entry.speaker, entry.length))
-
-
-def test_whatever_happens_to_a_chat_the_model_reads_what_is_on_disk(
-    precise: Path, reference: Reference
+@pytest.mark.parametrize("seed", range(PLAYS))
+async def test_whatever_happens_to_a_chat_the_model_reads_what_is_on_disk(
+    precise: Path, reference: Reference, mode: ContextMode, tmp_path: Path, seed: int
 ) -> None:
-    class Chat(Chatting):
-        model, judge = precise, reference
-
-    run_state_machine_as_test(
-        Chat,
-        settings=settings(
-            max_examples=EXAMPLES or 2,
-            stateful_step_count=25,
-            derandomize=not EXAMPLES,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            # A kill's moment is not in our hand: what fails may not fail again, and cannot shrink.
-            phases=[Phase.generate],
-        ),
-    )
+    reference.forget_generated()
+    options = EngineOptions(n_ctx=448, n_threads=1, context_mode=mode, journal=tmp_path / "kv")
+    disk = await Disk.open(tmp_path / "library.db")
+    play = Played(Judged(reference), precise, disk, options)
+    await play.begin()
+    done: list[Act] = []
+    try:
+        for name, arguments in drawn_acts(seed):
+            done.append((name, arguments))
+            result: Awaitable[None] = getattr(play, name)(**arguments)
+            await asyncio.wait_for(result, SECONDS)
+    except BaseException as error:
+        error.add_note("after\n" + "".join(f"    {act},\n" for act in done))
+        raise
+    finally:
+        await play.end()

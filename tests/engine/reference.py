@@ -31,6 +31,9 @@ TYPICAL: Final = 0.01
 SLACK: Final = 0.003
 """The same for a cumulated probability, where the noise of many tokens cancels."""
 
+LAYERS: Final = {"exact": 5, "shift": 1}
+"""What is moved up was evaluated behind other blocks, which a second layer would show: with one
+layer, a shifted context has to be as exact as one that is evaluated anew."""
 _SILENT: Final = L.llama_log_callback(lambda level, text, data: None)
 
 

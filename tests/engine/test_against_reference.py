@@ -17,7 +17,7 @@ from shoritui.engine import Engine, EngineOptions
 from shoritui.engine.interface import ContextMode
 from tests.engine.adapter_file import write_adapter
 from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Play
-from tests.engine.reference import MARGIN, Reference, in_full_precision, log_softmax
+from tests.engine.reference import LAYERS, MARGIN, Reference, in_full_precision, log_softmax
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "3"))
 """How many chats are played in each mode."""
@@ -150,11 +150,6 @@ async def played(
         raise
     finally:
         await play.engine.close()
-
-
-LAYERS: Final[dict[ContextMode, int]] = {"exact": 5, "shift": 1}
-"""What is moved up was evaluated behind other blocks, which a second layer would show: with one
-layer, `shift` has to be as exact as `exact`."""
 
 
 @pytest.fixture(scope="module", params=["exact", "shift"])
