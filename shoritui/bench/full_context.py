@@ -18,7 +18,7 @@ from shoritui.engine import Engine, Segment
 
 _REPLY: Final = 8
 """Tokens of a reply: what matters here comes before the first."""
-_TURNS: Final = 8
+_TURNS: Final = 6
 _A_TURN: Final = 64
 """More tokens than a turn has."""
 _TRIM_TO: Final = 0.75

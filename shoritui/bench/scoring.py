@@ -16,7 +16,7 @@ async def score_extra_decodes(lab: Lab) -> dict[str, Figure]:
     """Calls of llama_decode to score eight speakers after a document that is evaluated."""
     decodes, times = [], []
     async with lab.engine() as engine:
-        for round_ in lab.rounds(5, 2.0, least=2):
+        for round_ in lab.rounds(5, 1.0, least=2):
             chat = islice(scenes.messages("cast"), round_, round_ + 8)
             document = [*scenes.header("cast", 8), *chat]
             document.append(Segment("▀message (length: medium)\n"))

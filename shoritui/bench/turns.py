@@ -58,7 +58,7 @@ async def _play(lab: Lab, director: Director) -> tuple[int, int]:
     """The turns played, and how many of them read fewer old messages than the one before."""
     turns, trims, dropped = 0, 0, director.figures.dropped_messages
     keys = list(scenes.LORE)
-    for turn in islice(lab.rounds(_TURNS, inf if lab.full else 8.0, least=20), _TURNS):
+    for turn in islice(lab.rounds(_TURNS, inf if lab.full else 5.0, least=20), _TURNS):
         lore = f" The {keys[turn % len(keys)]}!" if turn % _LORE_EVERY == 0 else ""
         await _end(director.say(f"{scenes.prose(6, f'turn {turn}')}{lore}"))
         await _reply(director, turn)

@@ -28,7 +28,7 @@ async def swipe(lab: Lab) -> dict[str, Figure]:
     async with lab.engine() as engine:
         document = [*_chat("swipe", _CHAT), scenes.opened(_CHAT)]
         await streamed(engine, document, _REPLY)
-        for _ in lab.rounds(20, 2.0, least=5):
+        for _ in lab.rounds(20, 1.0, least=5):
             times.append((await streamed(engine, document, _REPLY)).outcome.first_token_ms)
     return {"swipe_first_token_ms": Figure(times)}
 
@@ -40,7 +40,7 @@ async def type_ahead(lab: Lab) -> dict[str, Figure]:
     async with lab.engine() as engine:
         chat = _chat("typing", _CHAT)
         opened = scenes.opened(_CHAT + 1)
-        for round_ in lab.rounds(8, 5.0, least=2):
+        for round_ in lab.rounds(8, 3.0, least=2):
             seconds = []
             for ahead in (False, True):
                 said = scenes.message(_CHAT, scenes.prose(_TYPED_WORDS, f"{round_} {ahead}"))
@@ -62,7 +62,7 @@ async def cancel(lab: Lab) -> dict[str, Figure]:
     """From the cancel to the last event, while the prompt is evaluated and while text streams."""
     prompt, reply = [], []
     async with lab.engine() as engine:
-        for round_ in lab.rounds(15, 3.0, least=3):
+        for round_ in lab.rounds(15, 2.0, least=3):
             head, messages = scenes.header(f"{round_}"), scenes.messages(f"{round_}")
             many, _ = await filled(engine, head, messages, min(_LONG, lab.n_ctx - 64))
             long = [*head, *many, scenes.opened(0)]
