@@ -82,13 +82,16 @@ class Reader:
         Raises:
             UserError: The scene alone, or the last entry with it, does not fit.
         """
-        room = (await self._room(page, self._reserve(page.length, going_on=going_on))).now
-        read = await self._fitting(page, room, planned)
-        if read.first < len(page.entries) or not page.entries or going_on:
-            return read
+        # Where the last entry is so long that a usual reply has no room, one begins in little room.
+        for little in (True,) if going_on else (False, True):
+            room = (await self._room(page, self._reserve(page.length, going_on=little))).now
+            read = await self._fitting(page, room, planned)
+            if read.first < len(page.entries) or not page.entries or going_on:
+                return read
         [last] = await self._story(page, len(page.entries) - 1)
+        lore = " with its lore" if len(last.segments) > 1 else ""
         raise UserError(
-            f"The last message takes {last.size:,} tokens, but only {room:,} are free: "
+            f"The last message{lore} takes {last.size:,} tokens, but only {room:,} are free: "
             "shorten it, or choose a larger n_ctx."
         )
 

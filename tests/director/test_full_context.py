@@ -143,6 +143,17 @@ async def test_a_long_message_that_fits_alone_is_read_alone(open_director: OpenD
     assert director.figures.dropped_messages == 2
 
 
+async def test_a_message_that_leaves_little_room_is_answered_too(
+    open_director: OpenDirector,
+) -> None:
+    """Whatever the size of what was said last, as long as some words of a reply fit beside it."""
+    director = await open_director(SMALL, max_tokens=200)
+    for sentences in (30, 34, 38, 42):
+        await read(director.say("The fog came in over the quay. " * sentences))
+        events = await read(director.reply())
+        assert failures(events) == [] and ended(events).entry.text
+
+
 async def test_written_anew_after_room_was_made_it_reads_what_it_read_first(
     open_director: OpenDirector, mode: str
 ) -> None:
