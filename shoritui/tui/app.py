@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 _MODAL_TOO = ("interrupt", "quit")
 _LAST_WORD_SECONDS = 8.0
+_NEWS_SECONDS = 5.0
+_READ_PER_SECOND = 15.0
+"""Characters of news that a slow reader reads in a second."""
 
 
 class ShoriTUI(App[int]):
@@ -146,8 +149,13 @@ class ShoriTUI(App[int]):
     # Telling
 
     def tell(self, sentence: str, *, trouble: bool = False) -> None:
-        """News for the user, for a few seconds."""
-        self.notify(sentence, severity="error" if trouble else "information", markup=False)
+        """News for the user, for as long as it takes to read."""
+        self.notify(
+            sentence,
+            severity="error" if trouble else "information",
+            timeout=max(_NEWS_SECONDS, len(sentence) / _READ_PER_SECOND),
+            markup=False,
+        )
 
     def show_prompt(self) -> None:
         """The composer's border and the status line, after a choice; what is likely read next."""

@@ -107,11 +107,11 @@ class StatusLine(Bar):
     def _figures(self, taken: int) -> list[tuple[str, str]]:
         """As many of the figures as there is room for, the most telling ones first."""
         doing, room = self.doing, self.size.width - taken
-        meter = ""
-        if doing.size:
+        meter, context = "", f"ctx {doing.size:,}" if doing.size else ""
+        if doing.size and doing.used:
             filled = round(_METER * min(1, doing.used / doing.size))
             meter = f"{'▰' * filled}{'▱' * (_METER - filled)} "
-        context = f"ctx {doing.used:,}/{doing.size:,}" if doing.size else ""
+            context = f"ctx {doing.used:,}/{doing.size:,}"
         speed = f"{doing.tokens_per_second:.0f} tok/s" if doing.tokens_per_second else ""
         # Some servers tell neither.
         told = doing.reused or doing.evaluated

@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 CSS = """
 MainScreen { layers: base popup; }
 MainScreen #stage { height: 1fr; width: 100%; layers: base panel; }
-MainScreen ToastRack { margin-bottom: 5; }
+MainScreen ToastRack { dock: top; align: right top; margin-top: 1; }
 MainScreen.-narrow SidePanel { layer: panel; dock: right; width: 46; max-width: 100%; }
 """
-"""How the parts lie: a narrow screen has the panel over the story; news hides no composer."""
+"""How the parts lie: a narrow screen has the panel over the story; news hides neither the
+newest words nor the composer."""
 
 _WIDE = 100
 _PANEL_FROM = 110
