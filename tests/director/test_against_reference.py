@@ -252,7 +252,7 @@ OFTEN: Final = (
 """What happens more often than once."""
 
 
-def drawn_acts(seed: int) -> list[Act]:
+def drawn_acts(seed: str) -> list[Act]:
     """What happens in one chat: everything at least once."""
     random = Random(seed)
     names = random.sample([*ACTS, *OFTEN], len(ACTS) + len(OFTEN))
@@ -293,7 +293,7 @@ async def test_whatever_happens_to_a_chat_the_model_reads_what_is_on_disk(
     await play.begin()
     done: list[Act] = []
     try:
-        for name, arguments in drawn_acts(seed):
+        for name, arguments in drawn_acts(f"{mode} {seed}"):
             done.append((name, arguments))
             result: Awaitable[None] = getattr(play, name)(**arguments)
             await asyncio.wait_for(result, SECONDS)

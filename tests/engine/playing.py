@@ -180,6 +180,19 @@ class Play:
         self.messages.append(REPLY + text + CLOSE)
         await self._adopt(REPLY + text)
 
+    async def trim_cancelled(self, delay: float, draw: Draw, max_tokens: int) -> None:
+        """Drop the oldest messages and cancel the next reply when it has hardly begun."""
+        self.trim()
+        self.fit(REPLY)
+        document = self.document(REPLY)
+        prompt = await self._prompt(document)
+        writing = asyncio.create_task(self._events(document, draw, max_tokens))
+        await asyncio.sleep(delay)
+        await self.engine.cancel()
+        events = await writing
+        await self._judge(document, prompt, _outcome(events), draw, events)
+        self.messages.append(REPLY + _outcome(events).text + CLOSE)
+
     async def score(self, candidates: Sequence[str]) -> None:
         """How likely each is as the beginning of the reply."""
         self.fit(REPLY, free=16)
@@ -268,9 +281,22 @@ class Play:
                 await self.engine.prefill(segments(self.document(REPLY)), idle=idle)
         await self.prefill(idle=idle)
 
-    async def reopen(self) -> None:
-        """Close the engine and open it again."""
+    async def reopen(self, spoiled: Literal["", "torn", "flipped", "foreign", "gone"] = "") -> None:
+        """Close the engine and open it again; meanwhile half of what it kept may be spoiled."""
         await self.engine.close()
+        blocks = sorted(path for path in self._on_disk() if ".kv" in path.suffix)
+        for path, other in zip(blocks[::2], blocks[1::2], strict=False):
+            data = path.read_bytes()
+            middle = len(data) // 2
+            match spoiled:
+                case "torn":
+                    path.write_bytes(data[:middle])
+                case "flipped":
+                    path.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
+                case "foreign":
+                    path.write_bytes(other.read_bytes())
+                case "gone":
+                    path.unlink()
         await self.engine.open(self.model, self.options)
         self._restarted()
 

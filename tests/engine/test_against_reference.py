@@ -19,7 +19,7 @@ from tests.engine.adapter_file import write_adapter
 from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Play
 from tests.engine.reference import LAYERS, MARGIN, Reference, in_full_precision, log_softmax
 
-PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "3"))
+PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "2"))
 """How many chats are played in each mode."""
 SECONDS: Final = 60.0
 """No single act takes so long; one that does hangs."""
@@ -64,6 +64,10 @@ def moment(random: Random) -> float:
     return random.choice([0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08])
 
 
+def instant(random: Random) -> float:
+    return random.uniform(0, 0.005)
+
+
 def yes(random: Random) -> bool:
     return random.random() < 0.5
 
@@ -85,6 +89,7 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
     "delete": {"count": up_to(3)},
     "trim": {},
     "trim_ahead": {},
+    "trim_cancelled": {"delay": instant, "draw": draw, "max_tokens": limit},
     "fill": {"text": text, "draw": draw},
     "write_too_much": {},
     "branch": {},
@@ -102,7 +107,7 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
     "kill": {"delay": moment},
     "write_killed": {"delay": moment, "draw": draw, "max_tokens": limit},
     "prefill_killed": {"delay": moment, "idle": yes},
-    "reopen": {},
+    "reopen": {"spoiled": one_of("", "", "torn", "flipped", "foreign", "gone")},
     "adapt": {"scales": one_of((0.0, 0.0), (0.0, 0.0), (0.05, 0.0), (0.03, 0.05))},
     "rest": {},
     "come_back": {"draw": draw, "max_tokens": limit},
@@ -111,12 +116,12 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
 written, which the moment of a kill may change."""
 OFTEN: Final = (
     *("write", "write", "write", "say", "say", "swipe", "edit", "branch", "switch", "switch"),
-    *("type_ahead", "trim_ahead", "score", "score", "adapt", "rest", "rest"),
+    *("type_ahead", "trim_ahead", "score", "score", "adapt", "reopen", "rest", "rest"),
 )
 """What happens more often than once."""
 
 
-def drawn_acts(seed: int) -> list[Act]:
+def drawn_acts(seed: str) -> list[Act]:
     """What happens in one chat: everything at least once."""
     random = Random(seed)
     names = random.sample([*ACTS, *OFTEN], len(ACTS) + len(OFTEN))
@@ -193,7 +198,7 @@ async def test_whatever_happens_the_model_writes_what_it_would_write(
         context_mode=mode,
         journal=None if seed % 3 == 2 else tmp_path / "kv",
     )
-    await played(drawn_acts(seed), precise, reference, options, adapters)
+    await played(drawn_acts(f"{mode} {seed}"), precise, reference, options, adapters)
 
 
 def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) -> None:
@@ -210,4 +215,4 @@ def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) 
         assert distance(reference.rows(ids, steps=steps)) < MARGIN / 3
     lacking = [[*document[:index], *document[index + 1 :]] for index in range(1, len(document) - 1)]
     moved = [distance(reference.rows(reference.ids(other))) for other in lacking]
-    assert np.median(moved) > 3 * MARGIN
+    assert np.median(moved) > 2 * MARGIN
