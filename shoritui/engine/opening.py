@@ -17,7 +17,7 @@ from shoritui.engine.model import Model
 from shoritui.engine.threads import Tuner, usable_cores
 from shoritui.errors import UserError
 
-LINES: Final = 3
+LINES: Final = 4
 """The lines of a cache that has room for more than one."""
 BRANCHES: Final = 12
 """Continuations that are scored beside each other."""
