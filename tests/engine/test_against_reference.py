@@ -212,7 +212,7 @@ def test_the_margin_is_above_the_noise_and_below_an_error(reference: Reference) 
     random = Random(1)
     for _ in range(8):
         steps = sorted(random.sample(range(1, len(ids)), 12))
-        assert distance(reference.rows(ids, steps=steps)) < MARGIN / 3
+        assert distance(reference.rows(ids, steps=steps)) < MARGIN / 4
     lacking = [[*document[:index], *document[index + 1 :]] for index in range(1, len(document) - 1)]
     moved = [distance(reference.rows(reference.ids(other))) for other in lacking]
-    assert np.median(moved) > 2 * MARGIN
+    assert np.median(moved) > MARGIN
