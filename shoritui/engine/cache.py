@@ -91,14 +91,17 @@ class KVCache:
         blocks: Sequence[Sequence[int]],
         on_progress: Callable[[int, int], None] = lambda done, of: None,
         give_way: Callable[[], bool] | None = None,
+        *,
+        beside: bool = False,
     ) -> Evaluation:
         """Hold exactly these blocks, the last logits at hand, evaluating as little as possible.
 
-        With `give_way` it goes on in small steps and ends early once that says so.
+        With `give_way` it goes on in small steps and ends early once that says so. `beside`: only
+        the line unused longest loses what it holds.
         """
         wanted = Blocks.of(blocks)
         line, steps = self._best(wanted)
-        line = self._follow(line, steps)
+        line = self._follow(line, steps, beside=beside)
         self._restore(line, wanted)
         reused = len(line)
         complete = self._evaluate_rest(line, wanted, on_progress, give_way)
@@ -112,6 +115,10 @@ class KVCache:
         return self._evaluate(self.lines[0], (token,))
 
     # Lines
+
+    def step_back(self) -> None:
+        """The line used before this one is in use again."""
+        self.lines.insert(1, self.lines.pop(0))
 
     def branches(self, prefixes: Sequence[tuple[int, ...]]) -> list[NDArray[np.float32]]:
         """The logits behind each of these continuations of the line in use, which stays as it is.
@@ -156,10 +163,10 @@ class KVCache:
             at_hand.add(len(line))
         return plan(line.held, wanted, logits=at_hand, shift=self._shift)
 
-    def _follow(self, line: Line, steps: Plan) -> Line:
+    def _follow(self, line: Line, steps: Plan, *, beside: bool) -> Line:
         """Do all of a plan but the evaluation; returns the line that is used from now on."""
         removed = len(line) - steps.keep
-        if removed > FORK and not steps.moves and len(self.lines) > 1:
+        if removed > (0 if beside else FORK) and not steps.moves and len(self.lines) > 1:
             line = self._fork(line, steps.keep)
         elif steps.moves:
             self._move_up(line, steps)

@@ -135,7 +135,7 @@ class Chooser:
             drawing = self._steered(last, request)
 
         def end() -> None:
-            if isinstance(drawing, Mirostat) and sampling.seed is None:
+            if isinstance(drawing, Mirostat) and sampling.seed is None and not request.idle:
                 self._mirostat.ended(drawing.state)
             for each in owned:
                 each.free()
@@ -199,9 +199,8 @@ class Chooser:
         tau, eta = values
         mirostat = Mirostat(int(seed), tau, eta)
         if request.sampling.seed is None:
-            mirostat.state = self._mirostat.begun(
-                (tau, eta), _place(request), else_from=mirostat.state
-            )
+            begin = self._mirostat.seen if request.idle else self._mirostat.begun
+            mirostat.state = begin((tau, eta), _place(request), else_from=mirostat.state)
         return mirostat
 
     def _bias(self, sampling: Sampling) -> _Bias | None:
@@ -245,6 +244,12 @@ class _MirostatMemory:
         if len(self._began) > _MESSAGES_KEPT:
             self._began.popitem(last=False)
         return state
+
+    def seen(self, values: Hashable, place: Hashable, *, else_from: State) -> State:
+        """The same for a message that may never be read: nothing of it is remembered."""
+        if values != self._values or self._now is None:
+            return else_from
+        return self._began.get(place, self._now)
 
     def ended(self, state: State) -> None:
         """The mu that the message has left behind."""

@@ -80,6 +80,7 @@ class Engine:
         penalized: Sequence[str] = (),
         names: Sequence[str] = (),
         likeliest: int = 0,
+        idle: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Write on after the document until its block ends; the last event is `Finished`.
 
@@ -88,6 +89,10 @@ class Engine:
         sequences end. With `likeliest` the probabilities of each token and of so many likeliest
         ones come with the text. Leaving the iterator early cancels. Raises `UserError` if the
         document does not fit, `WorkerDied` if the worker ends meanwhile.
+
+        What is written `idle` stands beside the line of the cache that is in use, which stays as
+        it is. It ends as cancelled once anything else is asked, and `state` tells nothing of it;
+        `UserError` where the cache has but one line.
         """
         if max_tokens < 1:
             raise UserError(f"The token limit is {max_tokens}: expected at least 1.")
@@ -99,6 +104,7 @@ class Engine:
             list(map(_encodable, penalized)),
             list(map(_encodable, names)),
             likeliest,
+            idle,
         )
         async with aclosing(self._ask(request)) as replies:
             async for reply in replies:
@@ -229,11 +235,13 @@ class Engine:
             self._load("restarting", f"The model's process ended: {worker.cause}.")
 
     async def _ask(self, request: Request) -> AsyncGenerator[Reply, None]:
+        is_quiet = isinstance(request, protocol.Generate) and request.idle
         worker = await self._ready()
         try:
             async with aclosing(worker.ask(request)) as replies:
                 async for reply in replies:
-                    self._follow(reply)
+                    if not is_quiet:
+                        self._follow(reply)
                     yield reply
         finally:
             if worker is self._worker and self.state.phase != "ready":

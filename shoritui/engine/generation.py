@@ -25,11 +25,21 @@ class Message:
     """A message being written after a prompt."""
 
     def __init__(
-        self, model: Model, cache: KVCache, *, watch: Watch | None = None, likeliest: int = 0
+        self,
+        model: Model,
+        cache: KVCache,
+        *,
+        watch: Watch | None = None,
+        likeliest: int = 0,
+        give_way: Callable[[], bool] | None = None,
     ) -> None:
-        """`watch` takes banned phrases back; `likeliest` tokens are told beside each one drawn."""
+        """`watch` takes banned phrases back; `likeliest` tokens are told beside each one drawn.
+
+        With `give_way` it is written beside the line in use, and cancelled once that says so.
+        """
         self._model, self._cache = model, cache
         self._watch, self._likeliest = watch, likeliest
+        self._give_way = give_way
         self._prose = Prose()
         self.ids: list[int] = []
         """The ids that were generated, the closing one not counted."""
@@ -50,7 +60,12 @@ class Message:
         emit: Callable[[Event], None],
     ) -> Outcome:
         """Evaluate the prompt, then write until the block ends, the limit or a cancel."""
-        evaluation = self._cache.reach(prompt, lambda done, of: emit(Evaluated(done, of)))
+        evaluation = self._cache.reach(
+            prompt,
+            lambda done, of: emit(Evaluated(done, of)),
+            self._give_way,
+            beside=self._give_way is not None,
+        )
         stop: Stop = "cancelled"
         if evaluation.complete:
             with begin() as choice:
@@ -114,6 +129,8 @@ class Message:
         return None
 
     def _advance(self) -> Stop | None:
+        if self._give_way is not None and self._give_way():
+            return "cancelled"
         if not self._cache.append(self.ids[-1]):
             return "cancelled"
         self._steps += 1

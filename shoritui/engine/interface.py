@@ -243,8 +243,12 @@ class AnyEngine(Protocol):
         penalized: Sequence[str] = (),
         names: Sequence[str] = (),
         likeliest: int = 0,
+        idle: bool = False,
     ) -> AsyncGenerator[Event, None]:
-        """Write on after the document until its block ends; the last event is `Finished`."""
+        """Write on after the document until its block ends; the last event is `Finished`.
+
+        `idle` gives way to everything else; `UserError` where nothing can be written beside.
+        """
         ...
 
     async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:

@@ -53,6 +53,8 @@ class Generate(_Message, frozen=True, tag=True):
     """The cast's names, at which DRY's sequences end."""
     likeliest: int
     """How many of the likeliest tokens are told beside each one drawn; 0 tells none."""
+    idle: bool = False
+    """Give way as soon as other work arrives, and leave what is read now as it is."""
 
 
 class Prefill(_Message, frozen=True, tag=True):

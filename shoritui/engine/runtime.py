@@ -121,18 +121,37 @@ class Runtime:
             return 0.0
         return _WRITING_SECONDS if self._keeper is not None and self._keeper.is_busy else None
 
-    def generate(self, request: Generate, emit: Callable[[Event], None]) -> Outcome:
-        """Write one message after the document; too long a document: `UserError`."""
+    def generate(
+        self,
+        request: Generate,
+        emit: Callable[[Event], None],
+        give_way: Callable[[], bool] | None = None,
+    ) -> Outcome:
+        """Write one message after the document; too long a document: `UserError`.
+
+        With `give_way` beside the line in use, until that says that other work waits.
+        """
+        if give_way is not None and len(self._cache.lines) == 1:
+            raise UserError("The context has no room to write anything beside what is read.")
         texts = _texts(request.document)
         prompt = self._prompt(texts)
         banned = request.sampling.banned
         watch = Watch(banned, before=texts[-1][-1:]) if banned else None
         self._pace.steady(request.sampling.seed is not None)
-        message = Message(self._model, self._cache, watch=watch, likeliest=request.likeliest)
+        message = Message(
+            self._model,
+            self._cache,
+            watch=watch,
+            likeliest=request.likeliest,
+            give_way=give_way,
+        )
         outcome = message.write(
             prompt, lambda: self._chooser.begin(request), request.max_tokens, emit
         )
-        self._keep(texts, message)
+        if give_way is not None:
+            self._cache.step_back()
+        if give_way is None or outcome.stop != "cancelled":
+            self._keep(texts, message)
         return outcome
 
     def prefill(

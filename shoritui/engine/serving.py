@@ -118,8 +118,10 @@ class Server:
         match request:
             case protocol.Open():
                 return self._open(request)
-            case protocol.Generate():
-                return protocol.Happened(id_, Finished(self._model.generate(request, emit)))
+            case protocol.Generate(idle=idle):
+                give_way = self._inbox.is_waiting if idle else None
+                outcome = self._model.generate(request, emit, give_way)
+                return protocol.Happened(id_, Finished(outcome))
             case protocol.Prefill(document=document, idle=idle):
                 give_way = self._inbox.is_waiting if idle else None
                 return protocol.Prefilled(id_, self._model.prefill(document, emit, give_way))

@@ -37,9 +37,11 @@ class Fixed:
         penalized: Sequence[str] = (),
         names: Sequence[str] = (),
         header: str = "▀message\nAda:",
+        idle: bool = False,
     ) -> Iterator[Choice]:
+        document = [Segment(header)]
         request = Generate(
-            1, [Segment(header)], sampling, 10, list(penalized), list(names), likeliest=0
+            1, document, sampling, 10, list(penalized), list(names), likeliest=0, idle=idle
         )
         with self.chooser.begin(request) as choice:
             yield choice
@@ -293,6 +295,23 @@ def test_a_message_written_again_begins_with_the_same_mu_and_other_dice(fixed: F
     assert again == swipes[0] == swipes[1]
     assert len({first, again, following}) == 3
     assert tries[1] != tries[3] != tries[4]
+
+
+def test_what_is_written_idle_begins_with_the_mu_of_its_message_and_leaves_none(
+    fixed: Fixed,
+) -> None:
+    fixed.likely = dict.fromkeys(range(64, 128), 0.0)
+    sampling = Sampling(mirostat=2, mirostat_tau=2.7, mirostat_eta=0.1)
+    with fixed.begin(sampling, header="first:") as choice:
+        first = choice._drawing.state
+        _ = [fixed.token(choice) for _ in range(30)]
+        left = choice._drawing.state
+    for values in ({}, {"mirostat_tau": 2.8}):
+        with fixed.begin(changed(sampling, values), header="first:", idle=True) as choice:
+            assert values or choice._drawing.state == first
+            _ = [fixed.token(choice) for _ in range(30)]
+    with fixed.begin(sampling, header="next:") as choice:
+        assert choice._drawing.state == left
 
 
 def test_mirostat_surprises_more_where_it_aims_higher(fixed: Fixed) -> None:

@@ -73,12 +73,16 @@ class RemoteEngine:
         penalized: Sequence[str] = (),
         names: Sequence[str] = (),
         likeliest: int = 0,
+        idle: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Write on after the document until its block ends; the last event is `Finished`.
 
         As `Engine.generate`, but that a server's penalties see its whole prompt: `penalized` is
         not sent. Leaving the iterator early ends the connection, at which the server stops.
+        Nothing is written `idle`: others may wait for the server, or pay for it.
         """
+        if idle:
+            raise UserError("A server writes nothing that was not asked for.")
         if max_tokens < 1:
             raise UserError(f"The token limit is {max_tokens}: expected at least 1.")
         call = Generation(_texts(document), sampling, max_tokens, names, likeliest)
