@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Disk space, in GB, for what was read to be at hand after a restart; 0 keeps nothing."""
     adapters: list[AdapterFile] = []
     """LoRA adapters, such as `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
+    alternatives: Literal["auto", 0, 1, 2] = "auto"
+    """How many retries are written while you read; `auto` writes 1 on a GPU, none on a CPU."""
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
     """The most tokens of one reply."""
     length: HintSetting = "medium"

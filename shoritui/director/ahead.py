@@ -14,7 +14,8 @@ from shoritui.engine import AnyEngine, ModelInfo, Segment, WorkerDied
 from shoritui.errors import UserError
 
 Wish: TypeAlias = Callable[[], AsyncGenerator[Sequence[Segment]]]
-"""Composes documents, the most urgent first; it goes on once one has been evaluated whole."""
+"""Composes documents, the most urgent first; it goes on once one has been evaluated whole.
+After the last one it may do idle work of its own."""
 
 _PAUSE_SECONDS: Final = 0.05
 """How long idle work waits after it gave way to something else."""

@@ -15,6 +15,7 @@ from shoritui.blockml import Length, clean, length_for
 from shoritui.cards import Card
 from shoritui.director import document as doc
 from shoritui.director.ahead import Ahead
+from shoritui.director.alternatives import Alternatives, Request
 from shoritui.director.disk import Disk
 from shoritui.director.events import (
     Appended,
@@ -29,7 +30,7 @@ from shoritui.director.events import (
     Wrote,
 )
 from shoritui.director.figures import Figures, figures_of
-from shoritui.director.open_chat import OpenChat
+from shoritui.director.open_chat import OpenChat, last_id, since
 from shoritui.director.reading import Page, Reader
 from shoritui.director.writing import Opening, Reply
 from shoritui.engine import AnyEngine, Preset, Segment, WorkerDied
@@ -85,6 +86,7 @@ class Director(OpenChat):
         self.busy = False
         self._reader = Reader(engine, settings)
         self._ahead = Ahead(engine)
+        self._unread = Alternatives(engine, settings)
         self._stopping = False
         self._planned: int | None = None
         """The first entry that will be read once the oldest ones have gone, by its id."""
@@ -198,11 +200,7 @@ class Director(OpenChat):
         before = self.chat.head
         await self._move_head(old.parent)
         yield Removed((old.id,))
-        opened = (
-            doc.open_message(old.speaker, old.length)
-            if old.kind == "message"
-            else doc.open_ooc(old.speaker, self._reader.form)
-        )
+        opened = doc.opened_anew(old, self._reader.form)
         try:
             opening = Opening(old.kind, old.speaker, old.length, opened)
             async with aclosing(self._turn(opening)) as turn:
@@ -241,7 +239,8 @@ class Director(OpenChat):
                     yield event
 
     async def stop(self) -> None:
-        """Ends the reply being written; what has arrived of it stays."""
+        """Ends idle work, and the reply being written; what has arrived of it stays."""
+        self.rest()
         if self.busy:
             self._stopping = True
             await self.engine.cancel()
@@ -260,7 +259,8 @@ class Director(OpenChat):
 
         That is the story up to where `speaker`, or whoever is next, begins; while the user types
         a message, the story with the words of it that are finished. Returns at once, does nothing
-        during a reply, and makes room in a context that is about to be full.
+        during a reply, and makes room in a context that is about to be full. While nothing is
+        typed, other texts for the last reply are written then, as many as the settings say.
         """
         if not self.busy:
             self._ahead.wish(lambda: self._likely(typed, speaker))
@@ -274,7 +274,10 @@ class Director(OpenChat):
         await self._ahead.settled()
 
     async def _likely(self, typed: str, speaker: str | None) -> AsyncGenerator[Sequence[Segment]]:
-        """What will be read next; then the same without the oldest messages, if it is time."""
+        """What will be read next; then the same without the oldest messages, if it is time.
+
+        When all that is ready and nothing is typed, other texts for the last reply are written.
+        """
         opened = await self._likely_end(typed, speaker)
         if opened is None:
             return
@@ -285,14 +288,30 @@ class Director(OpenChat):
         if later is None:
             self._planned = None
             yield now.segments
-            return
-        self._planned = first = page.entries[later.first].id
-        if not self._is_exact:  # What is held is moved up, so there is nothing to wait for.
+        else:
+            self._planned = first = page.entries[later.first].id
+            if not self._is_exact:  # What is held is moved up, so there is nothing to wait for.
+                await self._let_go(first)
+            elif not now.first:
+                yield now.segments
+            yield later.segments
             await self._let_go(first)
-        elif not now.first:
-            yield now.segments
-        yield later.segments
-        await self._let_go(first)
+        if not typed:
+            await self._write_alternatives()
+
+    async def _write_alternatives(self) -> None:
+        """Has other texts written for the last reply, if that was written in this sitting."""
+        last = self.entries[-1] if self.entries else None
+        if last is None or last.kind not in ("message", "ooc") or last.speaker == self.user:
+            return
+        written_now = self._last_read is not None and self._last_read[0] == last.parent
+        if not written_now or not self._unread.wanted(self.sampling):
+            return
+        *before, _ = await self._with_hints()
+        opened = doc.opened_anew(last, self._reader.form)
+        page = self._page(before, opened, last.length)
+        read = await self._reader.document(page, self.choices.first_kept)
+        await self._unread.write(self._request(read.segments, self.settings.max_tokens))
 
     async def _likely_end(self, typed: str, speaker: str | None) -> Segment | None:
         """The block that will be open: the user's message as far as it is typed, or a reply."""
@@ -360,16 +379,10 @@ class Director(OpenChat):
         """Streams the reply; at the context's end it goes on once old messages have gone."""
         left = self.settings.max_tokens
         for _ in range(1 + _MOST_GOINGS_ON):
-            stream = reply.write(
-                self.engine,
-                document,
-                self.sampling,
-                max_tokens=left,
-                penalized=self._bodies(reply),
-                names=self.cast,
-            )
-            async with aclosing(stream):
-                async for event in stream:
+            request = self._request(document, left, reply.text)
+            stream = self._unread.take(request) or request.ask(self.engine)
+            async with aclosing(reply.write(stream, self.engine.cancel)) as events:
+                async for event in events:
                     yield event
             so_far = reply.outcome
             if so_far is None or so_far.stop != "context_full" or self._stopping:
@@ -388,7 +401,7 @@ class Director(OpenChat):
 
     async def _end(self, reply: Reply) -> Entry | None:
         if reply.outcome is not None:
-            kept = _since(self.entries, self.choices.first_kept)
+            kept = since(self.entries, self.choices.first_kept)
             dropped = len(self.entries) - len(kept)
             self.figures = figures_of(reply.outcome, self._reader.context_size, dropped)
         ended = await reply.end()
@@ -398,11 +411,13 @@ class Director(OpenChat):
             self._replace(ended)
         return ended
 
-    def _bodies(self, reply: Reply) -> list[str]:
-        """What penalties see: the messages read, oldest first, and what is written of this one."""
-        before = _since(self.entries[:-1], self.choices.first_kept)
+    def _request(self, document: Sequence[Segment], max_tokens: int, written: str = "") -> Request:
+        """What the last entry is drawn from; of it, so much is written already."""
+        before = since(self.entries[:-1], self.choices.first_kept)
+        # What penalties see: the messages read, oldest first, and what is written of this one.
         bodies = [entry.text for entry in before if entry.kind == "message"]
-        return [body for body in (*bodies, reply.text) if body]
+        penalized = tuple(body for body in (*bodies, written) if body)
+        return Request(tuple(document), self.sampling, max_tokens, penalized, tuple(self.cast))
 
     # What is read.
 
@@ -442,26 +457,26 @@ class Director(OpenChat):
         if read.first:
             await self._let_go(page.entries[read.first].id)
         first = page.entries[read.first].id if page.entries else None
-        self._last_read = (_last_id(entries), first)
+        self._last_read = (last_id(entries), first)
         return read.segments
 
     async def _read_on(self, opened: Segment, length: Length | None) -> list[Segment]:
         """The document of a reply that fills the context: old messages go, at worst all of them."""
-        before = _since(self.entries[:-1], self.choices.first_kept)
+        before = since(self.entries[:-1], self.choices.first_kept)
         page = Page(self.scene, self.user, before, opened, length)
         read = await self._reader.document(page, self._planned, going_on=True)
         first = self.entries[len(self.entries) - 1 - len(before) + read.first].id
         await self._let_go(first)
-        self._last_read = (_last_id(before), first)
+        self._last_read = (last_id(before), first)
         return read.segments
 
     def _page(self, entries: Sequence[Entry], opened: Segment, length: Length | None) -> Page:
         """What is read after these entries: from where it was read the last time, if the engine
         still holds that; a reply is written anew from the very same document."""
         first = self.choices.first_kept
-        if self._is_exact and self._last_read and self._last_read[0] == _last_id(entries):
+        if self._is_exact and self._last_read and self._last_read[0] == last_id(entries):
             first = self._last_read[1]
-        return Page(self.scene, self.user, _since(entries, first), opened, length)
+        return Page(self.scene, self.user, since(entries, first), opened, length)
 
     @property
     def _is_exact(self) -> bool:
@@ -481,13 +496,3 @@ class Director(OpenChat):
         if self.busy:
             return Failed("A reply is being written: stop it first.")
         return Appended(await self._append_entry(kind, speaker, text, length=length))
-
-
-def _since(entries: Sequence[Entry], first: int | None) -> list[Entry]:
-    """The entries from the first one that is read; all of them if that one is not there."""
-    starts = [at for at, entry in enumerate(entries) if entry.id == first]
-    return list(entries[starts[0] :]) if starts else list(entries)
-
-
-def _last_id(entries: Sequence[Entry]) -> int | None:
-    return entries[-1].id if entries else None

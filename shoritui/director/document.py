@@ -97,6 +97,13 @@ def open_ooc(speaker: str, form: Form) -> Segment:
     return Segment(opened.rstrip(" "), "ooc reply")
 
 
+def opened_anew(entry: Entry, form: Form) -> Segment:
+    """The end of a document at which a reply begins once more."""
+    if entry.kind == "message":
+        return open_message(entry.speaker, entry.length)
+    return open_ooc(entry.speaker, form)
+
+
 def reopened(entry: Entry) -> tuple[Segment, str]:
     """A message open at its end, to be continued, and what its text gained by it.
 

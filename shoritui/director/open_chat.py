@@ -159,3 +159,14 @@ class OpenChat:
 
     def _replace(self, changed: Entry) -> None:
         self.entries = [changed if entry.id == changed.id else entry for entry in self.entries]
+
+
+def since(entries: Sequence[Entry], first: int | None) -> list[Entry]:
+    """The entries from the first one that is read; all of them if that one is not there."""
+    starts = [at for at, entry in enumerate(entries) if entry.id == first]
+    return list(entries[starts[0] :]) if starts else list(entries)
+
+
+def last_id(entries: Sequence[Entry]) -> int | None:
+    """The last entry, by its id; None if there is none."""
+    return entries[-1].id if entries else None

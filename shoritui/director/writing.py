@@ -6,7 +6,7 @@ It does not know whose turn it is; it owns the entry from its first character to
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -15,16 +15,8 @@ from shoritui.director.disk import Disk
 from shoritui.director.events import Evaluating, Event, Notice, Wrote
 from shoritui.director.figures import joined
 from shoritui.director.loops import loop_start
-from shoritui.engine import (
-    AnyEngine,
-    Evaluated,
-    Finished,
-    Noted,
-    Outcome,
-    Sampling,
-    Segment,
-    Text,
-)
+from shoritui.engine import Evaluated, Finished, Noted, Outcome, Segment, Text
+from shoritui.engine import Event as EngineEvent
 from shoritui.story import Entry, Kind, Library, Status
 
 JOURNAL_SECONDS = 0.5
@@ -60,26 +52,16 @@ class Reply:
         self._journalled = time.monotonic()
 
     async def write(
-        self,
-        engine: AnyEngine,
-        document: Sequence[Segment],
-        sampling: Sampling,
-        *,
-        max_tokens: int,
-        penalized: Sequence[str],
-        names: Sequence[str],
+        self, stream: AsyncGenerator[EngineEvent, None], stop: Callable[[], Awaitable[None]]
     ) -> AsyncGenerator[Event]:
         """Streams what the model writes; `outcome` is there once it has ended.
 
-        May be called again, with a document that holds what is written already, if the context
-        was full.
+        May be called again, with what the model writes after what is written already, if the
+        context was full. `stop` ends the stream early.
 
         Raises:
             UserError: The engine could not begin, or died on the way.
         """
-        stream = engine.generate(
-            document, sampling, max_tokens=max_tokens, penalized=penalized, names=names
-        )
         begins = not self.text
         async with aclosing(stream):
             async for event in stream:
@@ -99,7 +81,7 @@ class Reply:
                         await self._journal()
                         if (loop := loop_start(self.text)) is not None:
                             self.text, self.looped = self.text[:loop], True
-                            await engine.cancel()
+                            await stop()
                     case Finished(outcome):
                         self.outcome = joined(self.outcome, outcome)
 
