@@ -15,6 +15,8 @@ from contextlib import aclosing, asynccontextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from shoritui.blockml import check_name
 from shoritui.cards import Card, load_cards
 from shoritui.director import (
@@ -48,6 +50,9 @@ Act = Callable[[Director, argparse.Namespace], Awaitable[int]]
 
 async def _with_director(options: argparse.Namespace, settings: Settings, act: Act) -> int:
     scene = load_cards(card_files(options.cards))
+    if getattr(options, "seed", None) is not None:
+        # The same text needs the same steps, and so nothing that was read in others before.
+        settings = replace(settings, kv_cache_gb=0)
     async with _temporary_director(options, settings, scene) as director:
         if options.length:
             await director.choose_length(None if options.length == "auto" else options.length)

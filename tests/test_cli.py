@@ -73,6 +73,12 @@ def test_say_prints_one_reply_and_its_figures(card: Path, tmp_path: Path) -> Non
     assert reply["generated_tokens"] > 0 and reply["first_token_ms"] > 0
 
 
+def test_a_seed_reads_nothing_that_was_read_before(card: Path, tmp_path: Path) -> None:
+    shoritui("say", '"It is me."', card, "--length", "tiny", home=tmp_path)
+    result = shoritui("say", '"It is me."', card, "--seed", 5, "--json", home=tmp_path)
+    assert json.loads(result.stdout)["reused_tokens"] == 0
+
+
 def test_say_keeps_no_chat(card: Path, tmp_path: Path) -> None:
     shoritui("say", "Hm.", card, home=tmp_path / "home")
     assert not (tmp_path / "home" / "data").exists()
