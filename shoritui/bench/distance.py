@@ -27,8 +27,6 @@ _STEPS: Final = 12
 _PROBES: Final = 1000
 """At most so many tokens are compared."""
 _OTHER_BATCH: Final = 48
-_NOISES: Final = 2
-"""So often the noise is measured."""
 _NOISE_MARGIN: Final = 2.0
 """The worst of a few samples is not the worst there is."""
 
@@ -89,7 +87,7 @@ async def _compare(
         scratch = await engine.score(document, probes)
     found.largest.append(_largest(seen, scratch))
     found.kl.append(_kl(seen, scratch))
-    if len(found.noise) < _NOISES:
+    if lab.full or not found.noise:
         async with lab.engine(n_ctx=_N_CTX, n_batch=_OTHER_BATCH) as engine:
             other = await engine.score(document, probes)
         found.noise.append(_largest(other, scratch))

@@ -33,7 +33,7 @@ async def decode_vs_c(lab: Lab) -> dict[str, Figure]:
     async with lab.engine(n_ctx=_N_CTX, kv_type="f16") as engine:
         assert engine.info is not None
         async with peers.decode_loop(engine.info, lab.options.n_batch, _N_CTX) as loop:
-            for round_ in lab.rounds(6, 3.5, least=2):
+            for round_ in lab.rounds(6, 3.0, least=2):
                 pairs = [
                     await _natural_pair(engine, loop, f"{round_} {number}", counts)
                     for number in range(_PAIRS)
@@ -58,7 +58,7 @@ async def decode_vs_high_level(lab: Lab) -> dict[str, Figure]:
                 f"decode_vs_high_level_{tokens}": _beside(
                     [
                         await _pair(engine, peer, f"{tokens} {round_}", tokens, sampling)
-                        for round_ in lab.rounds(rounds, 3.0)
+                        for round_ in lab.rounds(rounds, 2.0)
                     ],
                     small=engine.info.n_params <= SMALL,
                 )
