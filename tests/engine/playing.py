@@ -74,6 +74,8 @@ class Play:
     """Ids that are certainly in the cache: what begins with them starts there."""
     _ready: list[int] = field(default_factory=list)
     """The ids of the last prompt, whose logits are certainly at hand."""
+    _spoiled: bool = False
+    """Whether blocks on disk may be worthless without anybody having looked."""
 
     @property
     def room(self) -> int:
@@ -204,6 +206,28 @@ class Play:
 
     # Work ahead.
 
+    async def write_idle(self, delay: float | None, draw: Draw, max_tokens: int) -> None:
+        """Have another version of the reply written beside what is read; nothing is lost by it.
+
+        Asked something else after `delay` seconds, it gives way.
+        """
+        self.fit(REPLY)
+        document = self.document(REPLY)
+        await self._prompt(document)
+        writing = asyncio.create_task(self._events(document, draw, max_tokens, idle=True))
+        if delay is not None:
+            await asyncio.sleep(delay)
+            await self.engine.count(["something else"])
+        try:
+            events = await writing
+        except UserError:
+            assert self.options.context_mode == "shift"  # which has one line
+            return
+        outcome = _outcome(events)
+        assert delay is not None or outcome.stop != "cancelled"
+        if outcome.stop != "cancelled":
+            await judge(self.engine, self.reference, document, outcome, draw, events)
+
     async def prefill(self, *, idle: bool, opened: bool = True) -> None:
         """Have the document evaluated while nothing else is asked."""
         rest = [REPLY] if opened else []
@@ -284,6 +308,7 @@ class Play:
     async def reopen(self, spoiled: Literal["", "torn", "flipped", "foreign", "gone"] = "") -> None:
         """Close the engine and open it again; meanwhile half of what it kept may be spoiled."""
         await self.engine.close()
+        self._spoiled = self._spoiled or bool(spoiled)
         blocks = sorted(path for path in self._on_disk() if ".kv" in path.suffix)
         for path, other in zip(blocks[::2], blocks[1::2], strict=False):
             data = path.read_bytes()
@@ -326,7 +351,7 @@ class Play:
         written = self.document()
         outcome = await self.write(draw, max_tokens)
         is_whole = self.document()[:-1] == written  # else the oldest messages had to go
-        if self._on_disk() and is_whole:
+        if self._on_disk() and is_whole and not self._spoiled:
             assert outcome.reused_tokens >= len(self.reference.ids(written[:-1]))
 
     @asynccontextmanager
@@ -393,14 +418,16 @@ class Play:
     async def _prefilled(self, document: list[str], *, idle: bool) -> Evaluation:
         return await self.engine.prefill(segments(document), idle=idle)
 
-    async def _events(self, document: list[str], draw: Draw, max_tokens: int) -> list[Event]:
-        return [event async for event in self._generation(document, draw, max_tokens)]
+    async def _events(
+        self, document: list[str], draw: Draw, max_tokens: int, *, idle: bool = False
+    ) -> list[Event]:
+        return [event async for event in self._generation(document, draw, max_tokens, idle=idle)]
 
     def _generation(
-        self, document: list[str], draw: Draw, max_tokens: int
+        self, document: list[str], draw: Draw, max_tokens: int, *, idle: bool = False
     ) -> AsyncGenerator[Event, None]:
         return self.engine.generate(
-            segments(document), draw.sampling, max_tokens=max_tokens, likeliest=2
+            segments(document), draw.sampling, max_tokens=max_tokens, likeliest=2, idle=idle
         )
 
     def _on_disk(self) -> list[Path]:

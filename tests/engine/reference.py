@@ -24,7 +24,7 @@ MARGIN: Final = 0.08
 """How far two logits of the same ids may lie apart when the ids were evaluated in other steps.
 
 llama.cpp sums in another order for each size of step. With weights in full precision that moves
-logits by 0.001, once in ten thousand by 0.04; with the Q8_0 weights that ship it would be 0.1 to 0.3.
+logits by 0.001, once in ten thousand by 0.04; with the Q8_0 weights that ship by 0.1 to 0.3.
 """
 TYPICAL: Final = 0.01
 """The same for the middle one of several."""

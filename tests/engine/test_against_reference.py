@@ -104,6 +104,7 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
         "draw": draw,
         "max_tokens": limit,
     },
+    "write_idle": {"delay": one_of(None, 0.0, 0.01), "draw": draw, "max_tokens": limit},
     "kill": {"delay": moment},
     "write_killed": {"delay": moment, "draw": draw, "max_tokens": limit},
     "prefill_killed": {"delay": moment, "idle": yes},
@@ -116,7 +117,17 @@ ACTS: Final[dict[str, dict[str, Callable[[Random], Any]]]] = {
 written, which the moment of a kill may change."""
 OFTEN: Final = (
     *("write", "write", "write", "say", "say", "swipe", "edit", "branch", "switch", "switch"),
-    *("type_ahead", "trim_ahead", "score", "score", "adapt", "reopen", "rest", "rest"),
+    *(
+        "type_ahead",
+        "trim_ahead",
+        "score",
+        "score",
+        "write_idle",
+        "adapt",
+        "reopen",
+        "rest",
+        "rest",
+    ),
 )
 """What happens more often than once."""
 
