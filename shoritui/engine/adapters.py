@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shoritui.engine.context import Context, LoadedAdapter
-from shoritui.engine.files import check_model_file
 from shoritui.engine.fingerprint import fingerprint
 from shoritui.engine.interface import Adapter
 from shoritui.engine.loading import check_adapters
@@ -41,7 +40,6 @@ class Adapters:
         return keys
 
     def _load(self, path: Path) -> tuple[bytes, LoadedAdapter]:
-        check_model_file(path)
         check_adapters(self._model.metadata("general.architecture") or "", [Adapter(path)])
         key = fingerprint(path)
         if key not in self._loaded:

@@ -83,6 +83,8 @@ def check_adapters(architecture: str, adapters: Sequence[Adapter]) -> int:
 
 
 def _adapter_bytes(path: Path, architecture: str) -> int:
+    if not path.exists():
+        raise UserError(f"{path}: there is no such adapter file.")
     header = read_header(path)
     if header.text("general.type") != "adapter":
         raise UserError(f"{path.name} is no adapter: expected a LoRA adapter in GGUF form.")

@@ -200,7 +200,7 @@ class ShoriTUI(App[int]):
         await self._open_first_chat()
         if self._leaving:
             return
-        self.run_worker(self._load_model(), group="life")
+        self.load_model()
         self._learn_themes()
 
     async def _open_first_chat(self) -> None:
@@ -225,6 +225,10 @@ class ShoriTUI(App[int]):
         else:
             self.story.empty_text = "No story is open.\nalt+n begins one, F8 shows them all."
             self.start_action(BY_ID["new"])
+
+    def load_model(self) -> None:
+        """Loads the model, beside everything else."""
+        self.run_worker(self._load_model(), group="life")
 
     async def _load_model(self) -> None:
         assert self.session is not None

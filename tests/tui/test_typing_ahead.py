@@ -97,3 +97,14 @@ async def test_an_adapter_that_is_not_there_is_told_in_one_sentence(home: Path) 
         assert load_settings().adapters == []
         await enter(app, pilot, "/adapter off")
         await until(pilot, lambda: len(app._notifications) > 2)
+
+
+async def test_an_adapter_that_has_gone_can_be_taken_off_and_the_model_loads(home: Path) -> None:
+    save_settings(adapters=[{"path": f"{home}/gone.gguf"}])
+    async with running() as (app, pilot):
+        await until(pilot, lambda: app.main.status.doing.trouble)
+        assert "no such adapter file" in app.main.status.doing.now
+        await enter(app, pilot, "/adapter off")
+        await loaded(app, pilot)
+        await until(pilot, lambda: not app.main.status.doing.trouble)
+        assert load_settings().adapters == []

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from shoritui.errors import UserError
 from shoritui.tui.passage import one_line
 
@@ -49,14 +51,20 @@ def adapter_choices(app: ShoriTUI) -> list[str]:
 async def _wear(app: ShoriTUI, files: list[AdapterFile]) -> None:
     from shoritui.director import adapters
 
-    if app.session is None or app.session.engine.info is None:
+    session = app.session
+    if session is None or session.engine.state.phase in ("starting", "loading", "restarting"):
         app.tell("The model is not loaded yet.")
         return
-    try:
-        await app.session.engine.adapt(adapters(files))
-    except UserError as error:
-        app.tell(str(error), trouble=True)
-        return
+    if session.engine.info is None:
+        # It could not be loaded, perhaps because of an adapter: it is tried once more.
+        session.settings = replace(session.settings, adapters=files)
+        app.load_model()
+    else:
+        try:
+            await session.engine.adapt(adapters(files))
+        except UserError as error:
+            app.tell(str(error), trouble=True)
+            return
     await app.save(adapters=[{"path": each.path, "scale": each.scale} for each in files])
     app.tell(_told(files))
     app.show_prompt()
