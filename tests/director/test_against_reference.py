@@ -52,20 +52,23 @@ class Judged(Engine):
     async def generate(
         self, document: Sequence[Segment], sampling: Sampling, **rest: Any
     ) -> AsyncGenerator[EngineEvent, None]:
-        self.asked.append(list(document))
         texts = [segment.text for segment in document]
-        if self._unfinished:
-            await adopt(self, self._reference, self._unfinished)
+        is_asked = not rest.get("idle")
+        if is_asked:
+            self.asked.append(list(document))
+            if self._unfinished:
+                await adopt(self, self._reference, self._unfinished)
         assert await self.tokens(document) == self._reference.ids(texts)
-        self._unfinished = texts
-        draw = Draw(sampling.temperature, sampling.seed or 0)
+        if is_asked:
+            self._unfinished = texts
+        draw = Draw(sampling.temperature, sampling.seed)
         events: list[EngineEvent] = []
         async for event in super().generate(document, sampling, **{**rest, "likeliest": 2}):
             events.append(event)
-            if isinstance(event, Finished):
+            if isinstance(event, Finished) and (is_asked or event.outcome.stop != "cancelled"):
                 await judge(self, self._reference, texts, event.outcome, draw, events)
-                self._unfinished = []
-            if isinstance(event, Text):
+                self._unfinished = [] if is_asked else self._unfinished
+            if isinstance(event, Text) and is_asked:
                 self._unfinished = [*texts[:-1], self._unfinished[-1] + event.text]
             yield event
 
@@ -106,7 +109,8 @@ class Played:
         expected = await self._director.preview(speaker)
         events = await self._written(self._director.reply(speaker), draw)
         assert not [event for event in events if isinstance(event, Failed)]
-        assert self._engine.asked[0] == expected
+        if self._engine.asked:  # else it was written while nothing was asked
+            assert self._engine.asked[0] == expected
 
     async def regenerate(self, draw: Draw) -> None:
         await self._written(self._director.regenerate(), draw)
@@ -139,6 +143,13 @@ class Played:
         await self._director.settled()
         await self.reply(speaker, draw)
 
+    async def wait_and_regenerate(self, speaker: str) -> None:
+        draw = Draw(1.0, None)
+        await self.reply(speaker, draw)
+        self._director.look_ahead()
+        await self._director.settled()
+        await self._written(self._director.regenerate(), draw)
+
     async def stop(self, delay: float, speaker: str, draw: Draw) -> None:
         writing = asyncio.create_task(self._written(self._director.reply(speaker), draw))
         await asyncio.sleep(delay)
@@ -159,7 +170,11 @@ class Played:
     async def reopen_chat(self) -> None:
         chat = await self._disk.run(Library.chat, self._id)
         self._director = await Director.open(
-            self._disk, chat, self._engine, Settings(max_tokens=24), presets(None)[0]
+            self._disk,
+            chat,
+            self._engine,
+            Settings(max_tokens=24, alternatives=1),
+            presets(None)[0],
         )
 
     async def reopen_engine(self) -> None:
@@ -217,7 +232,7 @@ def speaker(random: Random) -> str:
 
 
 def draw(random: Random) -> Draw:
-    return Draw(random.choice([0.0, 0.0, 1.0]), random.randrange(100))
+    return random.choice([Draw(), Draw(1.0, random.randrange(100)), Draw(1.0, None)])
 
 
 def index(random: Random) -> int:
@@ -239,6 +254,7 @@ ACTS: Final[dict[str, dict[str, Drawn]]] = {
     "choose": {"index": index},
     "type_and_say": {"text": text, "speaker": speaker},
     "look_ahead": {"speaker": speaker, "draw": draw},
+    "wait_and_regenerate": {"speaker": speaker},
     "stop": {"delay": moment, "speaker": speaker, "draw": draw},
     "kill": {"delay": moment, "speaker": speaker, "draw": draw},
     "reopen_chat": {},

@@ -51,7 +51,7 @@ class Draw:
     """How a reply is drawn: greedily at temperature 0."""
 
     temperature: float = 0.0
-    seed: int = 0
+    seed: int | None = 0
 
     @property
     def sampling(self) -> Sampling:
