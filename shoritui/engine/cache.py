@@ -82,9 +82,13 @@ class KVCache:
         return len(self.lines[0])
 
     @property
-    def context(self) -> Context:
-        """The context, its logits those of the last id."""
-        return self._context
+    def logits(self) -> NDArray[np.float32]:
+        """The scores of all tokens behind the line in use; to be read until anything is evaluated.
+
+        There are some after a complete `reach` and after `append`.
+        """
+        line = self.lines[0]
+        return self._context.logits() if self._fresh is line else line.snapshots[len(line)]
 
     def reach(
         self,
@@ -107,7 +111,7 @@ class KVCache:
         complete = self._evaluate_rest(line, wanted, on_progress, give_way)
         if complete:
             line.settle(wanted.ends)
-            self._at_hand(line)
+            self._keep_logits(line)
         return Evaluation(reused, len(line) - reused, complete)
 
     def append(self, token: int) -> bool:
@@ -158,9 +162,7 @@ class KVCache:
         return min(plans, key=lambda each: each[1].evaluate)
 
     def _plan(self, line: Line, wanted: Blocks) -> Plan:
-        at_hand = set(line.snapshots) if self._context.has_logits else set()
-        if line is self._fresh:
-            at_hand.add(len(line))
+        at_hand = {*line.snapshots, *((len(line),) if line is self._fresh else ())}
         return plan(line.held, wanted, logits=at_hand, shift=self._shift)
 
     def _follow(self, line: Line, steps: Plan, *, beside: bool) -> Line:
@@ -254,6 +256,11 @@ class KVCache:
         """
         return self._keeper is not None and not self._moved and self._keeper.save_next(self.lines)
 
+    def save_prompt(self) -> None:
+        """Save how the line in use goes on from its prompt, once all blocks are saved."""
+        if self._keeper is not None and not self._moved:
+            self._keeper.save_prompt(self.lines[0])
+
     def forget_logits(self) -> None:
         """Something else was evaluated meanwhile: the context's logits are no line's any more."""
         self._fresh = None
@@ -332,15 +339,9 @@ class KVCache:
             raise ContextFullError
         self._emptied(others[-1])
 
-    def _at_hand(self, line: Line) -> None:
-        """The logits after the prompt: kept where they are fresh, else brought back."""
-        if self._fresh is line:
-            line.remember(self._context.logits().copy())
-        elif len(line) in line.snapshots:
-            logits = line.snapshots[len(line)]
-            np.copyto(self._context.logits(), logits)
-            line.remember(logits)
-            self._fresh = line
+    def _keep_logits(self, line: Line) -> None:
+        """A copy of the logits after the prompt, for writing after it again."""
+        line.remember(self.logits.copy() if self._fresh is line else self.logits)
 
 
 def _moved_ends(ends: Sequence[int], steps: Plan) -> list[int]:

@@ -89,6 +89,7 @@ class Context:
         self.n_cells: Final[int] = L.llama_n_ctx(self.handle)
         self.n_batch: Final = n_batch
         self.can_shift: Final = bool(L.llama_memory_can_shift(self._memory))
+        self.n_vocab: Final = model.n_vocab
         self._row = ctypes.c_float * model.n_vocab
         self._batch = _Batch(max(n_batch, n_seq_max), n_seq_max)
 
@@ -133,16 +134,8 @@ class Context:
         L.llama_synchronize(self.handle)
 
     def logits(self) -> NDArray[np.float32]:
-        """The scores of all tokens after the last one evaluated, in place.
-
-        Valid until the next `decode`; what is written here is what a chain samples from.
-        """
+        """The scores of all tokens after the last one evaluated, valid until the next `decode`."""
         return self._logits(-1)
-
-    @property
-    def has_logits(self) -> bool:
-        """Whether there are logits to read and write; not after an evaluation that came to none."""
-        return bool(L.llama_get_logits_ith(self.handle, -1))
 
     def _logits(self, index: int) -> NDArray[np.float32]:
         pointer = L.llama_get_logits_ith(self.handle, index)

@@ -101,7 +101,7 @@ class Message:
     ) -> tuple[Stop | None, int | None]:
         """Draw a token: what it ends, and the place that a banned phrase must be taken back to."""
         model, watch, prose = self._model, self._watch, self._prose
-        logits = self._cache.context.logits()
+        logits = self._cache.logits
         token = choice.token(logits, watch.never() if watch else ())
         if self._first is None:
             self._first = perf_counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from shoritui.engine.adapters import Adapters
@@ -46,6 +47,8 @@ from shoritui.engine.tokens import Tokens
 from shoritui.errors import UserError
 
 SPELLINGS: Final = "spellings.db"
+_QUIET_SECONDS: Final = 1.0
+"""The end of a prompt is saved once nothing was asked for so long."""
 _WRITING_SECONDS: Final = 0.02
 """How long a block that is being written is waited for before we look again."""
 
@@ -90,6 +93,7 @@ class Runtime:
         spelled = options.journal / SPELLINGS if options.journal is not None else None
         self._tokens = Tokens(self._model, Spellings(spelled, self._made_of[0]))
         self._chooser = Chooser(self._model, self._tokens)
+        self._asked_at = 0.0
         self.info = replace(info, n_ctx=room.n_ctx, context_mode=room.mode)
         self.adapt(options.adapters)
 
@@ -119,7 +123,13 @@ class Runtime:
             return 0.0
         if self._cache.save_next():
             return 0.0
-        return _WRITING_SECONDS if self._keeper is not None and self._keeper.is_busy else None
+        if self._keeper is not None and self._keeper.is_busy:
+            return _WRITING_SECONDS
+        quiet = monotonic() - self._asked_at
+        if quiet < _QUIET_SECONDS:
+            return _QUIET_SECONDS - quiet
+        self._cache.save_prompt()  # not of every word that is being typed
+        return None
 
     def generate(
         self,
@@ -177,7 +187,7 @@ class Runtime:
             raise UserError("Scoring was cancelled.")
         branches = [self._tokens.ids(text) for text in candidates]
         shared = shared_beginnings(branches)
-        scores: dict[Ids, LogProbabilities] = {(): log_softmax(self._cache.context.logits())}
+        scores: dict[Ids, LogProbabilities] = {(): log_softmax(self._cache.logits)}
         try:
             behind = self._cache.branches(shared)
         except CancelledError:
@@ -199,6 +209,7 @@ class Runtime:
     def _prompt(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         prompt = self._tokens.document(texts)
         length = sum(map(len, prompt))
+        self._asked_at = monotonic()
         if not length:
             raise UserError("There is nothing to write after: the prompt is empty.")
         if length >= self._cache.n_ctx:

@@ -134,6 +134,20 @@ async def test_a_reopened_chat_is_not_evaluated_again(model: Path, tmp_path: Pat
         assert (await write(engine, other)).reused_tokens < 10
 
 
+async def test_the_open_end_of_a_prompt_comes_back_with_its_logits(
+    model: Path, tmp_path: Path
+) -> None:
+    document = [*story(5), HEADER]
+    async with opened(model, options(journal=tmp_path)) as engine:
+        before = await write(engine, document, LIKELIEST)
+        await at_rest(engine, tmp_path, len(document))
+    async with opened(model, options(journal=tmp_path)) as engine:
+        after = await write(engine, document, LIKELIEST)
+        assert after.evaluated_tokens == 0
+        assert after.text == before.text
+        assert (await engine.stats()).decodes == after.generated_tokens - 1
+
+
 async def test_a_killed_worker_goes_on_from_the_journal(model: Path, tmp_path: Path) -> None:
     async with opened(model, options(journal=tmp_path)) as engine:
         document = [*story(20), HEADER]
