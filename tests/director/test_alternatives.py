@@ -54,26 +54,20 @@ async def ready(director: Director) -> None:
 
 
 async def replied(director: Director) -> Outcome:
-    ended = (await read(director.reply("Mara")))[-1]
-    assert isinstance(ended, TurnEnded)
-    return ended.outcome
+    events = await read(director.reply("Mara"))
+    [outcome] = [event.outcome for event in events if isinstance(event, TurnEnded)]
+    return outcome
 
 
-async def written_anew(director: Director) -> TurnEnded:
-    """A retry whose events are those of a reply that is streamed."""
+async def at_once(director: Director, engine: Watched) -> TurnEnded:
+    """A retry for which the engine does nothing; its events are those of one that is streamed."""
+    before = engine.asked + engine.idle_asked, await engine.stats()
     removed, started, *wrote, ended = await read(director.regenerate())
+    assert (engine.asked + engine.idle_asked, await engine.stats()) == before
     assert isinstance(removed, Removed) and isinstance(started, TurnStarted)
     assert isinstance(ended, TurnEnded)
     pieces = [event.text for event in wrote if isinstance(event, Wrote)]
     assert len(pieces) == len(wrote) and "".join(pieces) == ended.entry.text
-    return ended
-
-
-async def at_once(director: Director, engine: Watched) -> TurnEnded:
-    """A retry for which the engine does nothing."""
-    before = engine.asked + engine.idle_asked, await engine.stats()
-    ended = await written_anew(director)
-    assert (engine.asked + engine.idle_asked, await engine.stats()) == before
     assert (ended.entry.status, ended.outcome.stop) == ("complete", "block_end")
     assert ended.outcome.evaluated_tokens == director.figures.evaluated == 0
     assert ended.outcome.reused_tokens == ended.outcome.prompt_tokens
@@ -144,7 +138,7 @@ async def test_typing_does_not_lose_them_and_other_wishes_do(
     await ready(director)
     await director.change_sampling(temperature=1.2)
     asked = engine.asked
-    await written_anew(director)
+    await read(director.regenerate())
     assert engine.asked == asked + 1
 
 
