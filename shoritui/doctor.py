@@ -148,12 +148,12 @@ def _model_rows(model: dict[str, Any], engine: dict[str, Any]) -> list[tuple[str
         if model["block_tokens"]
         else "▀ and ▄ are no single tokens here: replies are stopped by their text"
     )
-    size = f"{model['parameters'] / 1e6:,.1f} M parameters, {_mebibytes(model['bytes'])} on disk"
+    size = f"{model['parameters'] / 1e6:,.1f} M parameters, {_size(model['bytes'])} on disk"
     context = (
         f"{model['context']:,} tokens (trained for {model['trained_context']:,}), "
         f"KV cache {model['kv_type']}, likely mode {model['context_mode']}"
     )
-    need = f"about {_mebibytes(model['memory_bytes'])} at this context"
+    need = f"about {_size(model['memory_bytes'])} at this context"
     rows = [
         ("", f"{model['description']}, {size}"),
         ("", blocks),
@@ -179,11 +179,11 @@ def _threads(engine: dict[str, Any], model: dict[str, Any]) -> str:
 def _free(engine: dict[str, Any]) -> str:
     """What is free where the model goes."""
     if engine["gpu_memory_free"]:
-        return f"{_mebibytes(sum(engine['gpu_memory_free']))} free on the GPU"
+        return f"{_size(sum(engine['gpu_memory_free']))} free on the GPU"
     if engine["memory_available"] is None:
         return "nobody knows what is free"
-    return f"{_mebibytes(engine['memory_available'])} free here"
+    return f"{_size(engine['memory_available'])} free here"
 
 
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.0f} MiB"
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

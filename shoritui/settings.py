@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     n_ctx: Annotated[int, msgspec.Meta(ge=0)] = 0
     """The context size in tokens; 0 takes the model's own, at most 8192."""
     n_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """CPU threads of the engine; 0 takes all physical cores but one."""
+    """CPU threads of the engine; 0 measures, beginning with all physical cores but one."""
     n_gpu_layers: Annotated[int, msgspec.Meta(ge=-1)] = -1
     """Layers on the GPU; -1 takes all."""
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
