@@ -90,6 +90,11 @@ class KVCache:
         line = self.lines[0]
         return self._context.logits() if self._fresh is line else line.snapshots[len(line)]
 
+    @property
+    def fresh(self) -> Context | None:
+        """The context, if its own logits are those behind the line in use."""
+        return self._context if self._fresh is self.lines[0] else None
+
     def reach(
         self,
         blocks: Sequence[Sequence[int]],
@@ -116,9 +121,18 @@ class KVCache:
 
     def append(self, token: int) -> bool:
         """Evaluate one more id of the line in use; False if that was cancelled."""
-        return self._evaluate(self.lines[0], (token,))
-
-    # Lines
+        line = self.lines[0]
+        if self._moved or self._abort.is_set():
+            return self._evaluate(line, (token,))
+        started = perf_counter()
+        self._count(1)
+        held = len(line)
+        if self._context.decode_one(token, seq=line.seq, begin=held) != "done":
+            return self._evaluate(line, (token,))
+        self._fresh = line
+        line.held.ids.append(token)
+        self.on_evaluated(1, perf_counter() - started, held)
+        return True
 
     def step_back(self) -> None:
         """The line used before this one is in use again."""

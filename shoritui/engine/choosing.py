@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoritui.engine.candidates import Candidates
+from shoritui.engine.context import Context
 from shoritui.engine.drawing import AdaptiveP, Drawing, Mirostat, Plain, State
 from shoritui.engine.endings import WordsOnly
 from shoritui.engine.history import Remembering, sequence
 from shoritui.engine.model import Model
 from shoritui.engine.protocol import Generate
-from shoritui.engine.samplers import Sampler, dry, samplers
+from shoritui.engine.samplers import Chain, Sampler, dry, samplers
 from shoritui.engine.sampling import Sampling
 from shoritui.engine.steps import Step, chain
 from shoritui.engine.tokens import Tokens
@@ -34,6 +35,10 @@ _LONGEST_BREAKER: Final = 40
 """Bytes of a breaker that DRY looks at."""
 _WORDS_ONLY: Final = ("xtc", "typical_p")
 """The steps that may drop the likeliest tokens."""
+_NATIVE: Final = (
+    "penalties", "top_n_sigma", "top_k", "top_p", "min_p", "temperature", "dynamic_temperature",
+)  # fmt: skip
+"""The steps that llama.cpp does alone as they shall be done."""
 
 
 class _Applied(Protocol):
@@ -57,7 +62,10 @@ class Choice:
         drawing: Drawing,
         remembering: Sequence[Remembering],
         on_end: Callable[[], None],
+        native: Callable[[], Chain] | None = None,
     ) -> None:
+        """`native` chains all steps, where llama.cpp can do them alone."""
+        self._native, self._chain = native, native() if native is not None else None
         self._candidates, self._bias = candidates, bias
         self._steps, self._drawing = steps, drawing
         self._remembering = remembering
@@ -80,12 +88,32 @@ class Choice:
             each.count((token,))
         return token
 
+    def token_of(self, context: Context) -> int | None:
+        """The next token's id, as `token` would choose it, by llama.cpp alone; None if it cannot.
+
+        The context's logits are those to choose from.
+        """
+        if self._chain is None:
+            return None
+        token = self._chain.draw(context)
+        self._states.append(self._drawing.state)
+        if not all([each.has_counted(token) for each in self._remembering]):
+            self._chain_anew()
+        return token
+
     def back(self, ids: Sequence[int]) -> None:
         """Only `ids` have been drawn, the others are taken back."""
         self._drawing.state = self._states[len(ids)]
         del self._states[len(ids) + 1 :]
         for each in self._remembering:
             each.recount(ids)
+        self._chain_anew()
+
+    def _chain_anew(self) -> None:
+        """A sampler of the chain was replaced."""
+        if self._chain is not None and self._native is not None:
+            self._chain.free()
+            self._chain = self._native()
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +124,8 @@ class Choice:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._chain is not None:
+            self._chain.free()
         self._on_end()
 
 
@@ -105,8 +135,8 @@ class Chooser:
     def __init__(self, model: Model, tokens: Tokens) -> None:
         self._model, self._tokens = model, tokens
         self._ends = model.ends | ({model.close} if model.close is not None else set())
-        never = () if model.open is None else (model.open,)
-        self._candidates = Candidates(model.n_vocab, never)
+        self._never = () if model.open is None else (model.open,)
+        self._candidates = Candidates(model.n_vocab, self._never)
         self._counted: dict[str, tuple[Hashable, Sampler]] = {}
         self._breaking: tuple[Hashable, Sampler] | None = None
         self._mirostat = _MirostatMemory()
@@ -134,13 +164,21 @@ class Chooser:
         else:
             drawing = self._steered(last, request)
 
+        def native() -> Chain:
+            handles = [each.sampler if isinstance(each, Remembering) else each for each in owned]
+            return Chain(handles, self._never, self._model.n_vocab)
+
+        is_native = bias is None and isinstance(drawing, Plain)
+        is_native &= all(step.name in _NATIVE for step in steps)
+
         def end() -> None:
             if isinstance(drawing, Mirostat) and sampling.seed is None and not request.idle:
                 self._mirostat.ended(drawing.state)
             for each in owned:
                 each.free()
 
-        return Choice(self._candidates, bias, applied, drawing, remembering, end)
+        made_native = native if is_native else None
+        return Choice(self._candidates, bias, applied, drawing, remembering, end, made_native)
 
     def _made(self, step: Step, request: Generate) -> list[Sampler | Remembering]:
         if step.name == "penalties":

@@ -92,6 +92,7 @@ class Context:
         self.n_vocab: Final = model.n_vocab
         self._row = ctypes.c_float * model.n_vocab
         self._batch = _Batch(max(n_batch, n_seq_max), n_seq_max)
+        self._one = _BatchOfOne()
 
     def decode(self, ids: Sequence[int], *, seq: int, begin: int) -> Decoded:
         """Evaluate up to `n_batch` ids of a sequence from position `begin` on.
@@ -100,6 +101,10 @@ class Context:
         as `end` tells. Not to be aborted while keys wait to be turned: see `turning`.
         """
         return self._decode(self._batch.of_sequence(ids, seq, begin))
+
+    def decode_one(self, token: int, *, seq: int, begin: int) -> Decoded:
+        """As `decode` does, for a single id, with less ado."""
+        return self._decode(self._one.filled(token, seq, begin))
 
     @contextmanager
     def turning(self) -> Iterator[None]:
@@ -186,6 +191,7 @@ class Context:
     def free(self) -> None:
         """Give the memory back; the context is unusable afterwards."""
         self._batch.free()
+        self._one.free()
         L.llama_free(self.handle)
 
 
@@ -238,6 +244,25 @@ class _Batch:
         self._wanted[: len(rows)] = 1
         self._filled = (-1, 0)
         self._batch.n_tokens = len(rows)
+        return self._batch
+
+    def free(self) -> None:
+        """Give the arrays back."""
+        L.llama_batch_free(self._batch)
+
+
+class _BatchOfOne:
+    """llama.cpp's arrays for one token of one sequence."""
+
+    def __init__(self) -> None:
+        self._batch = batch = L.llama_batch_init(1, 0, 1)
+        batch.n_tokens = 1
+        batch.n_seq_id[0] = batch.logits[0] = 1
+        self._token, self._position, self._seq = batch.token, batch.pos, batch.seq_id[0]
+
+    def filled(self, token: int, seq: int, begin: int) -> Any:
+        """The batch with this token in it."""
+        self._token[0], self._position[0], self._seq[0] = token, begin, seq
         return self._batch
 
     def free(self) -> None:

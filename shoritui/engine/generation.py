@@ -5,7 +5,7 @@ It does not know processes or requests; whoever calls it passes the events on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
 from typing import Final
 
@@ -101,15 +101,16 @@ class Message:
     ) -> tuple[Stop | None, int | None]:
         """Draw a token: what it ends, and the place that a banned phrase must be taken back to."""
         model, watch, prose = self._model, self._watch, self._prose
-        logits = self._cache.logits
-        token = choice.token(logits, watch.never() if watch else ())
+        token = self._next(choice, watch.never() if watch else ())
         if self._first is None:
             self._first = perf_counter()
         if token == model.close or token in model.ends:
             return "block_end", watch.end() if watch else None
         self.ids.append(token)
         text = prose.feed(model.pieces[token])
-        told = drawn(model, logits, token, self._likeliest) if self._likeliest else None
+        told = None
+        if self._likeliest:
+            told = drawn(model, self._cache.logits, token, self._likeliest)
         pending.add(text, told)
         stop = self._stop(max_tokens)
         if watch is None:
@@ -118,6 +119,13 @@ class Message:
         if place is None and stop is not None:
             place = watch.end()
         return stop, place
+
+    def _next(self, choice: Choice, never: Collection[int]) -> int:
+        if not never and (context := self._cache.fresh) is not None:
+            token = choice.token_of(context)
+            if token is not None:
+                return token
+        return choice.token(self._cache.logits, never)
 
     def _stop(self, max_tokens: int) -> Stop | None:
         if self._prose.ended:

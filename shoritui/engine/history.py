@@ -25,37 +25,49 @@ class Remembering:
     ) -> None:
         """`before` has counted `seen` and stays its owner's; `uncounted` are never counted."""
         self._before, self._uncounted = before, uncounted
-        self._sampler = before.clone()
+        self.sampler = before.clone()
+        """What counts now; another one after `recount`."""
+        self._written: list[int] = []
         self._seen = set(seen)
         self._ids = np.fromiter(self._seen, np.int32)
 
     def apply(self, candidates: Candidates) -> None:
         """Do the sampler's step."""
         if not candidates.whole:
-            self._sampler.apply(candidates)
+            self.sampler.apply(candidates)
             return
+        if len(self._ids) < len(self._seen):
+            self._ids = np.fromiter(self._seen, np.int32)
         some = candidates.some(self._ids)
-        self._sampler.apply_to(some)
+        self.sampler.apply_to(some)
         some.put_back()
 
     def count(self, tokens: Iterable[int]) -> None:
         """See these tokens written."""
         counted = [token for token in tokens if token not in self._uncounted]
-        self._sampler.count(counted)
-        new = set(counted) - self._seen
-        if new:
-            self._seen |= new
-            self._ids = np.append(self._ids, np.fromiter(new, np.int32))
+        self.sampler.count(counted)
+        self._written += counted
+        self._seen.update(counted)
+
+    def has_counted(self, token: int) -> bool:
+        """The sampler itself has seen this token; whether it may stay counted."""
+        if token in self._uncounted:
+            self.recount(self._written)
+            return False
+        self._written.append(token)
+        self._seen.add(token)
+        return True
 
     def recount(self, tokens: Iterable[int]) -> None:
         """Have seen only these tokens of the message."""
-        self._sampler.free()
-        self._sampler = self._before.clone()
-        self.count(tokens)
+        self.sampler.free()
+        self.sampler = self._before.clone()
+        written, self._written = list(tokens), []
+        self.count(written)
 
     def free(self) -> None:
         """Give the memory back."""
-        self._sampler.free()
+        self.sampler.free()
 
 
 def sequence(

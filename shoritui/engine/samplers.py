@@ -6,10 +6,12 @@ It does not know why a chain is as it is, nor where scores come from.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self
 
 from shoritui.engine.candidates import Candidates, Some
+from shoritui.engine.context import Context
 from shoritui.engine.library import L, text
 from shoritui.engine.steps import Step
 
@@ -48,6 +50,36 @@ class Sampler:
 
     def free(self) -> None:
         """Give the memory back; the sampler is unusable afterwards."""
+        L.llama_sampler_free(self._handle)
+
+
+class Chain:
+    """Samplers one after the other, all in llama.cpp: the quickest way, where it will do."""
+
+    def __init__(self, samplers: Iterable[Sampler], never: Sequence[int], n_vocab: int) -> None:
+        """The last of the samplers draws; all stay their owners'. `never` has no chance."""
+        self._handle = L.llama_sampler_chain_init(L.llama_sampler_chain_default_params())
+        self._ban = None
+        if never:
+            biases = (L.llama_logit_bias * len(never))()
+            for bias, token in zip(biases, never, strict=True):
+                bias.token, bias.bias = token, -math.inf
+            self._ban = L.llama_sampler_init_logit_bias(n_vocab, len(never), biases)
+            L.llama_sampler_chain_add(self._handle, self._ban)
+        for sampler in samplers:
+            L.llama_sampler_chain_add(self._handle, sampler._handle)
+
+    def draw(self, context: Context) -> int:
+        """The token that is drawn from a context's logits; all samplers have counted it."""
+        token: int = L.llama_sampler_sample(self._handle, context.handle, -1)
+        return token
+
+    def free(self) -> None:
+        """Give its own memory back."""
+        while L.llama_sampler_chain_n(self._handle):
+            L.llama_sampler_chain_remove(self._handle, 0)
+        if self._ban is not None:
+            L.llama_sampler_free(self._ban)
         L.llama_sampler_free(self._handle)
 
 
