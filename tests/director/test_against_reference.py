@@ -173,7 +173,7 @@ class Played:
             self._disk,
             chat,
             self._engine,
-            Settings(max_tokens=24, alternatives=1),
+            Settings(max_tokens=60, alternatives=1, length="nano"),
             presets(None)[0],
         )
 
