@@ -35,6 +35,8 @@ class Playing:
         self._worker: Worker[None] | None = None
         self._phase = ""
         """What the engine was doing last."""
+        self._is_back = True
+        """Whether the engine, if its process ended, has come back since."""
 
     @property
     def is_on(self) -> bool:
@@ -59,6 +61,8 @@ class Playing:
             gc.enable()
             self._worker = None
             if self._app.is_running:
+                if self.stage is not None:
+                    self.stage.settle()
                 self._app.main.show_keys()
                 self._app.show_prompt()
 
@@ -104,16 +108,20 @@ class Playing:
     def engine_changed(self, state: EngineState) -> None:
         """What the engine is doing, where that is news."""
         was, self._phase = self._phase, state.phase
+        self._is_back = self._is_back or state.phase == "ready"
         match state.phase:
             case "starting":
                 self.say_now(state.message or "starting the model")
             case "loading":
                 self.say_now(f"loading the model, {state.progress:.0%}")
             case "restarting":
+                self._is_back = False
                 self.say_now(state.message or "starting the model again", trouble=True)
                 self._app.tell(f"{state.message} It is started again; the story is kept.")
             case "failed":
                 self.say_now(state.message, trouble=True)
+                if not self._is_back and not self.is_on:
+                    self._app.tell(f"{state.message} The next turn tries once more.", trouble=True)
             case "ready" if was == "loading":
                 self._app.show_prompt()
             case "ready" if not self.is_on:

@@ -100,6 +100,17 @@ class Stage:
             case Failed(sentence):
                 app.tell(sentence, trouble=True)
 
+    def settle(self) -> None:
+        """Shows a reply whose end was never told as it was kept."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        kept = [entry for entry in self._director.entries if entry.id == begun.id]
+        if kept:
+            self._replace(kept[0])
+        else:
+            self._take_away((begun.id,))
+
     def _speakers(self) -> SpeakerColours:
         return SpeakerColours(map(one_line, self._director.cast))
 

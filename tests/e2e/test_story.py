@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shoritui.demo import model_path
 from shoritui.story import Entry, Library
 from tests.e2e.terminal import Terminal
 
@@ -212,6 +213,30 @@ def test_a_dead_worker_is_told_in_one_line_and_comes_back(home: Path) -> None:
         screen.wait_for("ready", PATIENCE)
         after = say(screen, home, "Still you?")
         assert before.id < after.id and story(home)[-3] == before
+
+
+def test_a_worker_that_cannot_come_back_is_told_and_tried_again(home: Path, tmp_path: Path) -> None:
+    model, away = tmp_path / "m.gguf", tmp_path / "away.gguf"
+    model.write_bytes(model_path().read_bytes())
+    with terminal(home, "gannet-rock", "--model", str(model)) as screen:
+        screen.wait_for("ready", PATIENCE)
+        model.rename(away)
+        os.kill(children(screen.process)[0], signal.SIGKILL)
+        screen.wait_for("tries once more", PATIENCE)
+        away.rename(model)
+        say(screen, home, "Is it you?")
+
+
+def test_a_reply_of_a_worker_that_hangs_can_be_stopped(home: Path) -> None:
+    (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
+    with terminal(home, "gannet-rock") as screen:
+        workers = freeze_in_mid_reply(screen, home)
+        screen.press("escape")
+        screen.wait_for("cut short", PATIENCE)
+        assert story(home)[-1].status == "cut"
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        screen.wait_for("ready", PATIENCE)
 
 
 def test_nothing_hostile_reaches_the_terminal(home: Path, tmp_path: Path) -> None:
