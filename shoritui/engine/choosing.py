@@ -5,6 +5,7 @@ It does not know where the scores come from.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Sequence
@@ -164,12 +165,14 @@ class Chooser:
         else:
             drawing = self._steered(last, request)
 
+        biases = dict(zip(bias.ids.tolist(), bias.by.tolist(), strict=True)) if bias else {}
+        biases |= dict.fromkeys(self._never, -math.inf)
+
         def native() -> Chain:
             handles = [each.sampler if isinstance(each, Remembering) else each for each in owned]
-            return Chain(handles, self._never, self._model.n_vocab)
+            return Chain(handles, biases, self._model.n_vocab)
 
-        is_native = bias is None and isinstance(drawing, Plain)
-        is_native &= all(step.name in _NATIVE for step in steps)
+        is_native = isinstance(drawing, Plain) and all(step.name in _NATIVE for step in steps)
 
         def end() -> None:
             if isinstance(drawing, Mirostat) and sampling.seed is None and not request.idle:

@@ -6,8 +6,7 @@ It does not know why a chain is as it is, nor where scores come from.
 from __future__ import annotations
 
 import ctypes
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from shoritui.engine.candidates import Candidates, Some
@@ -56,18 +55,20 @@ class Sampler:
 class Chain:
     """Samplers one after the other, all in llama.cpp: the quickest way, where it will do."""
 
-    def __init__(self, samplers: Iterable[Sampler], never: Sequence[int], n_vocab: int) -> None:
-        """The last of the samplers draws; all stay their owners'. `never` has no chance."""
+    def __init__(
+        self, samplers: Iterable[Sampler], biases: Mapping[int, float], n_vocab: int
+    ) -> None:
+        """`biases` are added to tokens' scores first. The last of the samplers draws.
+
+        The samplers stay their owners'.
+        """
+        array = (L.llama_logit_bias * len(biases))()
+        for entry, (token, bias) in zip(array, biases.items(), strict=True):
+            entry.token, entry.bias = token, bias
+        self._biased = L.llama_sampler_init_logit_bias(n_vocab, len(biases), array)
         self._handle = L.llama_sampler_chain_init(L.llama_sampler_chain_default_params())
-        self._ban = None
-        if never:
-            biases = (L.llama_logit_bias * len(never))()
-            for bias, token in zip(biases, never, strict=True):
-                bias.token, bias.bias = token, -math.inf
-            self._ban = L.llama_sampler_init_logit_bias(n_vocab, len(never), biases)
-            L.llama_sampler_chain_add(self._handle, self._ban)
-        for sampler in samplers:
-            L.llama_sampler_chain_add(self._handle, sampler._handle)
+        for handle in (self._biased, *(sampler._handle for sampler in samplers)):
+            L.llama_sampler_chain_add(self._handle, handle)
 
     def draw(self, context: Context) -> int:
         """The token that is drawn from a context's logits; all samplers have counted it."""
@@ -78,8 +79,7 @@ class Chain:
         """Give its own memory back."""
         while L.llama_sampler_chain_n(self._handle):
             L.llama_sampler_chain_remove(self._handle, 0)
-        if self._ban is not None:
-            L.llama_sampler_free(self._ban)
+        L.llama_sampler_free(self._biased)
         L.llama_sampler_free(self._handle)
 
 
