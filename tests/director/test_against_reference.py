@@ -21,7 +21,7 @@ from shoritui.engine.interface import ContextMode
 from shoritui.settings import Settings
 from shoritui.story import Entry, Library
 from tests.director.conftest import SCENE
-from tests.engine.playing import Draw, adopt, judge
+from tests.engine.judging import Draw, adopt, judge
 from tests.engine.reference import LAYERS, Reference, in_full_precision
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "1"))

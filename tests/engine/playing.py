@@ -12,13 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from math import log
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from shoritui.engine import (
     Adapter,
@@ -28,13 +25,12 @@ from shoritui.engine import (
     Event,
     Finished,
     Outcome,
-    Sampling,
-    Segment,
     Text,
     WorkerDied,
 )
 from shoritui.errors import UserError
-from tests.engine.reference import Reference, log_softmax
+from tests.engine.judging import Draw, adopt, judge, segments
+from tests.engine.reference import Reference
 
 SCENE: Final = (
     "▀title\nThe last ferry▄\n",
@@ -44,18 +40,6 @@ SCENE: Final = (
 REPLY: Final = "▀message (length: short)\nBram:"
 TYPED: Final = "▀message (length: short)\nAda:"
 CLOSE: Final = "▄\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """How a reply is drawn: greedily at temperature 0."""
-
-    temperature: float = 0.0
-    seed: int | None = 0
-
-    @property
-    def sampling(self) -> Sampling:
-        return Sampling(temperature=self.temperature, seed=self.seed)
 
 
 @dataclass(slots=True)
@@ -445,66 +429,10 @@ class Play:
             self.reference.forget_generated()
 
 
-async def judge(
-    engine: Engine,
-    reference: Reference,
-    document: Sequence[str],
-    outcome: Outcome,
-    draw: Draw,
-    events: Sequence[Event] = (),
-) -> list[int]:
-    """Assert that this is what the model writes after the document; returns all its ids."""
-    prompt = reference.ids(document)
-    assert outcome.prompt_tokens == len(prompt)
-    opened = document[-1] + outcome.text
-    ids = await engine.tokens(segments([*document[:-1], opened]))
-    assert ids[: len(prompt)] == prompt
-    written = ids[len(prompt) :]
-    assert reference.text(written) == outcome.text
-    assert len(written) <= outcome.generated_tokens
-    whole = len(written) == outcome.generated_tokens  # else it ends within a character
-    if outcome.text:
-        reference.keep(opened, ids[len(reference.ids(document[:-1])) :])
-    ended = whole and outcome.stop == "block_end"
-    rows = reference.rows(ids, len(written) + 1)
-    reference.check_written(
-        rows, written, ended=ended, temperature=draw.temperature, seed=draw.seed
-    )
-    _check_told(reference, rows, written, events)
-    return ids
-
-
-async def adopt(engine: Engine, reference: Reference, document: Sequence[str]) -> None:
-    """Take over how the engine spells the last block, of which nobody knows how it came about."""
-    before = len(reference.ids(document[:-1]))
-    ids = (await engine.tokens(segments(document)))[before:]
-    assert reference.text(ids) == document[-1]
-    reference.keep(document[-1], ids)
-
-
-def _check_told(
-    reference: Reference, rows: NDArray[np.float32], written: list[int], events: Sequence[Event]
-) -> None:
-    """The probabilities that came with the text."""
-    drawn = [one for event in events if isinstance(event, Text) for one in event.drawn]
-    if not drawn:
-        return
-    told, found = [], []
-    for one, token, row in zip(drawn, written, log_softmax(rows), strict=False):
-        told += [one.token.probability, *(each.probability for each in one.likeliest)]
-        found += [row[token], *np.sort(row)[::-1][: len(one.likeliest)]]
-    reference.check_probabilities(list(map(log, told)), found)
-
-
 def common(one: Sequence[int], other: Sequence[int]) -> int:
     """How many leading ids are equal."""
     pairs = zip(one, other, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def segments(document: Sequence[str]) -> list[Segment]:
-    """The document as the engine takes it."""
-    return [Segment(text, f"block {index}") for index, text in enumerate(document)]
 
 
 def _outcome(events: Sequence[Event]) -> Outcome:

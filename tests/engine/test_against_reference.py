@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from shoritui.engine import Engine, EngineOptions
 from shoritui.engine.interface import ContextMode
 from tests.engine.adapter_file import write_adapter
-from tests.engine.playing import REPLY, SCENE, TYPED, Draw, Play
+from tests.engine.judging import Draw
+from tests.engine.playing import REPLY, SCENE, TYPED, Play
 from tests.engine.reference import LAYERS, MARGIN, Reference, in_full_precision, log_softmax
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "2"))
