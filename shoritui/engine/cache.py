@@ -73,8 +73,10 @@ class KVCache:
         self._seconds_per_id = 0.0
         self.decodes = self.evaluated = 0
         """Evaluations of any size, and the ids in them."""
-        self.on_evaluated: Callable[[int, float, int], None] = lambda count, seconds, held: None
-        """Hears how many ids each evaluation had, its seconds, and how many stood before."""
+        self.on_evaluated: Callable[[int, float, int], None] | None = None
+        """Hears how many ids a step of a prompt had, its seconds, and how many stood before."""
+        self.on_generated: Callable[[float, int], None] | None = None
+        """Hears the seconds of each single id, and how many are held."""
 
     @property
     def held(self) -> int:
@@ -124,14 +126,16 @@ class KVCache:
         line = self.lines[0]
         if self._moved or self._abort.is_set():
             return self._evaluate(line, (token,))
+        ids = line.held.ids
         started = perf_counter()
-        self._count(1)
-        held = len(line)
-        if self._context.decode_one(token, seq=line.seq, begin=held) != "done":
+        if self._context.decode_one(token, line.seq, len(ids)) != "done":
             return self._evaluate(line, (token,))
+        ids.append(token)
         self._fresh = line
-        line.held.ids.append(token)
-        self.on_evaluated(1, perf_counter() - started, held)
+        self.decodes += 1
+        self.evaluated += 1
+        if self.on_generated is not None:
+            self.on_generated(perf_counter() - started, len(ids))
         return True
 
     def step_back(self) -> None:
@@ -314,7 +318,8 @@ class KVCache:
 
     def _clock(self, seconds: float, count: int, held: int) -> None:
         """Learn how fast prompts are evaluated; small steps say little about large ones."""
-        self.on_evaluated(count, seconds, held)
+        if self.on_evaluated is not None:
+            self.on_evaluated(count, seconds, held)
         if count >= _LEAST_IDLE_STEP:
             latest = seconds / count
             self._seconds_per_id = (self._seconds_per_id or latest) * 0.7 + latest * 0.3

@@ -97,9 +97,10 @@ class Choice:
         if self._chain is None:
             return None
         token = self._chain.draw(context)
-        self._states.append(self._drawing.state)
-        if not all([each.has_counted(token) for each in self._remembering]):
-            self._chain_anew()
+        self._states.append(())
+        for each in self._remembering:
+            if not each.has_counted(token):
+                self._chain_anew()
         return token
 
     def back(self, ids: Sequence[int]) -> None:

@@ -102,7 +102,7 @@ class Context:
         """
         return self._decode(self._batch.of_sequence(ids, seq, begin))
 
-    def decode_one(self, token: int, *, seq: int, begin: int) -> Decoded:
+    def decode_one(self, token: int, seq: int, begin: int) -> Decoded:
         """As `decode` does, for a single id, with less ado."""
         return self._decode(self._one.filled(token, seq, begin))
 

@@ -46,6 +46,8 @@ class Message:
         self._started = self._ended = perf_counter()
         self._first: float | None = None
         self._steps = 0
+        self._room = 0
+        """The tokens after which the context is full."""
 
     @property
     def text(self) -> str:
@@ -68,6 +70,7 @@ class Message:
         )
         stop: Stop = "cancelled"
         if evaluation.complete:
+            self._room = self._cache.n_ctx - self._cache.held + 1  # the last one is only drawn
             with begin() as choice:
                 stop = self._draw(prompt, choice, max_tokens, emit)
         self._ended = perf_counter()
@@ -130,9 +133,10 @@ class Message:
     def _stop(self, max_tokens: int) -> Stop | None:
         if self._prose.ended:
             return "block_end"
-        if len(self.ids) >= max_tokens:
+        count = len(self.ids)
+        if count >= max_tokens:
             return "token_limit"
-        if self._cache.held >= self._cache.n_ctx:
+        if count >= self._room:
             return "context_full"
         return None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Final
 
+from shoritui.engine.cache import KVCache
 from shoritui.engine.context import AbortFlag, Context
 from shoritui.engine.interface import ContextMode, EngineOptions
 from shoritui.engine.loading import Probe
@@ -28,6 +29,8 @@ REBUILT: Final = 0.75
 _TRIAL_CELLS: Final = 256
 _TRIAL_BATCH: Final = 64
 _BRIEF_SECONDS: Final = 0.2
+_TOKENS_TOGETHER: Final = 4
+"""Single tokens are looked at in groups of so many: looking takes time too."""
 _SLACK: Final = 256
 """Cells beyond what the lines need: for branches, and since a shift needs some that are free."""
 
@@ -149,15 +152,23 @@ class Pace:
         self._context = context
         self._seq = seq
         self._due = False
+        self._seconds = 0.0
         context.set_threads(tuner.threads.decode, tuner.threads.batch)
 
-    def evaluated(self, count: int, seconds: float, held: int) -> None:
-        """Hear of one evaluation of `count` tokens behind `held` others."""
-        now = monotonic()
-        if count == 1:
-            self._due |= self._tuner.observed(seconds, held, now)
-        elif count == self._context.n_batch:
-            self._due |= self._tuner.observed_batch(seconds / count, held, now)
+    def watch(self, cache: KVCache) -> None:
+        """Hear what evaluations take from now on, where that can change anything."""
+        if len(self._tuner.candidates) > 1:
+            cache.on_evaluated, cache.on_generated = self._evaluated, self._generated
+
+    def _evaluated(self, count: int, seconds: float, held: int) -> None:
+        if count == self._context.n_batch:
+            self._due |= self._tuner.observed_batch(seconds / count, held, monotonic())
+
+    def _generated(self, seconds: float, held: int) -> None:
+        self._seconds += seconds
+        if held % _TOKENS_TOGETHER == 0:
+            self._due |= self._tuner.observed(self._seconds / _TOKENS_TOGETHER, held, monotonic())
+            self._seconds = 0.0
 
     def steady(self, wanted: bool) -> None:
         """Take the usual count of threads for single tokens, or the best one.

@@ -89,7 +89,7 @@ class Runtime:
             keeper=keeper,
         )
         self._pace = Pace(self._tuner, room.context, room.scratch)
-        self._cache.on_evaluated = self._pace.evaluated
+        self._pace.watch(self._cache)
         spelled = options.journal / SPELLINGS if options.journal is not None else None
         self._tokens = Tokens(self._model, Spellings(spelled, self._made_of[0]))
         self._chooser = Chooser(self._model, self._tokens)
