@@ -127,7 +127,7 @@ class KVCache:
         if self._moved or self._abort.is_set():
             return self._evaluate(line, (token,))
         ids = line.held.ids
-        started = perf_counter()
+        started = perf_counter() if self.on_generated is not None else 0.0
         if self._context.decode_one(token, line.seq, len(ids)) != "done":
             return self._evaluate(line, (token,))
         ids.append(token)

@@ -104,7 +104,8 @@ class Context:
 
     def decode_one(self, token: int, seq: int, begin: int) -> Decoded:
         """As `decode` does, for a single id, with less ado."""
-        return self._decode(self._one.filled(token, seq, begin))
+        status = L.llama_decode(self.handle, self._one.filled(token, seq, begin))
+        return "done" if status == 0 else self._judged(status)
 
     @contextmanager
     def turning(self) -> Iterator[None]:
@@ -129,7 +130,9 @@ class Context:
         return np.stack([self._logits(index).copy() for index in range(len(rows))])
 
     def _decode(self, batch: Any) -> Decoded:
-        status = L.llama_decode(self.handle, batch)
+        return self._judged(L.llama_decode(self.handle, batch))
+
+    def _judged(self, status: int) -> Decoded:
         if status not in _DECODED:
             raise RuntimeError(f"llama_decode returned {status}")
         return _DECODED[status]

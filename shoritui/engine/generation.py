@@ -85,6 +85,8 @@ class Message:
     ) -> Stop:
         pending = _Pending(emit)
         stop: Stop | None = None
+        if self._watch is None and not self._likeliest:
+            stop = self._draw_plainly(choice, max_tokens, pending)
         while stop is None:
             stop, place = self._one_more(choice, max_tokens, pending)
             if place is not None:
@@ -97,6 +99,24 @@ class Message:
             self._take_back(place, choice, pending)
         pending.release(len(self.ids))
         pending.flush()
+        return stop
+
+    def _draw_plainly(self, choice: Choice, max_tokens: int, pending: _Pending) -> Stop:
+        """The same where nothing is taken back and nothing told of a token: the quickest way."""
+        pieces, close, ends = self._model.pieces, self._model.close, self._model.ends
+        ids, feed, add, release = self.ids, self._prose.feed, pending.add, pending.release
+        stop: Stop | None = None
+        while stop is None:
+            token = self._next(choice, ())
+            if self._first is None:
+                self._first = perf_counter()
+            if token == close or token in ends:
+                stop = "block_end"
+                break
+            ids.append(token)
+            add(feed(pieces[token]), None)
+            release(len(ids))
+            stop = self._stop(max_tokens) or self._advance()
         return stop
 
     def _one_more(

@@ -32,10 +32,11 @@ class Prose:
     def feed(self, piece: bytes) -> str:
         """The new whole characters, up to a block mark."""
         new = self._decoder.decode(piece)
-        for mark in MARKS:
-            if mark in new:
-                new = new.partition(mark)[0]
-                self.ended = True
+        if not new.isascii():
+            for mark in MARKS:
+                if mark in new:
+                    new = new.partition(mark)[0]
+                    self.ended = True
         self._parts.append(new)
         return new
 
