@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec
 
-from shoritui.blockml import Length, clean, length_for
+from shoritui.blockml import Length, clean
 from shoritui.cards import Card
 from shoritui.director import document as doc
 from shoritui.director.ahead import Ahead
@@ -30,8 +30,8 @@ from shoritui.director.events import (
     Wrote,
 )
 from shoritui.director.figures import Figures, figures_of
-from shoritui.director.open_chat import OpenChat, last_id, since
-from shoritui.director.reading import Page, Reader
+from shoritui.director.open_chat import since, spoken
+from shoritui.director.read_chat import ReadChat
 from shoritui.director.writing import Opening, Reply
 from shoritui.engine import AnyEngine, Preset, Segment, WorkerDied
 from shoritui.errors import UserError
@@ -63,7 +63,7 @@ def _action(
     return told
 
 
-class Director(OpenChat):
+class Director(ReadChat):
     """Plays one chat.
 
     Every action is an async generator of events; to act is to read it to its end. Actions
@@ -80,18 +80,12 @@ class Director(OpenChat):
         settings: Settings,
         presets: dict[str, Preset],
     ) -> None:
-        super().__init__(disk, chat, entries, settings, presets)
-        self.engine = engine
+        super().__init__(disk, chat, entries, engine, settings, presets)
         self.figures = Figures()
         self.busy = False
-        self._reader = Reader(engine, settings)
         self._ahead = Ahead(engine)
         self._unread = Alternatives(engine, settings)
         self._stopping = False
-        self._planned: int | None = None
-        """The first entry that will be read once the oldest ones have gone, by its id."""
-        self._last_read: tuple[int | None, int | None] | None = None
-        """The entry after which the last reply was written, and the first one read for it."""
 
     @classmethod
     async def open(
@@ -276,7 +270,8 @@ class Director(OpenChat):
     async def _likely(self, typed: str, speaker: str | None) -> AsyncGenerator[Sequence[Segment]]:
         """What will be read next; then the same without the oldest messages, if it is time.
 
-        When all that is ready and nothing is typed, other texts for the last reply are written.
+        When that is ready: what is read if nothing more is typed, or where nothing is, other
+        texts for the last reply.
         """
         opened = await self._likely_end(typed, speaker)
         if opened is None:
@@ -298,6 +293,18 @@ class Director(OpenChat):
             await self._let_go(first)
         if not typed:
             await self._write_alternatives()
+        elif later is None and (sent := await self._as_sent(typed, speaker)) is not None:
+            yield sent
+
+    async def _as_sent(self, typed: str, speaker: str | None) -> Sequence[Segment] | None:
+        """What will be read if what is typed is sent as it is; None if nobody would answer."""
+        said = spoken(self.user, clean(typed).strip())
+        name = speaker or self.who_next(said)
+        if not name or not said.text:
+            return None
+        opened = doc.open_message(name, self.length)
+        page = self._page(await self._with_hints(said), opened, self.length)
+        return (await self._reader.document(page, self._planned)).segments
 
     async def _write_alternatives(self) -> None:
         """Has other texts written for the last reply, if that was written in this sitting."""
@@ -418,75 +425,6 @@ class Director(OpenChat):
         bodies = [entry.text for entry in before if entry.kind == "message"]
         penalized = tuple(body for body in (*bodies, written) if body)
         return Request(tuple(document), self.sampling, max_tokens, penalized, tuple(self.cast))
-
-    # What is read.
-
-    async def _with_hints(self) -> list[Entry]:
-        """The active path, with the tokens of new messages and the hints that these earn."""
-        new = [entry for entry in self.messages if not entry.tokens and entry.text]
-        counts = await self._reader.sizes([" " + entry.text for entry in new])
-        labelled = {
-            entry.id: replace(entry, tokens=tokens, length=entry.length or self._earned(tokens))
-            for entry, tokens in zip(new, counts, strict=True)
-        }
-        return [labelled.get(entry.id, entry) for entry in self.entries]
-
-    async def _label_messages(self) -> AsyncGenerator[Event]:
-        """Keeps with new messages their tokens and hints."""
-        for entry in [new for new in await self._with_hints() if new not in self.entries]:
-            labelled = await self._disk.run(
-                Library.write,
-                entry.id,
-                entry.text,
-                status=entry.status,
-                tokens=entry.tokens,
-                length=entry.length,
-            )
-            self._replace(labelled)
-            yield Changed(labelled)
-
-    def _earned(self, tokens: int) -> Length | None:
-        return length_for(tokens) if self.length else None
-
-    async def _read(
-        self, entries: Sequence[Entry], opened: Segment, length: Length | None
-    ) -> list[Segment]:
-        """The document of a reply that begins; from now on it begins at the same entry."""
-        page = self._page(entries, opened, length)
-        read = await self._reader.document(page, self._planned or self.choices.first_kept)
-        if read.first:
-            await self._let_go(page.entries[read.first].id)
-        first = page.entries[read.first].id if page.entries else None
-        self._last_read = (last_id(entries), first)
-        return read.segments
-
-    async def _read_on(self, opened: Segment, length: Length | None) -> list[Segment]:
-        """The document of a reply that fills the context: old messages go, at worst all of them."""
-        before = since(self.entries[:-1], self.choices.first_kept)
-        page = Page(self.scene, self.user, before, opened, length)
-        read = await self._reader.document(page, self._planned, going_on=True)
-        first = self.entries[len(self.entries) - 1 - len(before) + read.first].id
-        await self._let_go(first)
-        self._last_read = (last_id(before), first)
-        return read.segments
-
-    def _page(self, entries: Sequence[Entry], opened: Segment, length: Length | None) -> Page:
-        """What is read after these entries: from where it was read the last time, if the engine
-        still holds that; a reply is written anew from the very same document."""
-        first = self.choices.first_kept
-        if self._is_exact and self._last_read and self._last_read[0] == last_id(entries):
-            first = self._last_read[1]
-        return Page(self.scene, self.user, since(entries, first), opened, length)
-
-    @property
-    def _is_exact(self) -> bool:
-        return self.engine.info is None or self.engine.info.context_mode == "exact"
-
-    async def _let_go(self, first: int) -> None:
-        """From now on the model reads the story from this entry."""
-        self._planned = None
-        if first != self.choices.first_kept:
-            await self._choose(first_kept=first)
 
     # The active path.
 

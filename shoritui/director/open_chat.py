@@ -94,9 +94,10 @@ class OpenChat:
         name = self.choices.next_speaker
         return name if name in self.cast else None
 
-    def who_next(self) -> str:
-        """The character that would speak now; empty if there is none."""
-        return self.next_speaker or next_speaker(self.scene.characters, self.user, self.messages)
+    def who_next(self, *said: Entry) -> str:
+        """The character that would speak now, or once this is `said`; empty if there is none."""
+        messages = [*self.messages, *said]
+        return self.next_speaker or next_speaker(self.scene.characters, self.user, messages)
 
     async def choose_preset(self, name: str) -> None:
         """Takes another preset; values changed one by one are forgotten.
@@ -170,3 +171,8 @@ def since(entries: Sequence[Entry], first: int | None) -> list[Entry]:
 def last_id(entries: Sequence[Entry]) -> int | None:
     """The last entry, by its id; None if there is none."""
     return entries[-1].id if entries else None
+
+
+def spoken(speaker: str, text: str) -> Entry:
+    """A message as it will be once it is said; it is on no disk."""
+    return Entry(0, None, "message", speaker, None, text, "complete", 0.0, 0)

@@ -85,10 +85,26 @@ async def test_after_enter_only_the_last_word_and_the_next_header_are_left(
     await read(director.say(LONG))
     typed = await outcome(director.reply("Mara"))
     assert typed.evaluated_tokens <= header + last_word + 2
+    director.look_ahead(LONG)
+    await director.settled()
+    director.look_ahead(LONG + " And")
+    await asyncio.sleep(0)
+    await read(director.say(LONG + " And"))
+    hurried = await outcome(director.reply("Mara"))
+    assert hurried.evaluated_tokens < message / 2
     backwards = " ".join(reversed(LONG.split()))
     await read(director.say(backwards))
     at_once = await outcome(director.reply("Mara"))
     assert at_once.evaluated_tokens > message
+
+
+async def test_after_a_pause_nothing_is_left_to_read(open_director: OpenDirector) -> None:
+    director = await open_director(max_tokens=8)
+    for text in ("So, Isolde: was it you?", LONG, "Well"):
+        director.look_ahead(text)
+        await director.settled()
+        await read(director.say(text))
+        assert (await outcome(director.reply())).evaluated_tokens == 0
 
 
 @pytest.mark.parametrize("seed", range(6))
