@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from shoritui.engine import (
@@ -16,7 +17,11 @@ from shoritui.engine import (
     EngineOptions,
     Sampling,
     Segment,
+    library,
 )
+from shoritui.engine.cache import KVCache
+from shoritui.engine.context import AbortFlag, Context
+from shoritui.engine.model import Model
 from shoritui.errors import UserError
 from tests.engine.adapter_file import write_adapter
 from tests.engine.conftest import HEADER, SCENE, opened, write
@@ -254,3 +259,43 @@ async def test_scores_of_names_that_begin_alike_take_one_batch(model: Path) -> N
             one_by_one.append((await engine.score(document, [name, *others]))[0])
         assert scores == pytest.approx(one_by_one, abs=1e-6)
         assert (await write(engine, [*SCENE, HEADER], LIKELIEST)).generated_tokens > 0
+
+
+class LateFlag(AbortFlag):
+    """Heard by llama.cpp alone, at the second time that it asks once `armed`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.armed = False
+        self._asked = 0
+        self.callback = library.L.ggml_abort_callback(self._answer)
+
+    def _answer(self, _: object) -> bool:
+        self._asked += self.armed
+        return self._asked >= 2
+
+    def disarm(self) -> None:
+        self.armed, self._asked = False, 0
+
+
+def test_a_cancel_while_keys_are_turned_spoils_nothing(model: Path) -> None:
+    """llama.cpp would leave some layers turned, and turn all of them again the next time."""
+    ids = list(range(300, 900))
+    whole = [ids[begin : begin + 50] for begin in range(0, 600, 50)]
+    short = [whole[0], *whole[4:], ids[:60]]
+    loaded = Model(model)
+    found = []
+    for cancelled in (False, True):
+        flag = LateFlag()
+        context = Context(loaded, n_cells=1024, n_batch=128, n_threads=1, abort=flag)
+        cache = KVCache(context, flag, n_ctx=1024, shift=True)
+        assert cache.reach(whole).complete
+        if cancelled:
+            flag.armed = True
+            assert not cache.reach(short).complete
+            flag.disarm()
+        assert cache.reach(short).complete
+        found.append(cache.logits.copy())
+        context.free()
+    loaded.free()
+    assert np.array_equal(*found)
