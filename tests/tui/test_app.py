@@ -208,14 +208,15 @@ async def test_a_new_story_is_picked_and_an_old_one_deleted_after_a_question() -
 
 
 async def test_ctrl_c_copies_then_stops_then_only_speaks() -> None:
-    save_settings(max_tokens=600)
+    save_settings(max_tokens=600, length="enormous")
     async with running() as (app, pilot):
         await pilot.press(*"copy me", "shift+home", "ctrl+c")
         assert app.clipboard == "copy me"
         app.composer.clear()
-        await pilot.press("enter")
-        await until(pilot, lambda: app.playing.is_on)
-        await until(pilot, lambda: app.story.passages[-1].status == "streaming")
+        for _ in range(8):  # On a busy machine a short reply may be over before it is seen.
+            await pilot.press("enter")
+            if app.playing.is_on:
+                break
         await pilot.press("ctrl+c")
         await idle(app, pilot)
         await pilot.press("ctrl+c")
