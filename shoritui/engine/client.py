@@ -60,7 +60,12 @@ class Engine:
 
     async def open(self, model: Path, options: EngineOptions = DEFAULT_OPTIONS) -> ModelInfo:
         """Load a model, in place of the one before; `UserError` if it cannot be loaded."""
-        check_model_file(model)
+        try:
+            check_model_file(model)
+        except UserError as error:
+            if self._wanted is None:
+                self._become("failed", message=str(error))
+            raise
         await self.close()
         self._wanted = _Wanted(model.absolute(), options)
         try:
@@ -192,7 +197,8 @@ class Engine:
         """The worker, its model loaded; after a failed restart every call tries once more."""
         if self._loading is None or (self._loading.done() and self._worker is None):
             if self._wanted is None:
-                raise UserError("No model is open.")
+                failed = self.state.message if self.state.phase == "failed" else ""
+                raise UserError(failed or "No model is open.")
             self._load("starting")
         loading = self._loading
         assert loading is not None

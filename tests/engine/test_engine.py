@@ -254,3 +254,12 @@ async def test_a_limit_below_one_is_refused(engine: Engine) -> None:
 async def test_an_engine_without_a_model_says_so() -> None:
     with pytest.raises(UserError, match="No model is open"):
         await Engine().count(["a"])
+
+
+async def test_after_a_model_that_is_not_there_every_call_says_so(tmp_path: Path) -> None:
+    engine = Engine()
+    with pytest.raises(UserError, match="no such model file"):
+        await engine.open(tmp_path / "missing.gguf")
+    with pytest.raises(UserError, match="no such model file"):
+        await engine.count(["text"])
+    await engine.close()
