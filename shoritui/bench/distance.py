@@ -53,7 +53,7 @@ class _Compared:
 
 async def _distance(lab: Lab, mode: Literal["exact", "shift"]) -> Figure:
     found = _Compared()
-    for round_ in lab.rounds(2, 3.0):
+    for round_ in lab.rounds(1, 3.0):
         with tempfile.TemporaryDirectory() as folder:
             options = {"n_ctx": _N_CTX, "context_mode": mode, "journal": Path(folder)}
             chat = _Chat(Random(f"{mode} {round_}"), f"{mode} {round_}")
