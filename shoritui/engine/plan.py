@@ -121,10 +121,9 @@ def _moved(held: Blocks, wanted: Blocks, prefix: int) -> tuple[int, tuple[Span, 
         if found is None:
             break
         at, span = found
-        if len(span) < len(wanted.block(index)):
-            spans.append(span)
-            break
         spans.append(span)
+        if span.end == len(held):  # what is loose may have been taken with the last block
+            break
         at += 1
     return keep, _joined(spans)
 

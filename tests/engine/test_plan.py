@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shoritui.engine.plan import Blocks, Plan, plan
@@ -30,6 +30,7 @@ def followed(steps: Plan, held: Blocks, wanted: Blocks) -> list[int]:
 
 
 @given(document=documents, loose=loose, wanted=documents, logits=lengths, shift=st.booleans())
+@example(document=[(1,), (0,)], loose=[0], wanted=[(0, 0), (0, 0)], logits=set(), shift=True)
 def test_following_the_plan_holds_what_is_wanted(
     document: list[Ids], loose: list[int], wanted: list[Ids], logits: set[int], shift: bool
 ) -> None:
