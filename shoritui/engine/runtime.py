@@ -67,10 +67,9 @@ class Runtime:
         found = probe(path, options)
         found.check_memory()
         info = found.info
-        self._abort = abort
         self._model = Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
-        self._tuner, seconds_per_id = try_out(self._model, found, options, abort)
-        self._room = room = make_room(self._model, found, options, abort, seconds_per_id)
+        tuner, seconds_per_id = try_out(self._model, found, options, abort)
+        room = make_room(self._model, found, options, abort, seconds_per_id)
         self._adapters = Adapters(self._model, room.context)
         self._made_of = (fingerprint(path), info.llama_cpp, options.kv_type, info.gpu)
         keeper = None
@@ -88,7 +87,7 @@ class Runtime:
             shift=room.mode == "shift",
             keeper=keeper,
         )
-        self._pace = Pace(self._tuner, room.context, room.scratch)
+        self._pace = Pace(tuner, room.context, room.scratch)
         self._pace.watch(self._cache)
         spelled = options.journal / SPELLINGS if options.journal is not None else None
         self._tokens = Tokens(self._model, Spellings(spelled, self._made_of[0]))
