@@ -185,9 +185,12 @@ class _Foreign(sqlite3.DatabaseError):
 
 def _is_broken(error: sqlite3.Error) -> bool:
     """Whether the file is at fault, and not the disk, its rights or another process."""
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", None) or 0
     faults = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
-    return isinstance(error, _Foreign) or code in faults
+    # Alone, without a reason in its upper bytes, READONLY is what a header says that was damaged:
+    # the file itself could be opened for writing.
+    read_only = code == sqlite3.SQLITE_READONLY
+    return isinstance(error, _Foreign) or code & 0xFF in faults or read_only
 
 
 def _set_aside(path: Path) -> None:

@@ -139,6 +139,15 @@ def test_a_damaged_file_gives_nothing_wrong_and_serves_on(data: st.DataObject) -
         assert_serves(path)
 
 
+def test_a_header_that_says_read_only_is_a_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "spellings.db"
+    written(path)
+    content = bytearray(path.read_bytes())
+    content[18] = 3  # the file format's write version: above 2 SQLite only reads
+    path.write_bytes(content)
+    assert_serves(path)
+
+
 def test_changed_ids_are_noticed(tmp_path: Path) -> None:
     path = tmp_path / "spellings.db"
     spellings = opened(path)
