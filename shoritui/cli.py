@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shoritui import __version__
 from shoritui.errors import UserError
+from shoritui.tuning import add_finetune, with_word
 
 if TYPE_CHECKING:
     from shoritui.settings import Settings
@@ -37,12 +38,14 @@ examples:
   shoritui models                        which models are here; pull another, use one
   shoritui doctor                        what is installed, and whether a GPU is used
   shoritui bench                         how fast it is on this machine, beside others
+  shoritui finetune --demo               train a small adapter on this CPU, to see how it goes
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is 0, or 1 after telling a user's error in a sentence."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(with_word(words))
     door: Callable[[argparse.Namespace], int] = options.door
     try:
         return door(options)
@@ -74,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     _add_models(doors)
     _add_doctor(doors)
     _add_bench(doors)
+    add_finetune(doors)
     return root
 
 

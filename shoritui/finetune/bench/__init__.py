@@ -1,0 +1,1 @@
+"""`shoritui finetune bench`: the training step on this machine, beside transformers and PEFT."""

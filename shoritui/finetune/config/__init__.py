@@ -1,0 +1,1 @@
+"""The training config: its words, its TOML, and axolotl's YAML in and out."""

@@ -1,0 +1,235 @@
+"""What a training run tells while it goes: plain facts, for a screen, a log or a script.
+
+It knows neither torch nor how any of it is shown. As JSON, each is an object whose `event` is the
+class's name in lower case.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTier:
+    """One tier of the run, as it will be trained or taken from the cache."""
+
+    name: str
+    after: str
+    """The tier it goes on from; empty for the base itself."""
+    conversations: int
+    tokens: int
+    """Tokens of one epoch that are read."""
+    packs: int
+    steps: int
+    """Optimizer steps of all epochs."""
+    cached: bool
+    """Nothing that matters to it has changed: it is taken as it was trained."""
+    resumes_at: int = 0
+    """The step that an interrupted run of it goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run begins; these are its tiers in the order in which they are trained."""
+
+    config: str
+    base: str
+    device: str
+    tiers: tuple[PlannedTier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something before the first step takes its time: reading data, loading the base."""
+
+    what: str
+    done: int
+    total: int
+    """0 where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class TierStarted:
+    """Training of one tier begins, or goes on from a saved step."""
+
+    tier: str
+    step: int
+    """Steps done already."""
+    steps: int
+    rung: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One optimizer step is done."""
+
+    tier: str
+    step: int
+    """Counted from 1."""
+    steps: int
+    epoch: float
+    loss: float
+    """Mean over the learnt tokens of this step, in nats."""
+    learning_rate: float
+    gradient_norm: float
+    """Before clipping."""
+    tokens: int
+    """Tokens read in this step."""
+    seconds: float
+    memory: int
+    """Peak bytes of the device in this step; resident bytes on a CPU."""
+    seconds_left: float
+    """Of the whole run, as far as it can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The held-out conversations were read."""
+
+    tier: str
+    step: int
+    loss: float
+    """Mean over their learnt tokens, in nats."""
+    is_best: bool
+    """No step of this tier did better; its adapter is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLoss:
+    """How badly one conversation is predicted."""
+
+    source: str
+    """File and line."""
+    loss: float
+    """Mean over its learnt tokens, in nats, when it was last read."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstDocuments:
+    """The conversations with the highest losses of late, worst first."""
+
+    tier: str
+    step: int
+    documents: tuple[DocumentLoss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A sample reply was written with the adapter as it is now."""
+
+    tier: str
+    step: int
+    prompt: str
+    """The name of the fixed prompt."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RungLowered:
+    """Memory ran out: the step is begun again with less of it, on this rung from now on."""
+
+    tier: str
+    step: int
+    rung: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Everything that is needed to go on from this step is on disk."""
+
+    tier: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class TierEnded:
+    """The tier's adapter is there."""
+
+    tier: str
+    cached: bool
+    adapter: str
+    """The PEFT folder that holds it."""
+    loss: float | None
+    """Of the last step; None where nothing was trained."""
+    evaluation: float | None
+    """The best one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One sentence that the person who waits should know."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run cannot go on: one sentence says why and what to do."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over, or was stopped; what was saved is where it goes on from."""
+
+    stopped: bool
+    steps: int
+    """Optimizer steps done by this run."""
+    seconds: float
+    """Of training work."""
+    adapter: str
+    """The PEFT folder of the last tier; empty if it was stopped before."""
+
+
+Event: TypeAlias = (
+    RunStarted
+    | Preparing
+    | TierStarted
+    | Stepped
+    | Evaluated
+    | WorstDocuments
+    | Replied
+    | RungLowered
+    | Saved
+    | TierEnded
+    | Told
+    | Failed
+    | RunEnded
+)
+
+_CLASSES: dict[str, Any] = {
+    kind.__name__.lower(): kind
+    for kind in (
+        *(RunStarted, Preparing, TierStarted, Stepped, Evaluated, WorstDocuments, Replied),
+        *(RungLowered, Saved, TierEnded, Told, Failed, RunEnded),
+    )
+}
+
+
+def to_json(event: Event) -> str:
+    """One line, without its end."""
+    kind = type(event).__name__.lower()
+    return json.dumps({"event": kind, **dataclasses.asdict(event)}, ensure_ascii=True)
+
+
+def from_json(line: str) -> Event:
+    """The event that `to_json` wrote.
+
+    Raises:
+        ValueError: The line is none.
+    """
+    fields = json.loads(line)
+    try:
+        kind = _CLASSES[fields.pop("event")]
+        if kind is RunStarted:
+            fields["tiers"] = tuple(PlannedTier(**tier) for tier in fields["tiers"])
+        if kind is WorstDocuments:
+            fields["documents"] = tuple(DocumentLoss(**one) for one in fields["documents"])
+        event: Event = kind(**fields)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not an event of a training run: {line[:80]!r}") from error
+    return event
