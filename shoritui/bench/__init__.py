@@ -5,25 +5,5 @@ measures run in worker processes of their own.
 """
 
 from shoritui.bench.command import bench
-from shoritui.bench.frame import (
-    HEADER,
-    Aim,
-    Benchmark,
-    Figure,
-    Row,
-    Unmeasurable,
-    benchmark,
-    table_line,
-)
 
-__all__ = [
-    "HEADER",
-    "Aim",
-    "Benchmark",
-    "Figure",
-    "Row",
-    "Unmeasurable",
-    "bench",
-    "benchmark",
-    "table_line",
-]
+__all__ = ["bench"]

@@ -8,20 +8,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from shoritui.bench.frame import HEADER, Row, Unmeasurable, table_line
 from shoritui.bench.lab import Lab
 from shoritui.bench.rows import MEASUREMENTS, Measurement
 from shoritui.director import engine_options
 from shoritui.engine import ModelInfo, inspect_model
 from shoritui.errors import UserError
+from shoritui.rows import HEADER, Row, RowProgress, Unmeasurable, asked_for, table_line
 from shoritui.settings import Settings, cache_dir, model_file
 
 QUICK_CONTEXT: Final = 4096
@@ -31,8 +28,8 @@ _LEAST_CONTEXT: Final = 2048
 
 def bench(options: argparse.Namespace, settings: Settings) -> int:
     """Measures and prints; 0 if it ran, whatever the values, 130 if it was interrupted."""
-    wanted = _wanted(options.rows)
-    progress = _Progress()
+    wanted = asked_for(MEASUREMENTS, options.rows)
+    progress = RowProgress()
     context = options.context or (FULL_CONTEXT if options.full else QUICK_CONTEXT)
     if context < _LEAST_CONTEXT:
         raise UserError(
@@ -61,7 +58,7 @@ async def _measure(
     lab: Lab,
     wanted: Sequence[Measurement],
     names: Sequence[str],
-    progress: _Progress,
+    progress: RowProgress,
     report: _Report,
 ) -> None:
     for number, each in enumerate(wanted, 1):
@@ -74,21 +71,7 @@ async def _measure(
         report.add(rows)
 
 
-def _wanted(names: Sequence[str]) -> list[Measurement]:
-    known = {name for each in MEASUREMENTS for name in each.names}
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected some of {_ids()}."
-            raise UserError(f"There is no row {name!r}: {hint}")
-    return [each for each in MEASUREMENTS if not names or each.names & set(names)]
-
-
-def _ids() -> str:
-    return ", ".join(aim.id for each in MEASUREMENTS for aim in each.aims)
-
-
-def _model(options: argparse.Namespace, settings: Settings, progress: _Progress) -> Path:
+def _model(options: argparse.Namespace, settings: Settings, progress: RowProgress) -> Path:
     if options.shape is None:
         return model_file(options.model, settings)
     if options.model is not None:
@@ -144,34 +127,3 @@ class _Report:
             "runs_on": f"{info.gpu}, {info.n_gpu_layers} layers" if info.gpu else threads,
             "llama_cpp": info.llama_cpp,
         }
-
-
-class _Progress:
-    """Which row is being measured and how far that is, on standard error."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._what = ""
-
-    def begin(self, what: str) -> None:
-        """Another row."""
-        self._what = what
-        self._show(what)
-
-    def step(self, text: str) -> None:
-        """How far it is; only a terminal is told, where it replaces what it was told before."""
-        if self._is_terminal:
-            self._show(f"{self._what}: {text}")
-
-    def clear(self) -> None:
-        """Leave the line to others."""
-        if self._is_terminal:
-            self._write("\r\x1b[K")
-
-    def _show(self, text: str) -> None:
-        self._write(f"\r\x1b[K{text[:100]}" if self._is_terminal else f"{text}\n")
-
-    def _write(self, text: str) -> None:
-        with suppress(OSError):
-            sys.stderr.write(text)
-            sys.stderr.flush()

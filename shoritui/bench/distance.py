@@ -16,9 +16,9 @@ from random import Random
 from typing import Final, Literal
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab, streamed
 from shoritui.engine import Engine, Segment
+from shoritui.rows import Aim, Figure, benchmark
 
 _N_CTX: Final = 1024
 _MESSAGES: Final = 10

@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import Final
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab, filled, streamed
 from shoritui.engine import Engine, Segment
+from shoritui.rows import Aim, Figure, benchmark
 
 _REPLY: Final = 8
 """Tokens of a reply: what matters here comes before the first."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoritui.bench.frame import Unmeasurable
 from shoritui.bench.lab import SAMPLING
 from shoritui.engine import ModelInfo
+from shoritui.rows import Unmeasurable
 
 _SOURCE: Final = Path(__file__).with_name("decode_loop.c")
 _SUFFIX: Final = ".dylib" if sys.platform == "darwin" else ".so"

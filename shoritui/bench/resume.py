@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import Final
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab, filled, streamed
+from shoritui.rows import Aim, Figure, benchmark
 
 _TOKENS: Final = 8192
 _AIM: Final = 0.01

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 
 from shoritui.bench.distance import logits_distance_exact, logits_distance_shift
-from shoritui.bench.frame import Benchmark, Figure
 from shoritui.bench.full_context import full_context
 from shoritui.bench.lab import Lab
 from shoritui.bench.resume import resume
@@ -17,6 +16,7 @@ from shoritui.bench.scoring import score_extra_decodes
 from shoritui.bench.speed import decode_vs_c, decode_vs_high_level
 from shoritui.bench.turns import evaluated_per_new
 from shoritui.bench.waiting import cancel, swipe, type_ahead
+from shoritui.rows import Benchmark, Figure
 
 Measurement: TypeAlias = Benchmark[Callable[[Lab], Awaitable[Mapping[str, Figure]]]]
 

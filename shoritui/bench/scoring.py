@@ -6,9 +6,9 @@ from itertools import islice
 from time import perf_counter
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab
 from shoritui.engine import Segment
+from shoritui.rows import Aim, Figure, benchmark
 
 
 @benchmark(Aim("score_extra_decodes", "decodes", "<= 0"))

@@ -6,10 +6,10 @@ from statistics import median
 from typing import Final
 
 from shoritui.bench import peers, scenes
-from shoritui.bench.frame import Aim, Figure, Unmeasurable, benchmark
 from shoritui.bench.lab import SAMPLING, SMALL, Lab, streamed
 from shoritui.bench.peers import Peer
 from shoritui.engine import Engine, Sampling, Segment, changed
+from shoritui.rows import Aim, Figure, Unmeasurable, benchmark
 
 _N_CTX: Final = 2048
 _PROMPT: Final = 100

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import Lab
 from shoritui.director import Director, Disk, Event, TurnEnded, new_chat
 from shoritui.engine import Engine, Finished, Sampling, Segment, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.errors import UserError
+from shoritui.rows import Aim, Figure, benchmark
 from shoritui.settings import Settings
 from shoritui.story import Library
 

@@ -8,9 +8,9 @@ from time import perf_counter
 from typing import Final
 
 from shoritui.bench import scenes
-from shoritui.bench.frame import Aim, Figure, benchmark
 from shoritui.bench.lab import SAMPLING, Lab, filled, streamed
 from shoritui.engine import Engine, Evaluated, Segment, Text
+from shoritui.rows import Aim, Figure, benchmark
 
 _REPLY: Final = 4
 _CHAT: Final = 10

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Final
 
-from shoritui.bench import HEADER, Benchmark, Figure, Row, table_line
+from shoritui.rows import HEADER, Benchmark, Figure, Row, table_line
 from tests.benchmarks.keys import key_to_paint
 from tests.benchmarks.startup import first_paint, help_time
 

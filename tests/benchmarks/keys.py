@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from shoritui.bench import Aim, Figure, benchmark
 from shoritui.cards import load_cards
+from shoritui.rows import Aim, Figure, benchmark
 from shoritui.settings import bundled_dir
 from shoritui.story import Library
 from tests.benchmarks._pty import running

@@ -6,10 +6,15 @@ It does not know what is measured or how.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from statistics import median
 from typing import Final, Generic, TypeVar
+
+from shoritui.errors import UserError
 
 _COMPARE: Final = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _FORMAT: Final = "{:<28} {:>9} {:<7} {:<10} {:<4} {}"
@@ -94,6 +99,22 @@ def benchmark(*aims: Aim) -> Callable[[M], Benchmark[M]]:
     return make
 
 
+def asked_for(benchmarks: Sequence[Benchmark[M]], names: Sequence[str]) -> Sequence[Benchmark[M]]:
+    """Those that measure any of these rows; all if none is named.
+
+    Raises:
+        UserError: There is no such row.
+    """
+    known = {name for each in benchmarks for name in each.names}
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            ids = ", ".join(aim.id for each in benchmarks for aim in each.aims)
+            hint = f"did you mean {near[0]}?" if near else f"expected some of {ids}."
+            raise UserError(f"There is no row {name!r}: {hint}")
+    return [each for each in benchmarks if not names or each.names & set(names)]
+
+
 def row(aim: Aim, figure: Figure) -> Row:
     """The median of the samples against the aim."""
     bound = aim.aim if figure.aim is None else figure.aim
@@ -121,8 +142,45 @@ def reached(aim: str, value: float) -> bool:
 
 def table_line(row: Row) -> str:
     """One row of the table, its note below it."""
-    spread = f"{row.low:.3g} .. {row.high:.3g} ({row.samples})" if row.samples else ""
+    spread = ""
+    if row.low is not None and row.high is not None:
+        spread = f"{_number(row.low)} .. {_number(row.high)} ({row.samples})"
     ok = {True: "yes", False: "NO", None: "-"}[row.ok]
-    value = "-" if row.value is None else f"{row.value:.3g}"
+    value = "-" if row.value is None else _number(row.value)
     line = _FORMAT.format(row.id, value, row.unit, row.aim or "-", ok, spread).rstrip()
     return f"{line}\n    {row.note}" if row.note else line
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+class RowProgress:
+    """Which row is being measured and how far that is, on standard error."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._what = ""
+
+    def begin(self, what: str) -> None:
+        """Another row."""
+        self._what = what
+        self._show(what)
+
+    def step(self, text: str) -> None:
+        """How far it is; only a terminal is told, where it replaces what it was told before."""
+        if self._is_terminal:
+            self._show(f"{self._what}: {text}")
+
+    def clear(self) -> None:
+        """Leave the line to others."""
+        if self._is_terminal:
+            self._write("\r\x1b[K")
+
+    def _show(self, text: str) -> None:
+        self._write(f"\r\x1b[K{text[:100]}" if self._is_terminal else f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoritui.bench import Aim, Figure, benchmark, table_line
+from shoritui.rows import Aim, Figure, benchmark, table_line
 
 
 @benchmark(Aim("ratio", "ratio", ">= 0.98"), Aim("stated", "s"))
