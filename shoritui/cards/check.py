@@ -1,30 +1,20 @@
 """What is wrong with a card's values, each thing as one sentence and the place it concerns.
 
-It does not know files: a place is a path of keys, and `lines` tells where that is.
+It does not know files: a place is a path of keys, and `places` tells where that is.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, time
 from typing import Any, TypeAlias
 
 from shoritui.blockml import LENGTHS, check_name, clean
 from shoritui.cards.fields import EXPECTED, TABLES, Field, TableName, heading
-from shoritui.cards.lines import Path
+from shoritui.places import Path
+from shoritui.sheets import Problem, kind_of, nearest
 
 Data: TypeAlias = Mapping[str, Any]
 """A card as plain values, shaped and named as in its file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that must change before the card can be used."""
-
-    path: Path
-    sentence: str
 
 
 def field_problems(data: Data) -> Iterator[Problem]:
@@ -59,15 +49,6 @@ def cast_problems(data: Data, elsewhere: Mapping[str, str] | None = None) -> Ite
             sentence = f'the speaker "{speaker}" is not in the cast'
             path = ("message", index, "speaker")
             yield Problem(path, sentence + nearest(speaker, cast, "it has"))
-
-
-def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """The end of a sentence about an unknown word: the known one it resembles, or all of them."""
-    folded = {name.casefold(): name for name in reversed(list(known))}
-    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    if close:
-        return f'; did you mean "{folded[close[0]]}"?'
-    return f"; {otherwise} {', '.join(reversed(folded.values()))}" if folded else ""
 
 
 def _name_clashes(
@@ -157,14 +138,4 @@ def _wrong_name(name: str) -> str:
 
 
 def _not(value: object) -> str:
-    """The value's kind in the words of TOML."""
-    kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
-        (bool, "a boolean"),
-        (str, "a string"),
-        (int, "an integer"),
-        (float, "a float"),
-        (list, "a list"),
-        (dict, "a table"),
-        ((datetime, date, time), "a date or time"),
-    )
-    return f"not {next(word for kind, word in kinds if isinstance(value, kind))}"
+    return f"not {kind_of(value)}"

@@ -6,49 +6,19 @@ It does not know who asks, nor what is done with a card.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import tomli
+from typing import Final
 
 from shoritui.blockml import clean
-from shoritui.cards import lines
-from shoritui.cards.check import Problem, cast_problems, field_problems, nearest
+from shoritui.cards.check import cast_problems, field_problems
 from shoritui.cards.model import Card
 from shoritui.cards.plain import from_data, tidied, to_data
 from shoritui.errors import UserError
+from shoritui.sheets import Sheet, parse_text, read_text, told
 
-_LARGEST = 2_000_000  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One card file that was read: its fields are right, its cast is not checked yet."""
-
-    path: Path
-    data: dict[str, Any]
-    lines: dict[lines.Path, int]
-
-    @property
-    def card(self) -> Card:
-        """What the file holds, without the blank space around its texts."""
-        return tidied(from_data(self.data, source=str(self.path)))
-
-    def raise_first(self, problems: Iterable[Problem]) -> None:
-        """Tells of the problem that stands first in the file, if there is one."""
-        placed = [(lines.line_of(self.lines, each.path), each.sentence) for each in problems]
-        if placed:
-            line, sentence = min(placed, key=lambda pair: pair[0])
-            more = f" ({len(placed) - 1} more after this one)" if len(placed) > 1 else ""
-            raise told(self.path, f"line {line}: {sentence}{more}")
-
-
-def told(path: Path, sentence: str) -> UserError:
-    """The error about a card file, on one line and free of control characters."""
-    return UserError(" ".join(clean(f"{path}: {sentence}").split()))
+KIND: Final = "card"
 
 
 def load_card(path: str | os.PathLike[str]) -> Card:
@@ -59,7 +29,7 @@ def load_card(path: str | os.PathLike[str]) -> Card:
     """
     sheet = _read(Path(path).expanduser())
     sheet.raise_first(cast_problems(sheet.data))
-    return sheet.card
+    return _card_of(sheet)
 
 
 def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
@@ -76,7 +46,7 @@ def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
     if not sheets:
         raise UserError("No card was named, and a scene needs at least one.")
     _check_together(sheets)
-    cards = [sheet.card for sheet in sheets]
+    cards = [_card_of(sheet) for sheet in sheets]
     characters = [character for card in cards for character in card.characters]
     user = next((character.name for character in characters if character.user), None)
     return Card(
@@ -133,57 +103,24 @@ def parse_card(path: Path, text: str) -> Card:
     """The card of a file's text; `path` is only named in errors."""
     sheet = _parse(path, text)
     sheet.raise_first(cast_problems(sheet.data))
-    return sheet.card
-
-
-def read_text(path: Path) -> str:
-    """The text of a card file, without a byte order mark.
-
-    Raises:
-        UserError: It cannot be read, is no plain file, too large, or not UTF-8.
-    """
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise told(path, "this is a folder; name one of the card files in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise told(path, "this is not a plain file")
-        if status.st_size > _LARGEST:
-            size = status.st_size / 1_000_000
-            raise told(path, f"{size:.1f} MB are too large for a card (at most 2 MB)")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise told(path, f"there is no such file{_near(path)}") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise told(path, f"the file cannot be read ({reason})") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise told(path, f"line {line}: the file is not UTF-8 text; save it as UTF-8") from error
+    return _card_of(sheet)
 
 
 def _read(path: Path) -> Sheet:
-    return _parse(path, read_text(path))
+    return _parse(path, read_text(path, KIND))
 
 
 def _parse(path: Path, text: str) -> Sheet:
     if not text.strip():
         raise told(path, "line 1: the file is empty; a card needs at least one [[character]]")
-    try:
-        data = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:]
-        place = f"line {error.lineno}, column {error.colno}"
-        raise told(path, f"{place}: this is not TOML ({reason})") from error
-    except RecursionError as error:
-        raise told(path, "line 1: lists or tables are nested too deeply for a card") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise told(path, f"line 1: this is not a card ({error})") from error
-    sheet = Sheet(path, data, lines.key_lines(text))
-    sheet.raise_first(field_problems(data))
+    sheet = parse_text(path, text, KIND)
+    sheet.raise_first(field_problems(sheet.data))
     return sheet
+
+
+def _card_of(sheet: Sheet) -> Card:
+    """What the file holds, without the blank space around its texts."""
+    return tidied(from_data(sheet.data, source=str(sheet.path)))
 
 
 def _check_together(sheets: list[Sheet]) -> None:
@@ -209,10 +146,3 @@ def _files(place: Path, *, may_be_empty: bool = False) -> list[Path]:
     if not files and not may_be_empty:
         raise told(place, "there is no .toml file in this folder")
     return files
-
-
-def _near(path: Path) -> str:
-    """The end of a sentence about a missing file: the card beside it that it resembles."""
-    beside = [file.name for file in path.parent.glob("*.toml")]
-    guess = nearest(path.name, beside, "")
-    return guess if guess.endswith("?") else ""

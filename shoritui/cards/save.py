@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shoritui.cards.load import check_card, parse_card, read_text, told
+from shoritui.cards.load import KIND, check_card, parse_card
 from shoritui.cards.model import Card
 from shoritui.cards.plain import to_data
 from shoritui.errors import UserError
 from shoritui.files import replace_text
+from shoritui.sheets import read_text, told
 
 
 def save_card(path: str | os.PathLike[str], card: Card) -> None:
@@ -27,7 +28,7 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
 
     target = Path(path).expanduser().resolve()
     card = check_card(card)
-    old = read_text(target) if target.exists() else ""
+    old = read_text(target, KIND) if target.exists() else ""
     try:
         text = edited(old, to_data(card))
     except ValueError as error:

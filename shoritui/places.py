@@ -20,14 +20,14 @@ _TOKEN = re.compile(
     r"""|\#[^\n]*+|\n|[\[\]{},=.]|[^\s\#"'\[\]{},=.]++"""
 )
 
-# No field of a card lies deeper than `character = [{ aliases = ["x"] }]`.
+# No field of any of our files lies deeper than `character = [{ aliases = ["x"] }]`.
 _DEEPEST = 4
 
 
 def key_lines(text: str) -> dict[Path, int]:
     """The line, counted from 1, of every key, table and list element of a valid TOML text.
 
-    What lies deeper than any field of a card is left out.
+    What lies deeper than any field of our files is left out.
     """
     return _Scan(text).lines
 
