@@ -14,6 +14,7 @@ from shoritui.blockml import ROLES, Role
 Optimizer = Literal["adamw8bit", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
 Hints = Literal["tokens", "keep", "none"]
+Keep = Literal["last", "best"]
 RungName = Literal["auto", "offload", "inputs", "halves", "attention"]
 
 
@@ -76,6 +77,9 @@ class Train:
     """Noise on the embeddings, alpha of NEFTune (arXiv:2310.05914)."""
     carry_optimizer: bool = False
     """Go on with the optimizer of the tier before instead of a fresh one."""
+    keep: Keep = "last"
+    """The adapter that goes on to the next tier and to the output: the last step's, or the one
+    that did best on the held-out conversations. The other one is kept beside it."""
     seed: int = 42
 
     @property
@@ -128,6 +132,9 @@ class Watch:
     rung: RungName = "auto"
     """How memory is saved: `auto` takes the fastest that the plan says will fit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    sharding: Literal["none", "base"] = "none"
+    """With several GPUs: `base` shares the frozen weights out over them, for a base that does
+    not fit on one; slower."""
     prompts: tuple[Prompt, ...] = ()
 
 
