@@ -1,0 +1,279 @@
+"""The adapter's tensors: their names and shapes, their first values, and PEFT's folder of them.
+
+It does not know a network, nor how the tensors are trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Lora
+
+CONFIG_FILE: Final = "adapter_config.json"
+WEIGHTS_FILE: Final = "adapter_model.safetensors"
+_PREFIX: Final = "base_model.model."
+_A: Final = ".lora_A.weight"
+_B: Final = ".lora_B.weight"
+_REFUSED: Final[Mapping[str, object]] = {
+    "bias": "none",
+    "modules_to_save": None,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "use_dora": False,
+    "lora_bias": False,
+    "fan_in_fan_out": False,
+    "target_parameters": None,
+    "trainable_token_indices": None,
+    "layer_replication": None,
+    "alora_invocation_tokens": None,
+}
+"""What changes the maths of an adapter in PEFT, and the one value of it that is known here."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An adapter as it was read from a folder."""
+
+    tensors: dict[str, Tensor]
+    """fp32, on the CPU, by PEFT's names."""
+    lora: Lora
+    """`targets` are those found; `plus` is not kept in the folder."""
+    base: str
+    """What it was trained on, as its folder says."""
+
+
+def names_of(linear: str) -> tuple[str, str]:
+    """PEFT's names of A and B of a linear layer, such as `model.layers.0.self_attn.q_proj`."""
+    return f"{_PREFIX}{linear}{_A}", f"{_PREFIX}{linear}{_B}"
+
+
+def targeted(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
+    """Those linear layers, by name with (out, in), that the adapter is for, in their order.
+
+    Raises:
+        UserError: A target is the name of none of them.
+    """
+    if not lora.targets:
+        return dict(linears)
+    kinds = dict.fromkeys(_kind(name) for name in linears)
+    for target in lora.targets:
+        if target not in kinds:
+            known = ", ".join(kinds)
+            raise UserError(
+                f"[lora] targets: this base has no linear layer {target!r}; name some of {known}, "
+                "or none for all of them."
+            )
+    return {name: shape for name, shape in linears.items() if _kind(name) in lora.targets}
+
+
+def shapes_of(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
+    """The shapes of the adapter's tensors by PEFT's names, in the order of the linear layers.
+
+    Raises:
+        UserError: A target is the name of no linear layer.
+    """
+    shapes: dict[str, Shape] = {}
+    for linear, (wide_out, wide_in) in targeted(linears, lora).items():
+        name_a, name_b = names_of(linear)
+        shapes[name_a] = (lora.r, wide_in)
+        shapes[name_b] = (wide_out, lora.r)
+    return shapes
+
+
+def fresh(linears: Mapping[str, Shape], lora: Lora, seed: int) -> dict[str, Tensor]:
+    """An adapter that changes nothing yet, on the CPU: A uniform as PEFT draws it, B zero.
+
+    Each A depends on the seed and its own name alone.
+    """
+    return {
+        name: _uniform(name, shape, seed) if name.endswith(_A) else torch.zeros(shape)
+        for name, shape in shapes_of(linears, lora).items()
+    }
+
+
+def check(saved: Saved, linears: Mapping[str, Shape], lora: Lora, where: str) -> None:
+    """Sees that an adapter that was read is one for these linear layers and settings.
+
+    Args:
+        saved: What was read.
+        linears: The base's linear layers with (out, in).
+        lora: The settings that it is to go on with.
+        where: Its folder, for the error's sentence.
+
+    Raises:
+        UserError: A tensor is missing, of another shape, or one too many.
+    """
+    expected = shapes_of(linears, lora)
+    for name, shape in expected.items():
+        found = saved.tensors.get(name)
+        if found is None:
+            raise UserError(f"{where}: this adapter has no {name}, which [lora] targets asks for.")
+        if tuple(found.shape) != shape:
+            raise UserError(
+                f"{where}: {name} is {_by(tuple(found.shape))}, but {_by(shape)} was expected: "
+                "the adapter is for another base or another [lora] r."
+            )
+    more = sorted(saved.tensors.keys() - expected.keys())
+    if more:
+        raise UserError(
+            f"{where}: this adapter has {more[0]}, for which the base and [lora] targets have no "
+            "place."
+        )
+
+
+def save(folder: Path, adapter: Mapping[str, Tensor], lora: Lora, base: str) -> None:
+    """Writes an adapter as PEFT does, the whole folder or nothing.
+
+    Args:
+        folder: The folder to write; what was there is replaced.
+        adapter: fp32 tensors by PEFT's names, on any device.
+        lora: Its settings.
+        base: What PEFT is told to be the base: a hub id or a folder.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        tensors = {
+            name: tensor.detach().to("cpu", torch.float32).contiguous()
+            for name, tensor in adapter.items()
+        }
+        save_file(tensors, beside / WEIGHTS_FILE, metadata={"format": "pt"})
+        text = json.dumps(_config(tensors, lora, base), indent=2, sort_keys=True)
+        (beside / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        for file in beside.iterdir():
+            _sync(file)
+        _put(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def load(folder: Path) -> Saved:
+    """Reads an adapter that this project or PEFT wrote.
+
+    Raises:
+        UserError: It is none, or it does what no adapter here does (DoRA, trained biases, ...).
+    """
+    _recover(folder)
+    config = _read_config(folder / CONFIG_FILE)
+    path = folder / WEIGHTS_FILE
+    try:
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: expected an adapter that PEFT saved.") from None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read ({error}): save the adapter again.") from None
+    for name in tensors:
+        if not name.startswith(_PREFIX) or not name.endswith((_A, _B)):
+            raise UserError(f"{path}: {name!r} is no tensor of a LoRA adapter of linear layers.")
+    linears = [name[len(_PREFIX) : -len(_A)] for name in tensors]
+    lora = Lora(
+        r=int(config["r"]),
+        alpha=float(config["lora_alpha"]),
+        dropout=float(config.get("lora_dropout") or 0),
+        targets=tuple(sorted({_kind(linear) for linear in linears})),
+        rslora=bool(config.get("use_rslora")),
+    )
+    return Saved(tensors, lora, str(config.get("base_model_name_or_path") or ""))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: expected an adapter that PEFT saved.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): save the adapter again.") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise UserError(f"{path}: expected an adapter with peft_type LORA.")
+    for key in ("r", "lora_alpha"):
+        if not isinstance(config.get(key), int | float) or config[key] <= 0:
+            raise UserError(f"{path}: {key} is {config.get(key)!r}, expected a number above 0.")
+    for key, known in _REFUSED.items():
+        if config.get(key, known) not in (known, None):
+            raise UserError(
+                f"{path}: {key} is {config[key]!r}; only plain LoRA is known here, in which it is "
+                f"{json.dumps(known)}."
+            )
+    return config
+
+
+def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, object]:
+    linears = (name[len(_PREFIX) : -len(_A)] for name in tensors)
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": lora.r,
+        "lora_alpha": int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,
+        "lora_dropout": lora.dropout,
+        "use_rslora": lora.rslora,
+        "target_modules": sorted({_kind(linear) for linear in linears}),
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "init_lora_weights": True,
+        "inference_mode": True,
+        "modules_to_save": None,
+    }
+
+
+def _uniform(name: str, shape: Shape, seed: int) -> Tensor:
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+    bound = shape[1] ** -0.5  # Kaiming's for a = sqrt(5), which is PEFT's choice
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def _kind(linear: str) -> str:
+    return linear.rpartition(".")[2]
+
+
+def _by(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _put(beside: Path, folder: Path) -> None:
+    """Renames twice, since a folder that is not empty is not replaced at once."""
+    aside = _aside(folder)
+    _recover(folder)
+    if folder.exists():
+        folder.rename(aside)
+    beside.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _recover(folder: Path) -> None:
+    """A power cut between the two renames left the old folder aside: it is put back."""
+    if _aside(folder).exists():
+        if folder.exists():
+            shutil.rmtree(_aside(folder))
+        else:
+            _aside(folder).rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
