@@ -1,0 +1,214 @@
+"""Text to token ids, exactly as a chat sends them: SentencePiece's, or the `tokenizers` library's.
+
+It does not know BlockML beyond its two marks, nor which texts begin a document.
+
+What is exact piece by piece: the vocabulary's own space prefix is off, whoever begins a document
+writes it and what begins a prompt by hand, and no text is ever read as a special token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN
+from shoritui.errors import UserError
+
+_SETTINGS: Final = "tokenizer_config.json"
+
+
+class _Vocabulary(Protocol):
+    """The library that knows the pieces."""
+
+    size: int
+    bos: int | None
+    eos: int | None
+    space_prefix: bool
+    """Whether it was made to see a space before a document's first character."""
+    fingerprint: str
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each, nothing added."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Their text; control tokens have none."""
+        ...
+
+
+class Tokenizer:
+    """A base's vocabulary, as training and its sample replies use it."""
+
+    def __init__(self, vocabulary: _Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.vocabulary: Final = vocabulary.size
+        """How many tokens there are."""
+        self.bos: Final = vocabulary.bos
+        """What begins a document; None for nothing."""
+        self.eos: Final = vocabulary.eos
+        """What ends a text; it is never put into a sample."""
+        self.fingerprint: Final = vocabulary.fingerprint
+        """Names everything that decides a text's ids."""
+
+    def ids(self, text: str, *, first: bool = False) -> list[int]:
+        """The ids of one block; the first one of a document also carries what begins it."""
+        return self.many([text], first=first)[0]
+
+    def many(self, texts: Sequence[str], *, first: bool = False) -> list[list[int]]:
+        """The ids of each text; all cores are used."""
+        if not first:
+            return self._vocabulary.encode(texts)
+        begin = [] if self.bos is None else [self.bos]
+        prefix = " " if self._vocabulary.space_prefix else ""
+        return [begin + ids for ids in self._vocabulary.encode([prefix + text for text in texts])]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of these ids."""
+        return self._vocabulary.decode(list(ids))
+
+    @cached_property
+    def close(self) -> int | None:
+        """The token that is `▄`; None if there is none."""
+        return self._single(BLOCK_CLOSE)
+
+    @property
+    def warning(self) -> str:
+        """What to tell if `▀` and `▄` are no tokens of their own; else empty."""
+        if self._single(BLOCK_OPEN) is not None and self.close is not None:
+            return ""
+        return (
+            f"{BLOCK_OPEN} and {BLOCK_CLOSE} are no single tokens of this base's vocabulary: it "
+            "can learn them as several, but a base that has them (Mistral's) learns the format "
+            "better."
+        )
+
+    def _single(self, text: str) -> int | None:
+        ids = self.ids(text)
+        return ids[0] if len(ids) == 1 and self.text(ids) == text else None
+
+
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """The vocabulary of a model's folder: its tokenizer.model if there is one, else its
+    tokenizer.json.
+
+    Raises:
+        UserError: There is neither, or it cannot be read, or its library is not installed.
+    """
+    pieces, fast = folder / "tokenizer.model", folder / "tokenizer.json"
+    try:
+        settings = _settings(folder / _SETTINGS)
+        if pieces.is_file():
+            return Tokenizer(_Pieces(pieces.read_bytes(), settings))
+        if fast.is_file():
+            return Tokenizer(_Fast(fast.read_text(encoding="utf-8"), settings))
+    except ImportError:
+        raise UserError("Training needs more: pip install 'shoritui[finetune]'.") from None
+    except Exception as error:  # either library has exceptions of its own
+        raise UserError(f"The tokenizer in {folder} cannot be read: {error}") from None
+    raise UserError(f"{folder} has no tokenizer: expected tokenizer.model or tokenizer.json in it.")
+
+
+class _Pieces:
+    """SentencePiece's own reading of tokenizer.model."""
+
+    def __init__(self, model: bytes, settings: dict[str, Any]) -> None:
+        from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
+
+        protocol: Any = sentencepiece_model_pb2
+        proto = protocol.ModelProto()
+        proto.ParseFromString(model)
+        self.space_prefix = proto.normalizer_spec.add_dummy_prefix
+        # As in llama.cpp: neither adds nor takes away spaces.
+        proto.normalizer_spec.add_dummy_prefix = False
+        proto.normalizer_spec.remove_extra_whitespaces = False
+        own = proto.SerializeToString(deterministic=True)
+        self._processor = SentencePieceProcessor(model_proto=own)
+        self.size = self._processor.get_piece_size()
+        begins = settings.get("add_bos_token", True)
+        self.bos = _known(self._processor.bos_id()) if begins else None
+        self.eos = _known(self._processor.eos_id())
+        self.fingerprint = _fingerprint(own, self.space_prefix, self.bos)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = self._processor.encode(list(texts))
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._processor.decode(list(ids)))
+
+
+class _Fast:
+    """tokenizer.json, as the `tokenizers` library reads it."""
+
+    def __init__(self, text: str, settings: dict[str, Any]) -> None:
+        from tokenizers import Tokenizer as Library
+
+        description = json.loads(text)
+        self.space_prefix = _without_prefix(description)
+        own = json.dumps(description, sort_keys=True)
+        self._library = Library.from_str(own)
+        self._library.no_padding()
+        self._library.no_truncation()
+        begin = self._library.encode("x").ids
+        self._library.encode_special_tokens = True  # </s> in a card is text
+        self.size = self._library.get_vocab_size()
+        self.bos = self._begin(begin, settings)
+        self.eos = self._library.token_to_id(_token(settings.get("eos_token")))
+        self.fingerprint = _fingerprint(own.encode(), self.space_prefix, self.bos)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        encoded = self._library.encode_batch(list(texts), add_special_tokens=False)
+        return [each.ids for each in encoded]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._library.decode(list(ids), skip_special_tokens=True))
+
+    def _begin(self, begun: list[int], settings: dict[str, Any]) -> int | None:
+        """What the library puts before a text, or would if its settings were heard."""
+        plain = self._library.encode("x", add_special_tokens=False).ids
+        if begun[:1] != plain[:1]:
+            return begun[0]
+        wanted = settings.get("add_bos_token")
+        token: int | None = self._library.token_to_id(_token(settings.get("bos_token")))
+        return token if wanted else None
+
+
+def _without_prefix(description: dict[str, Any]) -> bool:
+    """Takes the space prefix out of a tokenizer.json's description; whether there was one."""
+    normalizer = description.get("normalizer") or {}
+    steps = normalizer.get("normalizers", [normalizer])
+    kept = [step for step in steps if step.get("type") != "Prepend"]
+    found = len(kept) < len(steps)
+    if found:
+        description["normalizer"] = {"type": "Sequence", "normalizers": kept} if kept else None
+    splitter = description.get("pre_tokenizer") or {}
+    for step in splitter.get("pretokenizers", [splitter]):
+        if step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never":
+            found, step["prepend_scheme"] = True, "never"
+        if step.get("type") == "ByteLevel" and step.get("add_prefix_space"):
+            found, step["add_prefix_space"] = True, False
+    return found
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} is no JSON object")
+    return found
+
+
+def _token(entry: Any) -> str:
+    """The text of a token in tokenizer_config.json, which tells it in two ways."""
+    return str(entry.get("content") if isinstance(entry, dict) else entry)
+
+
+def _known(token: int) -> int | None:
+    return token if token >= 0 else None
+
+
+def _fingerprint(model: bytes, *rest: object) -> str:
+    return hashlib.sha256(model + repr(rest).encode()).hexdigest()
