@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from shoritui.blockml import ROLES, Role
+from shoritui.blockml import ROLES, Length, Role
 
 Optimizer = Literal["adamw8bit", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
@@ -23,8 +23,11 @@ class Lora:
     """The adapter: `W x + scale * B A dropout(x)`."""
 
     r: int = 20
+    """The rank: how many directions each layer's change may have."""
     alpha: float = 16.0
+    """How strongly the change counts: it is scaled by alpha / r."""
     dropout: float = 0.1
+    """The share of a layer's inputs that the change does not see, drawn anew each step."""
     targets: tuple[str, ...] = ()
     """Names of linear layers such as `q_proj`; none for all but the output head."""
     rslora: bool = False
@@ -47,7 +50,9 @@ class Base:
     revision: str = ""
     """The hub's branch, tag or commit; empty takes the newest."""
     quantize: Literal["nf4", "none"] = "nf4"
+    """The number format of its linear layers: 4-bit NF4, or as they are."""
     double_quant: bool = True
+    """The 4-bit blocks' scales are quantised too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +60,37 @@ class Train:
     """How one tier is trained; all of it matters to the maths."""
 
     learning_rate: float = 7.25e-5
+    """The optimizer's step size; a tier without one takes that of the tier above it."""
     epochs: int = 2
+    """How often a tier's data is read."""
     sequence_len: int = 16384
     """The most tokens of a pack, and of one part of a conversation."""
     packing: bool = True
     """Several conversations in one pack; without it each is a pack of its own, never padded."""
     accumulation: int = 2
+    """Micro-steps whose gradients make one optimizer step."""
     micro_batch: int = 1
+    """Packs in a micro-step."""
     optimizer: Optimizer = "adamw8bit"
+    """AdamW with its state in 8 bits (of bitsandbytes), or in 32."""
     schedule: Schedule = "constant"
+    """How the learning rate goes on after the warm-up: stays, or falls to 0 at the tier's end."""
     warmup_steps: int = 0
+    """Steps in which the learning rate rises from 0 at a tier's beginning."""
     weight_decay: float = 0.05
+    """How strongly the adapter's weights are drawn to 0 (AdamW's, decoupled)."""
     beta1: float = 0.9
+    """AdamW's memory of gradients."""
     beta2: float = 0.999
+    """AdamW's memory of squared gradients."""
     epsilon: float = 1e-8
+    """What AdamW adds to its denominator."""
     max_grad_norm: float = 1.0
     """0 clips nothing."""
     precision: Literal["bf16", "fp32"] = "bf16"
+    """The number format in which the network computes; the adapter itself is held in fp32."""
     tf32: bool = True
+    """Multiply fp32 matrices as TF32 on a GPU that can."""
     neftune: float = 0.0
     """Noise on the embeddings, alpha of NEFTune (arXiv:2310.05914)."""
     carry_optimizer: bool = False
@@ -81,6 +99,7 @@ class Train:
     """The adapter that goes on to the next tier and to the output: the last step's, or the one
     that did best on the held-out conversations. The other one is kept beside it."""
     seed: int = 42
+    """What dropout, the packs' order and the held-out share are drawn from."""
 
     @property
     def packs_per_step(self) -> int:
@@ -113,10 +132,13 @@ class Prompt:
     """A fixed prompt for sample replies: BlockML up to the message that is to be written."""
 
     name: str
+    """By which its replies are told apart."""
     text: str
     """BlockML parts, without an unfinished one."""
     speaker: str
-    length: str = "medium"
+    """The character who replies."""
+    length: Length = "medium"
+    """The reply's length hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +154,7 @@ class Watch:
     rung: RungName = "auto"
     """How memory is saved: `auto` takes the fastest that the plan says will fit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; `auto` takes a GPU if there is one."""
     sharding: Literal["none", "base"] = "none"
     """With several GPUs: `base` shares the frozen weights out over them, for a base that does
     not fit on one; slower."""
@@ -143,6 +166,7 @@ class Tier:
     """One step of the ladder: its data, and how it is trained."""
 
     name: str
+    """A word that can name a folder."""
     files: tuple[str, ...]
     """Globs, from the config's folder."""
     after: str = ""
