@@ -1,19 +1,22 @@
 """The network and its vocabulary as one GGUF file that llama.cpp runs.
 
-It knows nothing of training. The file is an ordinary llama: tied embeddings, no biases.
+It knows nothing of training, nor of the format. The file is an ordinary llama: tied embeddings, no
+biases.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import gguf
-import numpy as np
-import torch
 from torch import Tensor
 
 from shoritui.demo.network import Layer, Network, Shape
 from shoritui.demo.pieces import Pieces
+from shoritui.finetune.gguf.reading import Floats
+from shoritui.finetune.gguf.shape import Sizes
+from shoritui.finetune.gguf.vocabulary import vocabulary_of_model
+from shoritui.finetune.gguf.write import About, Llama, write_model
 
 NAME = "ShoriTUI demo"
 
@@ -25,99 +28,64 @@ def write_gguf(
 
     `tokens` and `seconds` of training are noted in it, for the model card.
     """
-    part = path.with_suffix(".part")
-    writer = gguf.GGUFWriter(part, "llama")
-    writer.add_name(NAME)
-    writer.add_license("Apache-2.0")
-    writer.add_description("Writes BlockML scenes; made from nothing but the project's own text.")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_uint64("general.parameter_count", sum(p.numel() for p in network.parameters()))
-    writer.add_uint64("shoritui.training.tokens", tokens)
-    writer.add_float32("shoritui.training.seconds", seconds)
-    _add_shape(writer, network.shape)
-    _add_vocabulary(writer, pieces)
-    for name, tensor in _tensors(network):
-        _add_tensor(writer, name, tensor)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    part.replace(path)
+    about = About(
+        NAME,
+        "Writes BlockML scenes; made from nothing but the project's own text.",
+        "Apache-2.0",
+        {
+            "general.parameter_count": sum(p.numel() for p in network.parameters()),
+            "shoritui.training.tokens": tokens,
+            "shoritui.training.seconds": float(seconds),
+        },
+    )
+    write_model(path, llama_of(network, pieces), "q8_0", about)
 
 
-def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.width)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.hidden)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.heads)
-    writer.add_key_length(shape.head_width)
-    writer.add_value_length(shape.head_width)
-    writer.add_rope_dimension_count(shape.head_width)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_rms_eps(shape.epsilon)
-    writer.add_vocab_size(shape.vocabulary)
+def llama_of(network: Network, pieces: Pieces) -> Llama:
+    """The network under the names that everybody knows."""
+    vocabulary = vocabulary_of_model(pieces.model, pieces.size, {}, Path("the vocabulary"))
+    tensors = _tensors(network)
+
+    def values(name: str) -> Floats:
+        floats: Floats = tensors[name].detach().float().numpy()
+        return floats
+
+    return Llama(_sizes(network.shape), vocabulary, tuple(tensors), values)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, pieces: Pieces) -> None:
-    processor = pieces.processor
-    ids = range(pieces.size)
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list([processor.id_to_piece(i).encode() for i in ids])
-    writer.add_token_scores([processor.get_score(i) for i in ids])
-    writer.add_token_types([_token_type(pieces, i) for i in ids])
-    writer.add_bos_token_id(processor.bos_id())
-    writer.add_eos_token_id(processor.eos_id())
-    writer.add_unk_token_id(processor.unk_id())
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
+def _sizes(shape: Shape) -> Sizes:
+    rope: dict[str, Any] = {"rope_theta": shape.rope_base, "rope_type": "default"}
+    return Sizes(
+        vocabulary=shape.vocabulary,
+        width=shape.width,
+        layers=shape.layers,
+        heads=shape.heads,
+        kv_heads=shape.heads,
+        head_width=shape.head_width,
+        hidden=shape.hidden,
+        context=shape.context,
+        epsilon=shape.epsilon,
+        rope=rope,
+    )
 
 
-def _token_type(pieces: Pieces, piece: int) -> gguf.TokenType:
-    processor = pieces.processor
-    if processor.is_unknown(piece):
-        return gguf.TokenType.UNKNOWN
-    if processor.is_control(piece):
-        return gguf.TokenType.CONTROL
-    if processor.is_byte(piece):
-        return gguf.TokenType.BYTE
-    return gguf.TokenType.NORMAL
-
-
-def _tensors(network: Network) -> list[tuple[str, Tensor]]:
-    heads = network.shape.heads
-    named: list[tuple[str, Tensor]] = [("token_embd", network.embedding)]
+def _tensors(network: Network) -> dict[str, Tensor]:
+    named: dict[str, Tensor] = {"model.embed_tokens": network.embedding}
     for index, layer in enumerate(network.layers):
         assert isinstance(layer, Layer)
-        named += [
-            (f"blk.{index}.{name}", tensor)
+        named |= {
+            f"model.layers.{index}.{name}": tensor
             for name, tensor in (
-                ("attn_norm", layer.attention_norm),
-                ("attn_q", interleaved(layer.q, heads)),
-                ("attn_k", interleaved(layer.k, heads)),
-                ("attn_v", layer.v),
-                ("attn_output", layer.o),
-                ("ffn_norm", layer.forward_norm),
-                ("ffn_gate", layer.gate),
-                ("ffn_up", layer.up),
-                ("ffn_down", layer.down),
+                ("input_layernorm", layer.attention_norm),
+                ("self_attn.q_proj", layer.q),
+                ("self_attn.k_proj", layer.k),
+                ("self_attn.v_proj", layer.v),
+                ("self_attn.o_proj", layer.o),
+                ("post_attention_layernorm", layer.forward_norm),
+                ("mlp.gate_proj", layer.gate),
+                ("mlp.up_proj", layer.up),
+                ("mlp.down_proj", layer.down),
             )
-        ]
-    return [*named, ("output_norm", network.norm)]
-
-
-def interleaved(matrix: Tensor, heads: int) -> Tensor:
-    """Rows of a head reordered from (first halves, second halves) to pairs, as GGUF rotates."""
-    high, wide = matrix.shape
-    return matrix.reshape(heads, 2, high // heads // 2, wide).transpose(1, 2).reshape(high, wide)
-
-
-def _add_tensor(writer: gguf.GGUFWriter, name: str, tensor: Tensor) -> None:
-    values = tensor.detach().to(torch.float32).contiguous().numpy()
-    kind = gguf.GGMLQuantizationType.Q8_0 if values.ndim == 2 else gguf.GGMLQuantizationType.F32
-    data = gguf.quants.quantize(np.ascontiguousarray(values), kind)
-    writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
+        }
+    named["model.norm"] = network.norm
+    return {f"{name}.weight": tensor for name, tensor in named.items()}

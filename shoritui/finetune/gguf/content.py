@@ -9,7 +9,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,25 @@ def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write, which takes its place once the block is left without an error.
+
+    Raises:
+        OSError: It cannot be written; what was there is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def cause(error: OSError) -> str:
     """Why something could not be written, in words."""
     return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error)
@@ -80,12 +100,15 @@ def _settle(beside: Path, folder: Path) -> None:
             raise
 
 
-def _clear(folder: Path) -> None:
+def _clear(path: Path) -> None:
     """Removes what processes that are gone left unfinished."""
-    for left in folder.parent.glob(f".{folder.name}.*"):
+    for left in path.parent.iterdir() if path.parent.is_dir() else ():
         number = left.suffix[1:]
-        if number.isdigit() and not _is_running(int(number)):
-            shutil.rmtree(left, ignore_errors=True)
+        if left.stem == f".{path.name}" and number.isdigit() and not _is_running(int(number)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

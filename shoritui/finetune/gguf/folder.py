@@ -21,7 +21,7 @@ from shoritui.finetune.gguf.names import gguf_names, rows_from_gguf
 from shoritui.finetune.gguf.reading import GgufFile, printable
 from shoritui.finetune.gguf.safetensors import Dtype, Stored, write_safetensors
 from shoritui.finetune.gguf.shape import ROPE_FACTORS, Sizes, config_of, sizes_of_gguf
-from shoritui.finetune.gguf.vocabulary import MODEL, tokenizer_model, vocabulary_of_gguf
+from shoritui.finetune.gguf.tokens import tokens_of_gguf, write_tokens
 from shoritui.settings import cache_dir
 
 _FORMAT: Final = 1
@@ -57,7 +57,11 @@ def _fill(folder: Path, path: Path, report: Report | None) -> None:
     tensors = {name: _stored(file, other) for name, other in named.items()}
     _check_room(folder, sum(tensor.size_bytes for tensor in tensors.values()))
     config = config_of(sizes, tied="lm_head.weight" not in named)
-    config |= {"dtype": _DTYPES[_matrices(tensors)]} | _write_tokenizer(folder, file)
+    vocabulary = tokens_of_gguf(file)
+    write_tokens(folder, vocabulary, path)
+    config["dtype"] = _DTYPES[_matrices(tensors)]
+    for name, place in (("bos", vocabulary.bos), ("eos", vocabulary.eos)):
+        config[f"{name}_token_id"] = place if place >= 0 else None
     _write_json(folder / "config.json", config)
     write_safetensors(
         folder / "model.safetensors",
@@ -102,42 +106,6 @@ def _rows(file: GgufFile, name: str, sizes: Sizes) -> Iterator[npt.NDArray[Any]]
     order = rows_from_gguf(heads, file.shape(name)[0]) if heads else None
     is_as_stored = file.tensors[name].tensor_type in _AS_STORED
     return file.raw_rows(name, order) if is_as_stored else file.rows(name, order)
-
-
-def _write_tokenizer(folder: Path, file: GgufFile) -> dict[str, Any]:
-    """What config.json says of tokens."""
-    kind = file.text("tokenizer.ggml.model", "")
-    if kind != MODEL:
-        raise UserError(
-            f"{file.path} has a vocabulary of the kind {printable(kind)!r}, which cannot be read "
-            "here: take the model's own folder instead."
-        )
-    vocabulary = vocabulary_of_gguf(file)
-    (folder / "tokenizer.model").write_bytes(tokenizer_model(vocabulary, file.path))
-    ids = {
-        f"{name}_token_id": place if place >= 0 else None
-        for name, place in (("bos", vocabulary.bos), ("eos", vocabulary.eos))
-    }
-    _write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "LlamaTokenizer",
-            "add_bos_token": vocabulary.add_bos,
-            "add_eos_token": False,
-            "add_prefix_space": vocabulary.add_space_prefix,
-            "legacy": True,
-        }
-        | {
-            f"{name}_token": vocabulary.pieces[place]
-            for name, place in (
-                ("bos", vocabulary.bos),
-                ("eos", vocabulary.eos),
-                ("unk", vocabulary.unk),
-            )
-            if place >= 0
-        },
-    )
-    return ids
 
 
 def _check_room(folder: Path, wanted: int) -> None:

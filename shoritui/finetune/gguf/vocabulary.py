@@ -5,7 +5,7 @@ It does not know the network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -102,11 +102,14 @@ def _describe_training(spec: Any, vocabulary: Vocabulary) -> None:
             setattr(spec, f"{name}_piece", vocabulary.pieces[place])
 
 
-def vocabulary_of_model(data: bytes, size: int, config: dict[str, Any], source: Path) -> Vocabulary:
-    """The vocabulary of a tokenizer.model, with padding up to `size` pieces.
+def vocabulary_of_model(
+    data: bytes, size: int, config: Mapping[str, Any], source: Path
+) -> Vocabulary:
+    """The vocabulary of a tokenizer.model, with what was added to it, up to `size` pieces.
 
     `config` is the model's config.json with what tokenizer_config.json says over it: ids of what
-    begins and ends a text, and whether the first is put there. `UserError` names the source.
+    begins and ends a text, whether the first is put there, and what was added. `UserError` names
+    the source.
     """
     model = _PROTOBUF.ModelProto()
     try:
@@ -115,32 +118,47 @@ def vocabulary_of_model(data: bytes, size: int, config: dict[str, Any], source: 
         raise UserError(f"{source} is no SentencePiece model: fetch it again.") from None
     spec, rules = model.trainer_spec, model.normalizer_spec
     if spec.model_type != spec.BPE:
-        raise UserError(
-            f"{source}: llama.cpp merges pieces by score, this vocabulary is none of BPE."
-        )
+        raise UserError(f"{source} is none of BPE, and llama.cpp merges pieces by score.")
     if rules.precompiled_charsmap or rules.remove_extra_whitespaces:
         raise UserError(
-            f"{source}: it changes texts before it cuts them ({printable(rules.name)}), which "
+            f"{source} changes texts before it cuts them ({printable(rules.name)}), which "
             "llama.cpp does not."
         )
-    pieces = [piece.piece for piece in model.pieces]
-    if not len(pieces) <= size:
-        raise UserError(f"{source} has {len(pieces)} pieces, more than the {size} of the network.")
-    padding = range(len(pieces), size)
+    if len(model.pieces) > size:
+        raise UserError(
+            f"{source} has {len(model.pieces)} pieces, more than the {size} of the network."
+        )
+    rest = [_added(index, config) for index in range(len(model.pieces), size)]
     return Vocabulary(
-        (*pieces, *(f"[PAD{index}]" for index in padding)),
-        (*(piece.score for piece in model.pieces), *(_PADDING_SCORE for _ in padding)),
-        (*(piece.type for piece in model.pieces), *(int(gguf.TokenType.UNUSED) for _ in padding)),
-        bos=_first(config.get("bos_token_id"), spec.bos_id),
-        eos=_first(config.get("eos_token_id"), spec.eos_id),
+        (*(piece.piece for piece in model.pieces), *(piece for piece, _ in rest)),
+        (*(piece.score for piece in model.pieces), *(_PADDING_SCORE for _ in rest)),
+        (*(_type(piece) for piece in model.pieces), *(int(kind) for _, kind in rest)),
+        bos=first_id(config.get("bos_token_id"), spec.bos_id),
+        eos=first_id(config.get("eos_token_id"), spec.eos_id),
         unk=spec.unk_id,
         add_bos=config.get("add_bos_token") is not False,
         add_space_prefix=rules.add_dummy_prefix,
     )
 
 
-def _first(given: int | Sequence[int] | None, default: int) -> int:
-    """Some configs list several ends; the first is the one that a text ends with."""
+def _type(piece: Any) -> int:
+    """A single letter of the user's is like any other; llama.cpp would put a space behind it."""
+    is_letter = piece.type == gguf.TokenType.USER_DEFINED and len(piece.piece) == 1
+    return int(gguf.TokenType.NORMAL if is_letter else piece.type)
+
+
+def _added(index: int, config: Mapping[str, Any]) -> tuple[str, gguf.TokenType]:
+    """What stands behind the pieces: a token of `added_tokens_decoder`, or padding."""
+    added = (config.get("added_tokens_decoder") or {}).get(str(index))
+    if not isinstance(added, dict) or not added.get("content"):
+        return f"[PAD{index}]", gguf.TokenType.UNUSED
+    is_special = bool(added.get("special"))
+    kind = gguf.TokenType.CONTROL if is_special else gguf.TokenType.USER_DEFINED
+    return str(added["content"]), kind
+
+
+def first_id(given: int | Sequence[int] | None, default: int) -> int:
+    """The id that is meant: of several ends, the first is the one that a text ends with."""
     if isinstance(given, int):
         return given
     return int(given[0]) if given else default
