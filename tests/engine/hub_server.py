@@ -53,6 +53,18 @@ class Hub:
         facts = {"rfilename": path, "size": len(content), "blobId": blob}
         return facts if self.in_git else {**facts, "lfs": lfs}
 
+    def tree(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "file",
+                "path": file["rfilename"],
+                "size": file["size"],
+                "oid": file["blobId"],
+                **({"lfs": {**file["lfs"], "oid": file["lfs"]["sha256"]}} if "lfs" in file else {}),
+            }
+            for file in self.info()["siblings"]
+        ]
+
     def by_digest(self, digest: str) -> bytes:
         return next(content for content in self.files.values() if sha256(content) == digest)
 
@@ -83,6 +95,9 @@ class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         if self.hub.page:
@@ -94,7 +109,13 @@ class _Door(BaseHTTPRequestHandler):
             self._content(self.hub.by_digest(path.removeprefix("/cdn/")), path)
         elif self.hub.token and self.headers["Authorization"] != f"Bearer {self.hub.token}":
             self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-        elif path == f"/api/models/{self.hub.name}":
+        elif path == f"/api/models/{self.hub.name}/tree/{COMMIT}":
+            self._answer(200, json.dumps(self.hub.tree()).encode())
+        elif path.startswith(f"/api/models/{self.hub.name}/revision/") and path.split("/")[
+            -1
+        ] not in (*("main", COMMIT),):
+            self._answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        elif path.startswith(f"/api/models/{self.hub.name}"):
             warning = {"X-HF-Warning": "login; You should log in."}
             self._answer(200, json.dumps(self.hub.info()).encode(), warning)
         elif path.startswith(f"/{self.hub.name}/resolve/{COMMIT}/"):
@@ -115,12 +136,16 @@ class _Door(BaseHTTPRequestHandler):
                 "X-Repo-Commit": COMMIT,
                 "X-Linked-Size": str(len(content)),
                 "X-Linked-ETag": f'"{sha256(content)}"',
+                "ETag": f'"{sha256(content)}"',
             }
             self._answer(302, b"", linked)
 
     def _content(self, content: bytes, path: str) -> None:
         hub = self.hub
         asked = self.headers["Range"] or ""
+        if self.command == "HEAD":
+            self._answer(200, content, {"ETag": f'"{sha256(content)}"', "X-Repo-Commit": COMMIT})
+            return
         hub.sent.append((path, asked))
         if self.headers["Authorization"]:
             hub.told_tokens.append(path)
@@ -152,7 +177,8 @@ class _Door(BaseHTTPRequestHandler):
             self.send_header(name, content)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its parent's word)
         pass

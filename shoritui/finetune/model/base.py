@@ -1,0 +1,204 @@
+"""Where the frozen base lies: a folder, a GGUF file, or a repository of the hub, pulled once.
+
+It does not read a weight. What takes its time is told.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from shoritui.blockml import clean
+from shoritui.demo import model_path
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Base
+from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.model.quiet import quieten
+
+Tell = Callable[[Preparing | Told], None]
+
+_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
+_WANTED: Final = [
+    *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json"),
+]
+_NOT_WANTED: Final = ["*/*", "consolidated*", "adapter_*", "*.bin", "*.gguf"]
+_MIB: Final = 2**20
+_TIMEOUT: Final = 20.0
+
+
+def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
+    """The folder with the base's config, safetensors and tokenizer.
+
+    Args:
+        base: What the config says.
+        tell: Is told how far a download or a conversion is.
+        here: The folder that relative paths begin at.
+
+    Raises:
+        UserError: There is no such base, or it cannot be had, or it has no safetensors.
+    """
+    if base.model == "demo":
+        return _of_gguf(model_path(), tell)
+    path = here / Path(base.model).expanduser()
+    if path.is_dir():
+        return _checked(path, str(path))
+    if path.suffix.lower() == ".gguf":
+        return _of_gguf(path, tell)
+    if path.exists():
+        raise UserError(f"[base] model: {path} is neither a folder nor a GGUF file.")
+    if not _HUB_ID.fullmatch(base.model):
+        raise UserError(
+            f"[base] model: there is no {clean(base.model)}; expected a folder, a GGUF file, a "
+            "hub's OWNER/NAME, or demo."
+        )
+    return _checked(_pulled(base, tell), base.model)
+
+
+def _of_gguf(path: Path, tell: Tell) -> Path:
+    from shoritui.finetune.gguf.folder import folder_of_gguf
+
+    what = f"unpacking {path.name}, MiB"
+    return folder_of_gguf(
+        path, lambda done, total: tell(Preparing(what, done // _MIB, total // _MIB))
+    )
+
+
+def _checked(folder: Path, name: str) -> Path:
+    if not (folder / "config.json").is_file():
+        raise UserError(f"[base] model: {name} has no config.json, so it is no model's folder.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"[base] model: {name} has no weights as safetensors; take a folder or repository "
+            "that has them, or a GGUF file."
+        )
+    return folder
+
+
+def _pulled(base: Base, tell: Tell) -> Path:
+    """The hub's copy in its own cache, where other programs find it too.
+
+    Files that are there whole are not asked for again; without a network they are enough.
+    """
+    quieten()
+    from huggingface_hub import constants, snapshot_download
+
+    address = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    with _told(base, address):
+        folder = snapshot_download(
+            base.model,
+            revision=base.revision or None,
+            endpoint=address,
+            token=os.environ.get("HF_TOKEN") or None,
+            allow_patterns=_WANTED,
+            ignore_patterns=_NOT_WANTED,
+            etag_timeout=_TIMEOUT,
+            tqdm_class=_bars(f"downloading {base.model}, MiB", tell),
+        )
+    return Path(folder)
+
+
+def _bars(what: str, tell: Tell) -> Any:
+    """A class of tqdm bars that draw nothing and tell how many bytes there are.
+
+    The hub counts the same bytes in several bars, and in several threads.
+    """
+    tqdm: Any = importlib.import_module("tqdm.auto").tqdm
+
+    lock = threading.Lock()
+    last = -1
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.counts_bytes = options.get("unit") == "B"
+            self.bytes = int(options.get("initial") or 0)
+            super().__init__(*arguments, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            nonlocal last
+            with lock:
+                self.bytes += int(n or 0)
+                if self.counts_bytes and self.bytes // _MIB > last:
+                    last = self.bytes // _MIB
+                    tell(Preparing(what, last, int(self.total or 0) // _MIB))
+            return None
+
+    return Bar
+
+
+@contextmanager
+def _told(base: Base, address: str) -> Iterator[None]:
+    """Turns what goes wrong between here and the hub into a sentence for the user."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name = base.model
+    try:
+        yield
+    except HFValidationError:
+        raise UserError(f"[base] model: {name} is no name of a repository on the hub.") from None
+    except GatedRepoError:
+        raise UserError(
+            f"[base] model: {name} asks for consent: give it on {address}/{name}, then set "
+            "HF_TOKEN to a token of your account."
+        ) from None
+    except RepositoryNotFoundError:
+        raise UserError(
+            f"[base] model: there is no folder {name} here, and no repository of that name at "
+            f"{address} that you may read: check the name, or, if it is private, set HF_TOKEN."
+        ) from None
+    except RevisionNotFoundError:
+        raise UserError(
+            f"[base] revision: {name} has no branch, tag or commit {clean(base.revision)}."
+        ) from None
+    except LocalEntryNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, HfHubHTTPError):
+            raise UserError(_refusal(name, address, cause)) from None
+        if isinstance(cause, OfflineModeIsEnabled):
+            raise UserError(
+                f"[base] model: {name} is not wholly in the cache, and HF_HUB_OFFLINE is set: "
+                "unset it to download the rest."
+            ) from None
+        raise UserError(_unreachable(name, address, cause or error)) from None
+    except HfHubHTTPError as error:
+        raise UserError(_refusal(name, address, error)) from None
+    except OSError as error:
+        if error.strerror and error.filename:
+            raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from None
+        raise UserError(_unreachable(name, address, error)) from None
+    except UserError:
+        raise
+    except Exception as error:  # a captive portal's page, a wrong proxy: they have no common name
+        raise UserError(_unreachable(name, address, error)) from None
+
+
+def _refusal(name: str, address: str, error: Any) -> str:
+    status = error.response.status_code if error.response is not None else 0
+    if status in (401, 403):
+        return (
+            f"[base] model: {address} refuses access to {name}: check that HF_TOKEN is a token "
+            "which is still valid and may read it."
+        )
+    return f"[base] model: {address} fails with the status {status} for {name}: try again later."
+
+
+def _unreachable(name: str, address: str, error: BaseException) -> str:
+    reason = clean(str(error).partition("\n")[0])[:100] or type(error).__name__
+    return (
+        f"[base] model: {name} cannot be downloaded from {address} ({reason}): check the "
+        "connection, or HF_ENDPOINT, or name a folder; what is complete is kept."
+    )

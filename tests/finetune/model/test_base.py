@@ -1,0 +1,177 @@
+"""A base is found where it lies, and pulled from a hub that may fail in many ways."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Base
+from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.model.base import folder_of
+from tests.engine.hub_server import COMMIT, Hub, serving
+
+NAME = "someone/base"
+FILES = {
+    "config.json": b"{}",
+    "model.safetensors": bytes(range(256)) * 2**14,
+    "tokenizer.model": b"pieces",
+    "pytorch_model.bin": b"an older form",
+    "consolidated.safetensors": b"the same again",
+    "original/model.safetensors": b"and again",
+    "model.gguf": b"GGUF",
+    "README.md": b"read me",
+}
+
+
+def ignored(event: Preparing | Told) -> None:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving(Hub(NAME, dict(FILES))) as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served
+
+
+def test_only_what_is_needed_is_pulled_and_once(hub: Hub) -> None:
+    told: list[Preparing | Told] = []
+    folder = folder_of(Base(NAME), told.append)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer.model"}
+    assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    last = told[-1]
+    assert isinstance(last, Preparing)
+    assert (last.done, last.total) == (4, 4)
+    assert NAME in last.what
+
+    hub.sent.clear()
+    assert folder_of(Base(NAME), ignored) == folder
+    assert hub.sent == []
+
+
+def test_a_pulled_base_needs_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(Base(NAME), ignored)
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused_port()}")
+    assert folder_of(Base(NAME), ignored) == folder
+
+
+def test_nothing_is_written_on_the_screen(hub: Hub, capfd: pytest.CaptureFixture[str]) -> None:
+    folder_of(Base(NAME), ignored)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_broken_connection_goes_on_where_it_ended(hub: Hub) -> None:
+    hub.files = {"config.json": b"{}", "model.safetensors": FILES["model.safetensors"] * 4}
+    hub.break_after, hub.breaks = 11 * 2**20, 2  # the client takes 10 MiB at a time
+    folder = folder_of(Base(NAME), ignored)
+    assert (folder / "model.safetensors").read_bytes() == hub.files["model.safetensors"]
+    assert any(asked for _, asked in hub.sent)
+
+
+def test_files_that_are_whole_are_not_pulled_again(hub: Hub, cache: Path) -> None:
+    folder = folder_of(Base(NAME), ignored)
+    (folder / "config.json").unlink()
+    hub.sent.clear()
+    folder_of(Base(NAME), ignored)
+    assert not any(
+        hub.by_digest(path.rpartition("/")[2]) == FILES["model.safetensors"] for path, _ in hub.sent
+    )
+
+
+def test_a_private_repository_wants_its_token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.token = "secret"
+    with pytest.raises(UserError, match=r"no repository of that name .* set HF_TOKEN"):
+        folder_of(Base(NAME), ignored)
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    assert folder_of(Base(NAME), ignored).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sentence"),
+    [
+        ((404, "RepoNotFound"), "there is no folder someone/base here, and no repository"),
+        ((401, "Unauthorized"), "that you may read|refuses access"),
+        ((403, "GatedRepo"), "asks for consent: give it on http"),
+        ((500, "Oops"), "fails with the status 500"),
+    ],
+)
+def test_a_hub_that_refuses(hub: Hub, refusal: tuple[int, str], sentence: str) -> None:
+    hub.refusal = refusal
+    with pytest.raises(UserError, match=sentence):
+        folder_of(Base(NAME), ignored)
+
+
+def test_a_hub_that_is_none(hub: Hub) -> None:
+    hub.page = "<html>Welcome to our hotel</html>"
+    with pytest.raises(UserError, match="cannot be downloaded from"):
+        folder_of(Base(NAME), ignored)
+
+
+def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused_port()}")
+    with pytest.raises(UserError, match=r"cannot be downloaded from .*check the connection"):
+        folder_of(Base(NAME), ignored)
+
+
+def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
+        folder_of(Base(NAME), ignored)
+
+
+def test_a_revision(hub: Hub) -> None:
+    assert folder_of(Base(NAME, revision=COMMIT), ignored).name == COMMIT
+    with pytest.raises(UserError, match="no branch, tag or commit older"):
+        folder_of(Base(NAME, revision="older"), ignored)
+
+
+def test_a_repository_without_safetensors(hub: Hub) -> None:
+    hub.files = {"config.json": b"{}", "model.gguf": b"GGUF", "pytorch_model.bin": b"?"}
+    with pytest.raises(UserError, match="no weights as safetensors"):
+        folder_of(Base(NAME), ignored)
+
+
+def test_a_folder_is_taken_as_it_lies(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(FILES[name])
+    assert folder_of(Base(str(tmp_path)), ignored) == tmp_path
+    assert folder_of(Base(tmp_path.name), ignored, here=tmp_path.parent) == tmp_path
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UserError, match="has no config"):
+        folder_of(Base(str(tmp_path)), ignored)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "nowhere", "a/b/c", "./here/it"])
+def test_a_base_that_is_nowhere(name: str) -> None:
+    with pytest.raises(UserError, match="there is no "):
+        folder_of(Base(name), ignored)
+
+
+def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
+    (tmp_path / "model.zip").touch()
+    with pytest.raises(UserError, match="neither a folder nor a GGUF file"):
+        folder_of(Base("model.zip"), ignored, here=tmp_path)
+
+
+def unused_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
