@@ -38,7 +38,7 @@ def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
         odd = min((path for path in files if path.suffix.lower() not in SUFFIXES), default=None)
         if odd is not None:
             raise UserError(
-                f"{_name(odd, folder)}, which {pattern!r} means, is no file of conversations: "
+                f"{name_of(odd, folder)}, which {pattern!r} means, is no file of conversations: "
                 f"expected {', '.join(SUFFIXES)}."
             )
         found |= files
@@ -58,7 +58,7 @@ def read(
     Raises:
         UserError: A file cannot be read as what it should be; file and line are told.
     """
-    every = (told for file in files for told in conversations_of(file, _name(file, folder)))
+    every = (told for file in files for told in conversations_of(file, name_of(file, folder)))
     return [conversation for conversation in every if where(conversation.tags)]
 
 
@@ -163,7 +163,7 @@ def _clean(part: Part) -> Part:
     return replace(part, text=clean(part.text))
 
 
-def _name(path: Path, folder: Path) -> str:
+def name_of(path: Path, folder: Path) -> str:
     """What people read a file as."""
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
     return clean(shown.as_posix()).replace("\n", " ")
