@@ -24,9 +24,10 @@ from shoritui.finetune.data.evaluation import held_out
 from shoritui.finetune.data.sample import Sample
 from shoritui.finetune.data.samples import Rule, Tokenized, tokenize
 from shoritui.finetune.data.tokenizer import Tokenizer
+from shoritui.finetune.events import Preparing
 
-Progress = Callable[[str, int, int], None]
-"""Hears a tier's name, how many of its conversations are tokenised, and how many there are."""
+Tell = Callable[[Preparing], None]
+"""Is told how far it is."""
 
 _AT_ONCE: Final = 32
 """Conversations between two words of progress."""
@@ -68,7 +69,7 @@ class TierData:
 
 
 def prepare_all(
-    config: Config, tokenizer: Tokenizer, progress: Progress = lambda tier, done, total: None
+    config: Config, tokenizer: Tokenizer, tell: Tell = lambda preparing: None
 ) -> dict[str, TierData]:
     """Every tier's data, by the tier's name.
 
@@ -76,7 +77,7 @@ def prepare_all(
         UserError: Files are missing, or hold mistakes (file and line are told), or leave a tier
             nothing to learn from.
     """
-    told = {tier.name: _told(config, tier, tokenizer, progress) for tier in config.tiers}
+    told = {tier.name: _told(config, tier, tokenizer, tell) for tier in config.tiers}
     held = held_out(
         (frozenset(each.digest for each in told[tier.name]), tier.data.evaluation)
         for tier in config.tiers
@@ -88,19 +89,17 @@ def prepare(
     config: Config,
     tier: Tier,
     tokenizer: Tokenizer,
-    progress: Progress = lambda tier, done, total: None,
+    tell: Tell = lambda preparing: None,
 ) -> TierData:
     """One tier's data; all tiers are read, since what one holds out no other learns from.
 
     Raises:
         UserError: As in `prepare_all`.
     """
-    return prepare_all(config, tokenizer, progress)[tier.name]
+    return prepare_all(config, tokenizer, tell)[tier.name]
 
 
-def _told(
-    config: Config, tier: Tier, tokenizer: Tokenizer, progress: Progress
-) -> tuple[Tokenized, ...]:
+def _told(config: Config, tier: Tier, tokenizer: Tokenizer, tell: Tell) -> tuple[Tokenized, ...]:
     folder = config.path.parent
     files = find(folder, tier.files)
     rule = Rule(tier.data, tier.train.sequence_len, tier.train.seed)
@@ -110,10 +109,11 @@ def _told(
         return tuple(known)
     conversations = read(folder, files, parse_where(tier.where).allows)
     done: list[Tokenized] = []
+    what = f"reading {tier.name}, conversations"
     for start in range(0, len(conversations), _AT_ONCE):
-        progress(tier.name, len(done), len(conversations))
+        tell(Preparing(what, len(done), len(conversations)))
         done += tokenize(conversations[start : start + _AT_ONCE], tokenizer, rule)
-    progress(tier.name, len(done), len(conversations))
+    tell(Preparing(what, len(done), len(conversations)))
     memo.keep(key, done)
     return tuple(done)
 
