@@ -1,0 +1,72 @@
+"""The half of a layer behind attention: x + down(silu(gate(n)) * up(n)), n = norm(x).
+
+It keeps nothing but x; what lies between is made again on the way back, one token chunk at a time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from shoritui.finetune.model.micro import MicroStep
+from shoritui.finetune.model.norm import normalised, normalised_backward
+from shoritui.finetune.model.projection import Fan
+
+GATE_UP_SITE = 2
+DOWN_SITE = 3
+
+
+class Mlp:
+    """The frozen weights and the factors of one layer's MLP."""
+
+    def __init__(self, layer: int, norm: Tensor, epsilon: float, gate_up: Fan, down: Fan) -> None:
+        self.layer = layer
+        self.norm = norm
+        self.epsilon = epsilon
+        self.gate_up = gate_up
+        self.down = down
+
+    def forward(self, x: Tensor, micro: MicroStep) -> Tensor:
+        """(tokens, hidden), what is added included."""
+        gate_up, down = (micro.opened(fan) for fan in (self.gate_up, self.down))
+        n_mask = micro.mask(self.layer, GATE_UP_SITE, self.gate_up)
+        h_mask = micro.mask(self.layer, DOWN_SITE, self.down)
+        y = torch.empty_like(x)
+        for span in micro.spans():
+            part = x[span].to(micro.precision.work)
+            n, _ = normalised(part, self.norm, self.epsilon)
+            (gate, up), _ = gate_up.forward(n, n_mask.keep(span) if n_mask else None)
+            h = functional.silu(gate, inplace=True).mul_(up)
+            (out,), _ = down.forward(h, h_mask.keep(span) if h_mask else None)
+            y[span] = out.add_(part)
+        return y
+
+    def backward(self, grad: Tensor, x: Tensor, micro: MicroStep) -> list[Tensor]:
+        """The factors' gradients; `grad` becomes the gradient of x in place."""
+        gate_up, down = (micro.opened(fan) for fan in (self.gate_up, self.down))
+        n_mask = micro.mask(self.layer, GATE_UP_SITE, self.gate_up)
+        h_mask = micro.mask(self.layer, DOWN_SITE, self.down)
+        gate_up_sums, down_sums = gate_up.sums(), down.sums()
+        for span in micro.spans():
+            part, above = x[span].to(micro.precision.work), grad[span].to(micro.precision.work)
+            n, inverse = normalised(part, self.norm, self.epsilon)
+            n_keep = n_mask.keep(span) if n_mask else None
+            (gate, up), n_low = gate_up.forward(n, n_keep)
+            sigmoid = torch.sigmoid(gate)
+            silu = gate * sigmoid
+            h = silu * up
+            h_keep = h_mask.keep(span) if h_mask else None
+            grad_h = down.backward(h, h_keep, down.low(h, h_keep), [above], down_sums)
+            del h, h_keep
+            assert grad_h is not None
+            grad_up = grad_h * silu
+            # silu' = sigmoid + silu (1 - sigmoid)
+            slope = silu.addcmul_(silu, sigmoid, value=-1).add_(sigmoid)
+            grad_gate = grad_h.mul_(up).mul_(slope)
+            del silu, slope, sigmoid, gate, up
+            grad_n = gate_up.backward(n, n_keep, n_low, [grad_gate, grad_up], gate_up_sums)
+            assert grad_n is not None
+            above += normalised_backward(grad_n, part, self.norm, inverse)
+            grad[span] = above
+        return gate_up_sums.gradients() + down_sums.gradients()

@@ -1,0 +1,158 @@
+"""Linear layers with an adapter: `W x + scale * B A dropout(x)`, there and back.
+
+It does not know which layer they belong to; token chunks come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from shoritui.finetune.model.tuning import Precision
+from shoritui.finetune.model.weights import Frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The trained part of one projection, in fp32."""
+
+    a: nn.Parameter
+    """(rank, inputs)."""
+    b: nn.Parameter
+    """(outputs, rank)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """Projections that share one input and one dropout mask, such as q, k and v."""
+
+    weights: tuple[Frozen, ...]
+    factors: tuple[Factors | None, ...]
+    """None for a projection that is not adapted."""
+    scale: float
+    dropout: float
+
+    @property
+    def adapted(self) -> tuple[Factors, ...]:
+        """The factors there are."""
+        return tuple(factors for factors in self.factors if factors)
+
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """A and B of each projection that is adapted."""
+        return tuple(part for factors in self.adapted for part in (factors.a, factors.b))
+
+    def opened(self, precision: Precision, drops: bool) -> OpenFan:
+        """Dense and ready to compute with; whoever opens it closes it soon, since it is large."""
+        work = precision.work
+        # 1 / (1 - rate) is in A, so that a mask is of ones and zeros.
+        gain = 1.0 / (1.0 - self.dropout) if drops else 1.0
+        down = [factors.a * gain for factors in self.adapted]
+        return OpenFan(
+            fan=self,
+            weights=[weight.dense(precision.stream).to(work) for weight in self.weights],
+            a=torch.cat(down).to(work) if down else None,
+            b=[(factors.b * self.scale).to(work) if factors else None for factors in self.factors],
+            gain=gain,
+        )
+
+
+@dataclass(slots=True)
+class OpenFan:
+    """A fan's matrices in the working type."""
+
+    fan: Fan
+    weights: list[Tensor]
+    a: Tensor | None
+    """The A of all projections, one below the other."""
+    b: list[Tensor | None]
+    gain: float
+
+    def low(self, x: Tensor, keep: Tensor | None) -> Tensor | None:
+        """What lies between A and B: (tokens, ranks of all projections)."""
+        if self.a is None:
+            return None
+        return (x if keep is None else x * keep) @ self.a.t()
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
+        """Each projection of x, and what lies between A and B."""
+        low = self.low(x, keep)
+        outputs, place = [], 0
+        for weight, b in zip(self.weights, self.b, strict=True):
+            output = x @ weight.t()
+            if b is not None and low is not None:
+                output.addmm_(low[:, place : place + b.shape[1]], b.t())
+                place += b.shape[1]
+            outputs.append(output)
+        return outputs, low
+
+    def backward(
+        self,
+        x: Tensor,
+        keep: Tensor | None,
+        low: Tensor | None,
+        grads: Sequence[Tensor],
+        sums: FactorSums,
+        wants_input: bool = True,
+    ) -> Tensor | None:
+        """The gradient of x, if it is wanted; the factors' gradients are added to their sums."""
+        grad_low = self._low_backward(low, grads, sums)
+        if grad_low is not None:
+            sums.a += grad_low.t() @ (x if keep is None else x * keep)
+        if not wants_input:
+            return None
+        grad = grads[0] @ self.weights[0]
+        for each, weight in zip(grads[1:], self.weights[1:], strict=True):
+            grad.addmm_(each, weight)
+        if grad_low is not None and self.a is not None:
+            seen = grad_low @ self.a
+            grad += seen if keep is None else seen.mul_(keep)
+        return grad
+
+    def _low_backward(
+        self, low: Tensor | None, grads: Sequence[Tensor], sums: FactorSums
+    ) -> Tensor | None:
+        if low is None:
+            return None
+        parts: list[Tensor] = []
+        place = 0
+        for grad, b in zip(grads, self.b, strict=True):
+            if b is not None:
+                sums.b[len(parts)] += grad.t() @ low[:, place : place + b.shape[1]]
+                place += b.shape[1]
+                parts.append(grad @ b)
+        return torch.cat(parts, 1)
+
+    def sums(self) -> FactorSums:
+        """Zeros to add the factors' gradients to."""
+        device = self.weights[0].device
+        adapted = self.fan.adapted
+        inputs = self.weights[0].shape[1]
+        rank = sum(factors.a.shape[0] for factors in adapted)
+        return FactorSums(
+            a=torch.zeros(rank, inputs, device=device),
+            b=[torch.zeros(factors.b.shape, device=device) for factors in adapted],
+            gain=self.gain,
+            scale=self.fan.scale,
+        )
+
+
+@dataclass(slots=True)
+class FactorSums:
+    """The gradients of a fan's factors, summed over token chunks in fp32."""
+
+    a: Tensor
+    b: list[Tensor]
+    gain: float
+    scale: float
+
+    def gradients(self) -> list[Tensor]:
+        """In the order of the fan's parameters."""
+        ranks = [b.shape[1] for b in self.b]
+        pairs = (
+            zip(torch.split(self.a.mul_(self.gain), ranks), self.b, strict=True) if ranks else ()
+        )
+        return [grad for a, b in pairs for grad in (a, b.mul_(self.scale))]

@@ -1,0 +1,45 @@
+"""How a network computes on a device: in which types, and how many tokens at a time.
+
+It does not know what is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Two types: what passes from layer to layer, and what is computed with inside."""
+
+    stream: torch.dtype
+    work: torch.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What decides speed and memory, and hardly a digit of the result."""
+
+    precision: Precision
+    chunk: int
+    """Tokens that are computed at a time where they are independent."""
+    loss_chunk: int
+    """Tokens whose logits exist at a time."""
+
+
+def tuning_for(kind: str, stream: torch.dtype) -> Tuning:
+    """What suits a kind of device (`cpu`, `cuda`), for a stream of this type."""
+    if kind != "cpu":
+        return Tuning(Precision(stream, stream), chunk=4096, loss_chunk=1024)
+    is_slow = stream != torch.float32 and not _has_fast_bf16()
+    work = torch.float32 if is_slow else stream
+    return Tuning(Precision(stream, work), chunk=256, loss_chunk=256)
+
+
+@cache
+def _has_fast_bf16() -> bool:
+    """Without these instructions bf16 is ten to a hundred times slower than fp32."""
+    return torch.cpu._is_avx512_bf16_supported()
