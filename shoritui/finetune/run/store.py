@@ -46,9 +46,9 @@ class TierStore:
         self.folder = cache_dir() / "finetune" / "tiers" / key
 
     @property
-    def was_trained(self) -> bool:
-        """Whether a trained adapter lies here, be it whole or damaged."""
-        return self._trained.exists()
+    def is_damaged(self) -> bool:
+        """Whether a trained tier lies here that is not whole."""
+        return self._trained.exists() and self.trained() is None
 
     def trained(self) -> Sealed | None:
         """The trained tier, if it is here and whole."""

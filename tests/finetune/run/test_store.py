@@ -37,7 +37,7 @@ def trained() -> TierStore:
 
 def test_nothing_is_trained_at_first_and_nothing_is_made_by_asking(home: Path) -> None:
     store = TierStore(KEY)
-    assert (store.trained(), store.saved(), store.was_trained) == (None, None, False)
+    assert (store.trained(), store.saved(), store.is_damaged) == (None, None, False)
     assert not list(home.iterdir())
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_or_foreign_tier_is_never_used(damage: Callable[[Path], None])
     damage(found.folder)
     store = TierStore(KEY)
     assert store.trained() is None
-    assert store.was_trained
+    assert store.is_damaged
     store.finish(files(adapter="anew", optimizer=""), {})
     again = store.trained()
     assert again is not None and (again.folder / "adapter").read_text() == "anew"

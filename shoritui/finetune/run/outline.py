@@ -1,0 +1,149 @@
+"""What a run has before it: each tier's data, its steps, its key, and whether it is trained.
+
+It knows no torch: a run in which nothing changed ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config, Tier
+from shoritui.finetune.data.packing import packs_of, steps_of
+from shoritui.finetune.data.sample import Pack
+from shoritui.finetune.data.tier import TierData, prepare_all
+from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
+from shoritui.finetune.events import PlannedTier, Preparing, Told
+from shoritui.finetune.model.base import folder_of
+from shoritui.finetune.run.digests import fingerprint_of
+from shoritui.finetune.run.keys import Root, keys_of
+from shoritui.finetune.run.store import TierStore
+
+Tell = Callable[[Preparing | Told], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TierOutline:
+    """One tier, ready to be trained."""
+
+    tier: Tier
+    key: str
+    data: TierData
+    packs: tuple[Pack, ...]
+    evaluation: tuple[Pack, ...]
+    steps: int
+    """Of all epochs."""
+    is_trained: bool
+    saved_step: int
+    """The step that a run of it which was interrupted goes on from; 0 for none."""
+
+    @property
+    def store(self) -> TierStore:
+        """Its place on disk."""
+        return TierStore(self.key)
+
+    @property
+    def planned(self) -> PlannedTier:
+        """The same in a word."""
+        return PlannedTier(
+            name=self.tier.name,
+            after=self.tier.after,
+            conversations=self.data.conversations,
+            tokens=sum(len(pack.ids) for pack in self.packs),
+            packs=len(self.packs),
+            steps=self.steps,
+            cached=self.is_trained,
+            resumes_at=self.saved_step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A whole run."""
+
+    folder: Path
+    """Where the base lies."""
+    tokenizer: Tokenizer
+    tiers: tuple[TierOutline, ...]
+    """Parents before their children."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to train."""
+        return all(tier.is_trained for tier in self.tiers)
+
+
+class Stopped(Exception):
+    """It was asked to stop before there was anything to save."""
+
+
+def stopping(tell: Tell, stop: Callable[[], bool]) -> Tell:
+    """The same teller, with whose next word work ends by `Stopped` once `stop` says yes."""
+
+    def told(event: Preparing | Told) -> None:
+        tell(event)
+        if stop():
+            raise Stopped
+
+    return told
+
+
+def outline(config: Config, tell: Tell, stop: Callable[[], bool] = lambda: False) -> Outline:
+    """Reads the data of all tiers, and looks for what is trained already.
+
+    Args:
+        config: What to train.
+        tell: Is told how far it is.
+        stop: Asked now and then.
+
+    Raises:
+        Stopped: It said yes.
+        UserError: The base or the data cannot be used, or the tiers do not fit each other.
+    """
+    _check(config)
+    folder = folder_of(config.base, tell, config.path.parent)
+    tokenizer = open_tokenizer(folder)
+    if tokenizer.warning:
+        tell(Told(tokenizer.warning))
+    tell = stopping(tell, stop)
+    data = prepare_all(config, tokenizer, tell)
+    tell(Preparing("looking for what is trained already", 0, 0))
+    fingerprints = {name: one.fingerprint for name, one in data.items()}
+    root = Root(fingerprint_of(folder), tokenizer.fingerprint, config.base, config.lora)
+    keys = keys_of(config, root, fingerprints)
+    tiers = tuple(_outlined(tier, keys[tier.name], data[tier.name]) for tier in config.tiers)
+    return Outline(folder, tokenizer, tiers)
+
+
+def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
+    train = tier.train
+    packs = packs_of(data.train, train.sequence_len, train.packing)
+    store = TierStore(key)
+    is_trained = store.trained() is not None
+    saved = None if is_trained else store.saved()
+    return TierOutline(
+        tier=tier,
+        key=key,
+        data=data,
+        packs=packs,
+        evaluation=packs_of(data.evaluation, train.sequence_len, train.packing),
+        steps=steps_of(packs, train),
+        is_trained=is_trained,
+        saved_step=int(saved.facts["step"]) if saved else 0,
+    )
+
+
+def _check(config: Config) -> None:
+    """Sees that an optimizer that is carried on is of the kind that its tier has."""
+    tiers = {tier.name: tier for tier in config.tiers}
+    for tier in config.tiers:
+        if not tier.train.carry_optimizer or not tier.after:
+            continue
+        before = tiers[tier.after]
+        if before.train.optimizer != tier.train.optimizer:
+            raise UserError(
+                f"{config.path}: tier {tier.name} carries on the optimizer of {before.name}, "
+                f"which is {before.train.optimizer}: set the same one, or carry_optimizer = false."
+            )

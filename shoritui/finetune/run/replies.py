@@ -1,0 +1,132 @@
+"""Sample replies: what the adapter as it is now writes to fixed prompts.
+
+It does not know when they are asked for. The choices are drawn from a generator of each reply's
+own, so that nothing else is changed by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shoritui.blockml import (
+    BLOCK_CLOSE,
+    Block,
+    BlockMLError,
+    message_header,
+    parse,
+    render,
+)
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config, Prompt
+from shoritui.finetune.data.sample import Sample
+from shoritui.finetune.data.tokenizer import Tokenizer
+from shoritui.finetune.model.interface import Trainable
+
+MOST_TOKENS: Final = 96
+"""Of one reply: every token is a whole pass, since a training step keeps no KV cache."""
+MOST_READ: Final = 512
+"""Tokens of a conversation from which a default prompt is taken."""
+TEMPERATURE: Final = 1.0
+MIN_P: Final = 0.1
+DEFAULTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A prompt as token ids, up to the colon behind the speaker's name."""
+
+    name: str
+    ids: tuple[int, ...]
+
+
+def openings(config: Config, tokenizer: Tokenizer, samples: Sequence[Sample]) -> list[Opening]:
+    """The config's prompts, or some made of conversations where it names none.
+
+    Args:
+        config: Where prompts are looked for.
+        tokenizer: Of the base.
+        samples: Conversations to take prompts from, such as those that are held out.
+
+    Raises:
+        UserError: A prompt of the config is not BlockML.
+    """
+    if config.watch.prompts:
+        return [_opening(prompt, tokenizer) for prompt in config.watch.prompts]
+    found: list[Opening] = []
+    for sample in samples:
+        if len(found) == DEFAULTS:
+            break
+        if opening := _of_sample(sample, tokenizer):
+            found.append(opening)
+    return found
+
+
+def write(
+    model: Trainable,
+    opening: Opening,
+    tokenizer: Tokenizer,
+    seed: int,
+    step: int,
+    stop: Callable[[], bool],
+) -> str:
+    """A reply to a prompt; what there is of it if it was asked to stop meanwhile."""
+    digest = hashlib.sha256(f"{seed}/{step}/{opening.name}".encode()).digest()
+    draws = np.random.default_rng(int.from_bytes(digest[:8]))
+    ids = list(opening.ids)
+    text = ""
+    while len(ids) < len(opening.ids) + MOST_TOKENS and not stop():
+        logits = model.logits(np.asarray(ids, np.int32))[-1].float().cpu().numpy()
+        token = sample_token(logits, draws.random())
+        if token in (tokenizer.close, tokenizer.eos):
+            break
+        ids.append(token)
+        text = tokenizer.text(ids[len(opening.ids) :])
+        if BLOCK_CLOSE in text:
+            break
+    return text.partition(BLOCK_CLOSE)[0].strip()
+
+
+def sample_token(logits: npt.NDArray[np.float32], draw: float) -> int:
+    """The token that a number from 0 to below 1 stands for, of those that are likely enough."""
+    shares = np.exp((logits - logits.max()).astype(np.float64) / TEMPERATURE)
+    likely = np.flatnonzero(shares >= MIN_P)  # the likeliest has 1
+    ends = np.cumsum(shares[likely])
+    place = int(np.searchsorted(ends, draw * ends[-1], side="right"))
+    return int(likely[min(place, len(likely) - 1)])
+
+
+def _opening(prompt: Prompt, tokenizer: Tokenizer) -> Opening:
+    try:
+        parts = parse(prompt.text)
+    except BlockMLError as error:
+        raise UserError(f"[[prompt]] {prompt.name}: text is not BlockML: {error}.") from None
+    texts = [
+        *map(render, parts),
+        message_header(prompt.speaker, prompt.length),
+    ]
+    ids: list[int] = []
+    for text in texts:
+        ids += tokenizer.ids(text, first=not ids)
+    return Opening(prompt.name, tuple(ids))
+
+
+def _of_sample(sample: Sample, tokenizer: Tokenizer) -> Opening | None:
+    """A conversation's beginning, up to the last message that begins within the limit."""
+    text = tokenizer.text([int(token) for token in sample.ids[:MOST_READ]])
+    try:
+        parts = parse(text.rpartition(BLOCK_CLOSE)[0] + BLOCK_CLOSE)
+    except BlockMLError:
+        return None
+    messages = [at for at, part in enumerate(parts) if isinstance(part, Block) and part.name]
+    if len(messages) < 2:
+        return None
+    last = parts[messages[-1]]
+    assert isinstance(last, Block)
+    before = "".join(map(render, parts[: messages[-1]]))
+    return _opening(Prompt(sample.source, before, last.name, "medium"), tokenizer)

@@ -1,0 +1,207 @@
+"""One optimizer step: its packs, their gradients, clipping, the step; again where memory ran out.
+
+It does not know tiers' order, files, nor how often anything else is done.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Optimizer
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Train
+from shoritui.finetune.data.packing import order, steps_of
+from shoritui.finetune.data.sample import Pack
+from shoritui.finetune.model.interface import Draw, Rung, Trainable
+from shoritui.finetune.model.optimizer import rate, set_rate
+from shoritui.finetune.run.distributed import Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a tier is trained on, step by step."""
+
+    train: Train
+    packs: tuple[Pack, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last step of an epoch may have fewer packs than the others."""
+        return math.ceil(len(self.packs) / self.train.packs_per_step)
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return steps_of(self.packs, self.train)
+
+    def packs_of(self, step: int) -> list[Pack]:
+        """The packs of a step, counted from 0."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        places = order(len(self.packs), self.train.seed, epoch)
+        begin = place * self.train.packs_per_step
+        return [self.packs[index] for index in places[begin : begin + self.train.packs_per_step]]
+
+    def tokens_after(self, step: int) -> int:
+        """Tokens that are still to be read once so many steps are done."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        rest = sum(
+            len(pack.ids)
+            for later in range(place, self.steps_per_epoch if place else 0)
+            for pack in self.packs_of(epoch * self.steps_per_epoch + later)
+        )
+        whole = self.train.epochs - epoch - (1 if place else 0)
+        return rest + whole * sum(len(pack.ids) for pack in self.packs)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a step was."""
+
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    documents: tuple[tuple[str, float], ...]
+    """Each document's source, and its loss per learnt token."""
+    is_last: bool
+    """Some rank has been asked to stop."""
+
+
+class Steps:
+    """Takes the steps of one tier."""
+
+    def __init__(
+        self,
+        model: Trainable,
+        optimizer: Optimizer,
+        course: Course,
+        rung: Rung,
+        ranks: Ranks,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.rung = rung
+        """Falls when memory runs out."""
+        self._model = model
+        self._parameters = list(model.adapter.values())
+        self._optimizer = optimizer
+        self._course = course
+        self._ranks = ranks
+        self._stop = stop
+
+    def take(self, step: int, lowered: Callable[[Rung], None]) -> Taken | None:
+        """Takes a step, counted from 0.
+
+        Args:
+            step: Which one.
+            lowered: Called when memory ran out and the step begins anew on a lower rung.
+
+        Returns:
+            None if this process was asked to stop before the step was done: then nothing of it is.
+
+        Raises:
+            UserError: A loss or gradient is not a number, or memory ran out on the lowest rung.
+        """
+        train = self._course.train
+        packs = self._course.packs_of(step)
+        learnt = sum(pack.learnt for pack in packs)
+        sums = self._accumulated(step, packs, learnt, lowered)
+        if sums is None:
+            return None
+        self._ranks.add(sums)
+        self._ranks.add_gradients(self._parameters)
+        norm = self._clipped(train.max_grad_norm)
+        if not math.isfinite(norm):
+            raise UserError(_not_a_number("the gradient", step, packs))
+        learning_rate = rate(train, step, self._course.steps)
+        set_rate(self._optimizer, learning_rate)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        by_document = sums[:-1].tolist()
+        return Taken(
+            loss=sum(by_document) / max(learnt, 1),
+            learning_rate=learning_rate,
+            gradient_norm=norm,
+            tokens=sum(len(pack.ids) for pack in packs),
+            documents=per_token(packs, by_document),
+            is_last=bool(sums[-1]),
+        )
+
+    def _accumulated(
+        self, step: int, packs: list[Pack], learnt: int, lowered: Callable[[Rung], None]
+    ) -> torch.Tensor | None:
+        while True:
+            try:
+                return self._gradients(step, packs, learnt)
+            except torch.OutOfMemoryError:
+                pass  # what the failed pass holds is freed once the error is gone
+            self._optimizer.zero_grad()
+            torch.cuda.empty_cache()
+            if self.rung == min(Rung) or not self._model.is_fast:
+                raise UserError(
+                    "The GPU's memory is full, and no rung takes less: lower sequence_len in "
+                    "[train] or r in [lora], or close what else uses the GPU."
+                )
+            self.rung = Rung(self.rung - 1)
+            lowered(self.rung)
+
+    def _gradients(self, step: int, packs: list[Pack], learnt: int) -> torch.Tensor | None:
+        """Every document's loss of this rank's packs, and whether to stop; gradients are added.
+
+        The gradient is that of the mean over all tokens that the step learns, on any rank.
+        """
+        sums = torch.zeros(sum(pack.documents for pack in packs) + 1, dtype=torch.float64)
+        places = [0]
+        for pack in packs:
+            places.append(places[-1] + pack.documents)
+        for index in self._ranks.mine(len(packs)):
+            if self._stop():
+                if self._ranks.size == 1:
+                    self._optimizer.zero_grad()
+                    return None
+                sums[-1] = 1  # the others are told at the end of the step
+            pack = packs[index]
+            if not pack.learnt:
+                continue
+            draw = Draw(self._course.train.seed, step, index)
+            loss = self._model.loss(pack, draw, self.rung)
+            (loss.total / learnt).backward()  # type: ignore[no-untyped-call]
+            own = loss.by_document.double().cpu()
+            if not own.isfinite().all():
+                raise UserError(_not_a_number("the loss", step, [pack]))
+            sums[places[index] : places[index + 1]] = own
+        return sums
+
+    def _clipped(self, most: float) -> float:
+        gradients = [one.grad for one in self._parameters if one.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if most:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, most, norm)
+        return float(norm)
+
+
+def per_token(packs: list[Pack], sums: list[float]) -> tuple[tuple[str, float], ...]:
+    """Each document's source and mean loss; those of which nothing is learnt are left out."""
+    learnt = [
+        int(pack.learn[begin:end].sum())
+        for pack in packs
+        for begin, end in zip(pack.starts, pack.starts[1:], strict=False)
+    ]
+    sources = [source for pack in packs for source in pack.sources]
+    return tuple(
+        (source, total / count)
+        for source, total, count in zip(sources, sums, learnt, strict=True)
+        if count
+    )
+
+
+def _not_a_number(what: str, step: int, packs: list[Pack]) -> str:
+    sources = list(dict.fromkeys(source for pack in packs for source in pack.sources))
+    shown = ", ".join(sources[:4]) + (f" and {len(sources) - 4} more" if sources[4:] else "")
+    return (
+        f"Step {step + 1}: {what} is not a number any more, with {shown}. Lower learning_rate, "
+        "or look at these conversations."
+    )

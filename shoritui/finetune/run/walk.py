@@ -1,0 +1,178 @@
+"""The walk through the tiers of a run that has something to train.
+
+It does not know how a tier is trained, nor where events go.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config
+from shoritui.finetune.events import Event, RunEnded, Told
+from shoritui.finetune.model.interface import Rung, Trainable
+from shoritui.finetune.model.network import Network
+from shoritui.finetune.model.opening import open_model
+from shoritui.finetune.plan.memory import choose_rung, machine_memory, memory_of, peaks
+from shoritui.finetune.run.clock import Clock
+from shoritui.finetune.run.distributed import Ranks, joined, local_rank
+from shoritui.finetune.run.outline import Outline, TierOutline, outline, stopping
+from shoritui.finetune.run.replies import openings
+from shoritui.finetune.run.steps import Course
+from shoritui.finetune.run.store import Sealed
+from shoritui.finetune.run.tier import Run, TierRun
+from shoritui.finetune.run.training import Emit, Stop, hand_over, last_adapter, started
+
+
+def walk(config: Config, outlined: Outline, emit: Emit, stop: Stop) -> None:
+    """Trains the tiers that are left, parents before children, in this process alone.
+
+    Raises:
+        UserError: The run cannot go on.
+    """
+    _Walk(config, outlined, device_of(config), Ranks(), emit, stop).go()
+
+
+def walk_together(config: Config, emit: Emit, stop: Stop) -> None:
+    """The whole run on one of several ranks; all of them come here.
+
+    Raises:
+        UserError: The run cannot go on; whoever started the ranks ends the others.
+    """
+    device = device_of(config)
+    with joined(device) as ranks:
+        tell = emit if ranks.is_first else _nobody
+        mine = outline(config, tell) if ranks.is_first else None
+        ranks.wait()  # the others then find the data tokenised
+        outlined = mine or outline(config, tell)
+        if not ranks.all_agree(" ".join(tier.key for tier in outlined.tiers)):
+            raise UserError(
+                "The ranks see different data, settings or bases: give every machine the same "
+                "config, files and base."
+            )
+        known = ranks.from_first({tier.key: tier.is_trained for tier in outlined.tiers})
+        tiers = tuple(replace(tier, is_trained=known[tier.key]) for tier in outlined.tiers)
+        _Walk(config, replace(outlined, tiers=tiers), device, ranks, tell, stop).go()
+
+
+def device_of(config: Config) -> torch.device:
+    """Where to train.
+
+    Raises:
+        UserError: The config asks for a GPU, and PyTorch sees none.
+    """
+    wanted = config.watch.device
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(
+            f'{config.path}: [watch] device is "cuda", but PyTorch sees no GPU: install its '
+            'driver, or set "auto".'
+        )
+    return torch.device("cuda", local_rank())
+
+
+class _Walk:
+    def __init__(
+        self,
+        config: Config,
+        outlined: Outline,
+        device: torch.device,
+        ranks: Ranks,
+        emit: Emit,
+        stop: Stop,
+    ) -> None:
+        self._config = config
+        self._outlined = outlined
+        self._device = device
+        self._ranks = ranks
+        self._emit = emit
+        self._stop = stop
+        self._memory = memory_of(device)  # before the base is there
+        self._trained: dict[str, Sealed | None] = {}
+
+    def go(self) -> None:
+        self._emit(started(self._config, self._outlined, _called(self._device)))
+        left = [tier for tier in self._outlined.tiers if not tier.is_trained]
+        clock = Clock(sum(_tokens_left(tier) for tier in left))
+        run: Run | None = None
+        for tier in self._outlined.tiers:
+            if tier.is_trained:
+                self._take(tier)
+                continue
+            run = run or self._opened(clock)
+            if not self._train(run, tier):
+                self._emit(RunEnded(True, clock.steps, clock.seconds, ""))
+                return
+        adapter = last_adapter(self._config)
+        self._emit(RunEnded(False, clock.steps, clock.seconds, adapter))
+
+    def _take(self, tier: TierOutline) -> None:
+        """Takes a tier that was trained before as it is."""
+        trained = tier.store.trained() if self._ranks.is_first else None
+        self._trained[tier.tier.name] = trained
+        if trained:
+            hand_over(self._config, tier.tier.name, trained, self._emit, cached=True)
+
+    def _train(self, run: Run, tier: TierOutline) -> bool:
+        """Trains a tier; False if it was asked to stop."""
+        name, first = tier.tier.name, self._ranks.is_first
+        lock: AbstractContextManager[None] = tier.store.lock(name) if first else nullcontext()
+        with lock:
+            if first and tier.store.is_damaged:
+                self._emit(Told(f"What was trained of tier {name} is damaged: it is trained anew."))
+            run.model.neftune = tier.tier.train.neftune
+            rung = self._ranks.from_first(self._rung(run.model, tier))
+            trained = TierRun(run, tier, rung).train(self._trained.get(tier.tier.after))
+        self._trained[name] = trained
+        if trained:
+            hand_over(self._config, name, trained, self._emit, cached=False)
+        return self._ranks.from_first(trained is not None)
+
+    def _opened(self, clock: Clock) -> Run:
+        config, outlined = self._config, self._outlined
+        samples = [s for tier in outlined.tiers for s in tier.data.evaluation] or [
+            s for tier in outlined.tiers for s in tier.data.train
+        ]
+        tell = stopping(self._emit, self._stop) if self._ranks.size == 1 else self._emit
+        prompts = openings(config, outlined.tokenizer, samples) if config.watch.reply_every else []
+        return Run(
+            config=config,
+            model=open_model(config, outlined.folder, self._device, tell),
+            tokenizer=outlined.tokenizer,
+            openings=tuple(prompts),
+            ranks=self._ranks,
+            clock=clock,
+            emit=self._emit,
+            stop=self._stop,
+        )
+
+    def _rung(self, model: Trainable, tier: TierOutline) -> Rung:
+        """What the config says, or the fastest that the plan says will fit."""
+        wanted = self._config.watch.rung
+        if wanted != "auto":
+            return Rung[wanted.upper()]
+        if self._device.type == "cpu" or not isinstance(model, Network):
+            return max(Rung)
+        pack = max(tier.packs, key=lambda pack: len(pack.ids))
+        documents = [end - begin for begin, end in pairwise(pack.starts)]
+        planned = peaks(
+            model.shape, self._config.base, self._config.lora, tier.tier.train, documents
+        )
+        return choose_rung(planned, self._memory, machine_memory())
+
+
+def _nobody(event: Event) -> None:
+    """Hears nothing."""
+
+
+def _called(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _tokens_left(tier: TierOutline) -> int:
+    return Course(tier.tier.train, tier.packs).tokens_after(tier.saved_step)
