@@ -61,6 +61,8 @@ class Trainable(Protocol):
     device: torch.device
     is_fast: bool
     """Whether it is the network of this project, not the generic path."""
+    neftune: float
+    """The noise on embeddings, of the tier that is being trained: set when it begins."""
 
     def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept."""

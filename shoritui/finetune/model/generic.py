@@ -1,0 +1,222 @@
+"""Any architecture that transformers knows, with PEFT's adapter on it: slower, and right.
+
+Documents go through it one by one, so that none can see another whatever the architecture mixes
+tokens with. It does not know packs beyond that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
+
+from shoritui.blockml import clean
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Base, Config, Lora, Train
+from shoritui.finetune.data.sample import Ids, Mask, Pack
+from shoritui.finetune.events import Preparing
+from shoritui.finetune.model import adapter
+from shoritui.finetune.model.base import Tell
+from shoritui.finetune.model.interface import Draw, Loss, Rung
+from shoritui.finetune.model.quiet import quieten
+
+_PEFT_NAME: Final = ".default."
+_TYPES: Final = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class Generic:
+    """A model of transformers with an adapter of PEFT: `interface.Trainable`.
+
+    Dropout comes from PyTorch's own generator, which is seeded from the draw for each document
+    and put back afterwards. So the same draw gives the same masks, also after a resume and in what
+    is computed again for the backward pass; but they are other masks than the fast network's, and
+    differ between a CPU and a GPU and, possibly, between releases of PyTorch.
+    """
+
+    is_fast = False
+
+    def __init__(self, model: Any, device: torch.device, neftune: float) -> None:
+        """`model` is one of PEFT, whose parameters that are trained are the adapter's alone."""
+        self._model = model
+        self.device = device
+        self.neftune = neftune
+        self.adapter: Mapping[str, nn.Parameter] = {
+            name.replace(_PEFT_NAME, "."): parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        }
+        self._offloads: bool | None = None
+
+    def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
+        """The loss of a pack; without a draw nothing is random and no gradient is kept.
+
+        Each layer's input is kept for the backward pass, on the lowest rung in main memory.
+        """
+        self._checkpoint(rung)
+        losses = []
+        for document, (start, end) in enumerate(zip(pack.starts, pack.starts[1:], strict=False)):
+            with self._mode(draw, document):
+                losses.append(self._document(pack.ids[start:end], pack.learn[start:end]))
+        by_document = torch.stack(losses)
+        return Loss(by_document.sum(), by_document.detach())
+
+    def logits(self, ids: Ids) -> Tensor:
+        """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""
+        with self._mode(None, 0):
+            found: Tensor = self._run(ids)[0].float()
+        return found
+
+    def _document(self, ids: Ids, learn: Mask) -> Tensor:
+        places = learn.nonzero()[0]
+        if not len(places):
+            return torch.zeros((), device=self.device)
+        rows = torch.from_numpy(places - 1).to(self.device)
+        targets = torch.from_numpy(ids[places]).to(self.device, torch.int64)
+        logits = self._run(ids, logits_to_keep=rows)[0]
+        return functional.cross_entropy(logits.float(), targets, reduction="sum")
+
+    def _run(self, ids: Ids, **options: Any) -> Any:
+        # without a cache and a mask it is one document, whatever the model's own settings are
+        tokens = torch.from_numpy(ids).to(self.device, torch.int64)[None]
+        return self._model(input_ids=tokens, use_cache=False, **options).logits
+
+    @contextmanager
+    def _mode(self, draw: Draw | None, document: int) -> Iterator[None]:
+        """Training with what this draw gives to this document, or evaluation."""
+        if draw is None:
+            self._model.eval()
+            with torch.no_grad():
+                yield
+            return
+        self._model.train()
+        noise = self._noise() if self.neftune else None
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(_seed(draw, document))
+            try:
+                yield
+            finally:
+                if noise:
+                    noise.remove()
+
+    def _noise(self) -> RemovableHandle:
+        """NEFTune's noise on the embeddings of a document."""
+
+        def noised(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+            most = self.neftune / (output.shape[-2] * output.shape[-1]) ** 0.5
+            return output + torch.empty_like(output).uniform_(-most, most)
+
+        embedding: nn.Module = self._model.get_input_embeddings()
+        return embedding.register_forward_hook(noised)
+
+    def _checkpoint(self, rung: Rung) -> None:
+        offloads = rung == Rung.OFFLOAD and self.device.type == "cuda"
+        base = self._model.get_base_model()
+        if offloads != self._offloads and base.supports_gradient_checkpointing:
+            base.activation_checkpointing_enable({"use_reentrant": False}, offload=offloads)
+        self._offloads = offloads
+
+
+def open_generic(
+    config: Config, train: Train, folder: Path, device: torch.device, tell: Tell
+) -> Generic:
+    """A base of any architecture, ready to be trained with a fresh adapter.
+
+    Args:
+        config: Its `base` and `lora` decide.
+        train: The settings of the first tier.
+        folder: Where the base lies.
+        device: Where it is to be.
+        tell: Is told that it is being loaded.
+
+    Raises:
+        UserError: transformers cannot load it, or the config does not fit it.
+    """
+    quieten()
+    tell(Preparing("loading the base", 0, 0))
+    base = _loaded(config.base, train, folder, device)
+    base.config.use_cache = False
+    linears = linears_of(base)
+    if not linears:
+        raise UserError(f"{folder}: this base has no linear layers that an adapter could be for.")
+    fresh = adapter.fresh(linears, config.lora, train.seed)
+    model = _adapted(base, config.lora, linears)
+    generic = Generic(model, device, train.neftune)
+    _fill(generic.adapter, fresh)
+    return generic
+
+
+def linears_of(base: Any) -> dict[str, tuple[int, int]]:
+    """The linear layers of a model of transformers but its output head, with (outputs, inputs)."""
+    head = base.get_output_embeddings()
+    return {
+        name: (module.out_features, module.in_features)
+        for name, module in base.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+
+
+def _loaded(base: Base, train: Train, folder: Path, device: torch.device) -> Any:
+    transformers: Any = importlib.import_module("transformers")
+    dtype = _TYPES[train.precision]
+    quantised = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=base.double_quant,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    options = {"quantization_config": quantised} if base.quantize == "nf4" else {}
+    try:
+        model, about = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            device_map={"": device},
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+        reason = clean(str(error).strip().partition("\n")[0])[:200]
+        raise UserError(f"{folder}: transformers cannot load this base ({reason}).") from None
+    if about["missing_keys"]:  # it would go on with random numbers in its place
+        missing = min(about["missing_keys"])
+        raise UserError(f"{folder} is not complete: the weights have no {missing}.")
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # else one evaluation on such a processor repacks the weights, without a way back
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def _adapted(base: Any, lora: Lora, linears: Mapping[str, tuple[int, int]]) -> Any:
+    peft: Any = importlib.import_module("peft")
+    config = peft.LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rslora,
+        target_modules=list(adapter.targeted(linears, lora)),
+        task_type="CAUSAL_LM",
+    )
+    return peft.get_peft_model(base, config)
+
+
+def _fill(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    for name, parameter in parameters.items():
+        parameter.data = values[name].to(parameter.device)  # fp32, whatever PEFT made it
+
+
+def _seed(draw: Draw, document: int) -> int:
+    text = f"{draw.seed} {draw.step} {draw.pack} {document}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
