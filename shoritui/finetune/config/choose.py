@@ -6,18 +6,16 @@ It does not know what the command does with it.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from shoritui.blockml import clean
-from shoritui.demo import model_path
 from shoritui.errors import UserError
 from shoritui.finetune.config.load import load
 from shoritui.finetune.config.model import Config
 from shoritui.settings import data_dir
+from shoritui.sheets import told
 
 DEMO_FOLDER: Final = "finetune-demo"
 FILE: Final = "finetune.toml"
@@ -43,18 +41,13 @@ def chosen(options: argparse.Namespace) -> Config:
 
 
 def _demo_folder() -> Path:
-    """The user's own copy of what ships, made once: they may change it and train again."""
+    """The user's own copy of the demo's data, made once: they may change it and train again."""
     folder = data_dir() / DEMO_FOLDER
-    if folder.exists():
-        return folder
-    shipped = model_path().with_name("tiers")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{DEMO_FOLDER}.") as beside:
-            copy = Path(beside) / DEMO_FOLDER
-            shutil.copytree(shipped, copy)
-            copy.rename(folder)
-    except OSError as error:
-        if not folder.exists():  # else another process was first
-            raise UserError(f"The demo's data cannot be copied to {folder}: {error}.") from error
+    if not folder.exists():
+        from shoritui.demo.tiers import write_folder  # makes up whole scenes
+
+        try:
+            write_folder(folder)
+        except OSError as error:
+            raise told(folder, f"the demo's data cannot be written here ({error})") from error
     return folder

@@ -86,7 +86,7 @@ class Train:
     epsilon: float = 1e-8
     """What AdamW adds to its denominator."""
     max_grad_norm: float = 1.0
-    """0 clips nothing."""
+    """The greatest norm of a step's gradient, to which a greater one is scaled; 0 clips nothing."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """The number format in which the network computes; the adapter itself is held in fp32."""
     tf32: bool = True
@@ -146,7 +146,7 @@ class Watch:
     """How a run is watched and kept; nothing of it matters to the maths."""
 
     evaluate_every: int = 10
-    """Steps; 0 evaluates at a tier's end only."""
+    """Steps between two evaluations; 0 evaluates at a tier's end only."""
     save_every: int = 10
     """Steps between two states on disk from which a run can go on."""
     reply_every: int = 25
@@ -170,9 +170,10 @@ class Tier:
     files: tuple[str, ...]
     """Globs, from the config's folder."""
     after: str = ""
-    """The tier it goes on from; empty for the base itself."""
+    """The tier it goes on from; empty for the base itself. In a file, unset is the tier above."""
     where: str = ""
-    """A filter over a conversation's tags, such as `not explicit`."""
+    """Which conversations, by their tags joined with `and`, `or`, `not` and parentheses, such as
+    `not explicit`; empty for all."""
     train: Train = field(default_factory=Train)
     data: Data = field(default_factory=Data)
 

@@ -1,0 +1,106 @@
+"""Configs of any values, for the tests of this room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from shoritui.blockml import LENGTHS, Block, check_name, render
+from shoritui.finetune.config.fields import Field, TableName, own_fields
+from shoritui.finetune.config.model import (
+    Base,
+    Config,
+    Data,
+    Lora,
+    Prompt,
+    Tier,
+    Train,
+    Watch,
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+filled = texts.filter(lambda text: bool(text.strip()))
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return bool(check_name(text))
+    except ValueError:
+        return False
+
+
+names = st.text("abcXYZ012._-é", min_size=1, max_size=12).filter(
+    lambda name: name[0] not in "._-" and name[-1] != "."
+)
+speakers = st.text(min_size=1, max_size=12).map(str.strip).filter(_is_name)
+rising = st.lists(st.integers(1, 9999), min_size=8, max_size=8, unique=True).map(sorted)
+
+
+def values(field: Field) -> st.SearchStrategy[Any]:
+    """Values that a field may have."""
+    least, most = (field.limits.least, field.limits.most) if field.limits else (0, 1)
+    match field.kind:
+        case "text":
+            return filled
+        case "flag":
+            return st.booleans()
+        case "choice":
+            return st.sampled_from(field.choices)
+        case "texts":
+            return st.lists(filled, max_size=3).map(tuple)
+        case "choices":
+            return st.lists(st.sampled_from(field.choices), max_size=4).map(tuple)
+        case "wholes":
+            return st.one_of(st.just(()), rising.map(tuple))
+        case "whole":
+            return st.integers(int(least), int(most))
+        case "number":
+            limits = field.limits
+            assert limits
+            return st.floats(least, most).filter(limits.hold)
+
+
+def table(name: TableName) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({key: values(field) for key, field in own_fields(name).items()})
+
+
+prompts = st.builds(
+    Prompt,
+    name=filled,
+    text=st.lists(texts.map(lambda body: render(Block("lore", body))), min_size=1, max_size=3).map(
+        "".join
+    ),
+    speaker=speakers,
+    length=st.sampled_from(LENGTHS),
+)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    """A config that a file may hold."""
+    tiers: list[Tier] = []
+    for name in draw(st.lists(names, min_size=1, max_size=4, unique_by=str.casefold)):
+        tiers.append(
+            Tier(
+                name=name,
+                files=tuple(draw(st.lists(filled, min_size=1, max_size=3))),
+                after=draw(st.sampled_from(["", *(tier.name for tier in tiers)])),
+                where=draw(st.sampled_from(["", "not explicit", '"a b" and (c or not d)'])),
+                train=Train(**draw(table("train"))),
+                data=Data(**draw(table("data"))),
+            )
+        )
+    watch = draw(table("watch"))
+    return Config(
+        path=Path("/x/finetune.toml"),
+        tiers=tuple(tiers),
+        base=Base(**draw(table("base"))),
+        lora=Lora(**draw(table("lora"))),
+        watch=Watch(
+            **watch,
+            prompts=tuple(draw(st.lists(prompts, max_size=2, unique_by=lambda each: each.name))),
+        ),
+        output=draw(filled),
+    )
