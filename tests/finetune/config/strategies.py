@@ -20,7 +20,7 @@ from shoritui.finetune.config.model import (
     Watch,
 )
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 filled = texts.filter(lambda text: bool(text.strip()))
 
 
@@ -62,8 +62,12 @@ def values(field: Field) -> st.SearchStrategy[Any]:
             return st.floats(least, most).filter(limits.hold)
 
 
-def table(name: TableName) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({key: values(field) for key, field in own_fields(name).items()})
+@st.composite
+def table(draw: st.DrawFn, name: TableName) -> dict[str, Any]:
+    """Some fields of a table."""
+    known = own_fields(name)
+    keys = draw(st.lists(st.sampled_from(list(known)), max_size=4, unique=True))
+    return {key: draw(values(known[key])) for key in keys}
 
 
 prompts = st.builds(
@@ -81,7 +85,7 @@ prompts = st.builds(
 def configs(draw: st.DrawFn) -> Config:
     """A config that a file may hold."""
     tiers: list[Tier] = []
-    for name in draw(st.lists(names, min_size=1, max_size=4, unique_by=str.casefold)):
+    for name in draw(st.lists(names, min_size=1, max_size=3, unique_by=str.casefold)):
         tiers.append(
             Tier(
                 name=name,
@@ -102,5 +106,5 @@ def configs(draw: st.DrawFn) -> Config:
             **watch,
             prompts=tuple(draw(st.lists(prompts, max_size=2, unique_by=lambda each: each.name))),
         ),
-        output=draw(filled),
+        output=draw(st.one_of(st.just("adapters"), filled)),
     )
