@@ -1,0 +1,138 @@
+"""What llama.cpp makes of a file: the tokens of texts, and logits as exact as it computes them.
+
+It does not know what they are compared with. It computes on the CPU, with an F32 KV cache and
+without flash attention, and is silent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shoritui.errors import UserError
+from shoritui.finetune.gguf.reading import Floats
+
+_SPACE_PREFIX: Final = b"tokenizer.ggml.add_space_prefix"
+_GGML_F32: Final = 0
+_FLASH_ATTENTION_OFF: Final = 0
+
+
+def library() -> Any:
+    """llama.cpp, which prints nothing from now on; `UserError` if it cannot be loaded."""
+    try:
+        loaded: Any = importlib.import_module("llama_cpp.llama_cpp")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise UserError(f"llama-cpp-python cannot be loaded ({error}): install it again.") from None
+    loaded.llama_log_set(_silence(loaded), None)
+    return loaded
+
+
+_kept: list[Any] = []
+"""llama.cpp calls it as long as the process lives."""
+
+
+def _silence(loaded: Any) -> Any:
+    if not _kept:
+        _kept.append(loaded.llama_log_callback(lambda level, text, data: None))
+    return _kept[0]
+
+
+class LlamaFile:
+    """A GGUF that llama.cpp has loaded; what begins a text is left to whoever asks."""
+
+    def __init__(self, path: Path, *, vocabulary_only: bool = False) -> None:
+        """`UserError` if llama.cpp does not take it."""
+        self._library = loaded = library()
+        parameters = loaded.llama_model_default_params()
+        parameters.n_gpu_layers, parameters.vocab_only = 0, vocabulary_only
+        overrides = (loaded.llama_model_kv_override * 2)()
+        overrides[0].tag, overrides[0].key = loaded.LLAMA_KV_OVERRIDE_TYPE_BOOL, _SPACE_PREFIX
+        overrides[0].value.val_bool = False
+        parameters.kv_overrides = overrides
+        self._handle = loaded.llama_model_load_from_file(str(path).encode(), parameters)
+        if not self._handle:
+            raise UserError(f"llama.cpp does not load {path}.")
+        self._vocabulary = loaded.llama_model_get_vocab(self._handle)
+        self.size: Final[int] = loaded.llama_vocab_n_tokens(self._vocabulary)
+        self._path = path
+
+    def tokens(self, text: str) -> list[int]:
+        """The ids of a text, nothing added, none of it read as a special token."""
+        data = text.encode()
+        ids = (ctypes.c_int32 * (len(data) + 1))()
+        count = self._library.llama_tokenize(
+            self._vocabulary, data, len(data), ids, len(ids), False, False
+        )
+        return list(ids[: max(count, 0)])
+
+    @property
+    def begin(self) -> int | None:
+        """What the file says begins a document."""
+        if not self._library.llama_vocab_get_add_bos(self._vocabulary):
+            return None
+        return int(self._library.llama_vocab_bos(self._vocabulary))
+
+    def logits(
+        self, documents: Sequence[npt.NDArray[np.int32]], adapter: Path | None, threads: int
+    ) -> list[Floats]:
+        """(tokens, vocabulary) for each document, if wanted with an adapter on.
+
+        `UserError` if the adapter is none for this model, or there is not enough memory.
+        """
+        with self._context(max(map(len, documents)), adapter, threads) as context:
+            return [self._evaluated(context, ids) for ids in documents]
+
+    @contextmanager
+    def _context(self, tokens: int, adapter: Path | None, threads: int) -> Iterator[Any]:
+        loaded = self._library
+        parameters = loaded.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = tokens
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.type_k = parameters.type_v = _GGML_F32
+        parameters.flash_attn_type = _FLASH_ATTENTION_OFF
+        parameters.offload_kqv = parameters.op_offload = False
+        context = loaded.llama_init_from_model(self._handle, parameters)
+        if not context:
+            raise UserError(f"There is not enough memory to run {self._path}.")
+        try:
+            if adapter is not None:
+                self._put_on(context, adapter)
+            yield context
+        finally:
+            loaded.llama_free(context)
+
+    def _put_on(self, context: Any, path: Path) -> None:
+        loaded = self._library
+        adapter = loaded.llama_adapter_lora_init(self._handle, str(path).encode())
+        if not adapter:
+            raise UserError(f"llama.cpp does not take {path} as an adapter of {self._path}.")
+        handles = (loaded.llama_adapter_lora_p_ctypes * 1)(adapter)
+        loaded.llama_set_adapters_lora(context, handles, 1, (ctypes.c_float * 1)(1.0))
+
+    def _evaluated(self, context: Any, ids: npt.NDArray[np.int32]) -> Floats:
+        loaded, count = self._library, len(ids)
+        loaded.llama_memory_clear(loaded.llama_get_memory(context), True)
+        batch = loaded.llama_batch_init(count, 0, 1)
+        try:
+            batch.n_tokens = count
+            for place, token in enumerate(ids):
+                batch.token[place], batch.pos[place] = int(token), place
+                batch.n_seq_id[place] = batch.logits[place] = 1
+                batch.seq_id[place][0] = 0
+            if loaded.llama_decode(context, batch):
+                raise UserError(f"llama.cpp cannot evaluate {count} tokens with {self._path}.")
+            rows = np.ctypeslib.as_array(loaded.llama_get_logits(context), (count, self.size))
+            return np.array(rows, np.float32)
+        finally:
+            loaded.llama_batch_free(batch)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._library.llama_model_free(self._handle)
