@@ -6,10 +6,9 @@ It does not know tokens, nor how a file is read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from shoritui.blockml import Block, Part, render
+from shoritui.blockml import Block, Instruction, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,8 @@ class Conversation:
 
     def digest(self) -> str:
         """Names what is said: the same for copies with other hints, headers or white space."""
-        told: Iterable[Part] = self.messages or self.parts
-        plain = (replace(p, length=None) if isinstance(p, Block) else p for p in told)
-        words = " ".join("".join(map(render, plain)).casefold().split())
-        return hashlib.sha256(words.encode()).hexdigest()
+        digest = hashlib.sha256()
+        for part in self.messages or self.parts:
+            text = part.text if isinstance(part, Instruction) else f"{part.name}:{part.body}"
+            digest.update(" ".join(text.casefold().split()).encode() + b"\0")
+        return digest.hexdigest()

@@ -83,8 +83,8 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
         folder, whole = Path(whole.anchor), whole.relative_to(whole.anchor)
     try:
         return list(folder.glob(str(whole)))
-    except (ValueError, NotImplementedError) as error:
-        raise UserError(f"{pattern!r} is no glob: {error}.") from None
+    except (ValueError, IndexError):
+        raise UserError(f"{pattern!r} is no glob: expected one such as 'data/*.txt'.") from None
 
 
 def _decoded(data: bytes, name: str) -> str:
