@@ -28,7 +28,7 @@ from shoritui.finetune.data.sample import Sample
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.model.interface import Trainable
 
-MOST_TOKENS: Final = 96
+MOST_TOKENS: Final = 64
 """Of one reply: every token is a whole pass, since a training step keeps no KV cache."""
 MOST_READ: Final = 512
 """Tokens of a conversation from which a default prompt is taken."""
