@@ -1,0 +1,245 @@
+"""Architectures that the fast network does not compute are trained right, and it is said."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
+from shoritui.finetune.data.sample import Pack, Sample, pack_of
+from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.model import adapter
+from shoritui.finetune.model.interface import Draw, Rung, Trainable
+from shoritui.finetune.model.opening import open_model
+from shoritui.finetune.model.optimizer import make_optimizer
+
+CPU = torch.device("cpu")
+SIZES: dict[str, Any] = {
+    "vocab_size": 160,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.1,
+}
+GEMMA: dict[str, Any] = {
+    **SIZES,
+    "head_dim": 16,
+    "sliding_window": 8,
+    "layer_types": ["sliding_attention", "full_attention"],
+    "pad_token_id": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("qwen"), "Qwen2", SIZES)
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("gemma"), "Gemma2", GEMMA)
+
+
+def saved(folder: Path, kind: str, sizes: dict[str, Any]) -> Path:
+    transformers: Any = importlib.import_module("transformers")
+    torch.manual_seed(5)
+    config = getattr(transformers, f"{kind}Config")(**sizes)
+    getattr(transformers, f"{kind}ForCausalLM")(config).save_pretrained(folder)
+    return folder
+
+
+def config_of(quantize: Any = "none", dropout: float = 0.1, **train: Any) -> Config:
+    settings = Train(**{"precision": "fp32", "learning_rate": 1e-2, **train})
+    return Config(
+        path=Path("finetune.toml"),
+        tiers=(Tier("low", ("*",), train=settings),),
+        base=Base("folder", quantize=quantize),
+        lora=Lora(r=4, dropout=dropout),
+    )
+
+
+def opened(folder: Path, config: Config | None = None) -> Trainable:
+    return open_model(config or config_of(), folder, CPU, lambda event: None)
+
+
+def sample(length: int, seed: int) -> Sample:
+    draw = np.random.default_rng(seed)
+    learn = draw.random(length) < 0.7
+    learn[0] = False
+    return Sample(draw.integers(1, 160, length).astype(np.int32), learn, f"file:{seed}")
+
+
+SAMPLES = (sample(30, 1), sample(45, 2), sample(12, 3))
+
+
+def train_steps(model: Trainable, config: Config, steps: range, *, evaluates: bool = False) -> None:
+    train = config.tiers[0].train
+    optimizer = make_optimizer(model.adapter, config.lora, train)
+    for step in steps:
+        optimizer.zero_grad(set_to_none=True)
+        loss = model.loss(pack_of(SAMPLES), Draw(train.seed, step, 0), Rung.INPUTS)
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if evaluates:
+            model.loss(pack_of(SAMPLES), None, Rung.INPUTS)
+            model.logits(SAMPLES[0].ids)
+
+
+def values(model: Trainable) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.adapter.items()}
+
+
+def by_document(model: Trainable, pack: Pack) -> list[float]:
+    return [float(one) for one in model.loss(pack, None, Rung.INPUTS).by_document]
+
+
+def test_it_is_said(qwen: Path) -> None:
+    told: list[Preparing | Told] = []
+    model = open_model(config_of(), qwen, CPU, told.append)
+    assert not model.is_fast
+    (sentence,) = [event.text for event in told if isinstance(event, Told)]
+    assert "transformers and PEFT, more slowly" in sentence
+    assert "qwen2" in sentence
+
+
+@pytest.mark.parametrize("folder", ["qwen", "gemma"])
+def test_a_pack_is_its_documents(folder: str, request: pytest.FixtureRequest) -> None:
+    model = opened(request.getfixturevalue(folder))
+    packed = by_document(model, pack_of(SAMPLES))
+    assert packed == [by_document(model, pack_of((one,)))[0] for one in SAMPLES]
+    log_chances = model.logits(SAMPLES[1].ids).log_softmax(-1)
+    places = SAMPLES[1].learn.nonzero()[0]
+    expected = -sum(float(log_chances[at - 1, int(SAMPLES[1].ids[at])]) for at in places)
+    assert packed[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_it_learns_and_evaluation_changes_nothing(gemma: Path) -> None:
+    config = config_of("nf4", optimizer="adamw8bit")
+    plain, watched = opened(gemma, config), opened(gemma, config)
+    before = sum(by_document(plain, pack_of(SAMPLES)))
+    train_steps(plain, config, range(4))
+    train_steps(watched, config, range(4), evaluates=True)
+    assert sum(by_document(plain, pack_of(SAMPLES))) < before
+    for name, tensor in values(plain).items():
+        assert torch.equal(tensor, watched.adapter[name])
+
+
+def test_the_same_draw_gives_the_same_gradients(qwen: Path) -> None:
+    model = opened(qwen)
+    with torch.no_grad():
+        for parameter in model.adapter.values():
+            parameter.normal_()
+
+    def gradients(draw: Draw) -> list[Tensor]:
+        torch.rand(1)  # nothing depends on how often PyTorch was asked before
+        loss = model.loss(pack_of(SAMPLES), draw, Rung.INPUTS)
+        return list(torch.autograd.grad(loss.total, list(model.adapter.values())))
+
+    first, again = gradients(Draw(1, 2, 3)), gradients(Draw(1, 2, 3))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    other = gradients(Draw(1, 2, 4))
+    assert not any(torch.equal(one, other) for one, other in zip(first, other, strict=True))
+
+
+def test_training_leaves_the_generator_of_torch_alone(qwen: Path) -> None:
+    model = opened(qwen)
+    before = torch.get_rng_state()
+    model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Rung.INPUTS).total.backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_gradients_are_those_without_checkpoints(qwen: Path) -> None:
+    """What is computed again for the backward pass has the same dropout as it had before."""
+    model: Any = opened(qwen)
+    with torch.no_grad():
+        for parameter in model.adapter.values():
+            parameter.normal_(std=0.1)
+    found = []
+    for _ in range(2):
+        loss = model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Rung.INPUTS)
+        found.append(torch.autograd.grad(loss.total, list(model.adapter.values())))
+        model._model.get_base_model().activation_checkpointing_disable()
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_noise_is_of_training_alone(qwen: Path) -> None:
+    calm = opened(qwen, config_of(dropout=0.0))
+    noisy = opened(qwen, config_of(dropout=0.0, neftune=5.0))
+    pack, draw = pack_of(SAMPLES), Draw(1, 1, 1)
+    assert by_document(calm, pack) == by_document(noisy, pack)
+    losses = [float(one.loss(pack, draw, Rung.INPUTS).total.detach()) for one in (calm, noisy)]
+    assert losses[0] == pytest.approx(sum(by_document(calm, pack)), rel=1e-6)
+    assert losses[1] != losses[0]
+    assert by_document(calm, pack) == by_document(noisy, pack)
+
+
+def test_a_document_of_which_nothing_is_learnt(qwen: Path) -> None:
+    silent = Sample(SAMPLES[0].ids, np.zeros(30, dtype=np.bool_), "file:1")
+    model = opened(qwen)
+    loss = model.loss(pack_of((silent, SAMPLES[1])), Draw(1, 1, 1), Rung.INPUTS)
+    assert float(loss.by_document[0]) == 0
+    loss.total.backward()  # type: ignore[no-untyped-call]
+
+
+def test_its_adapter_is_one_for_peft(qwen: Path, tmp_path: Path) -> None:
+    peft: Any = importlib.import_module("peft")
+    transformers: Any = importlib.import_module("transformers")
+    config = config_of()
+    model = opened(qwen, config)
+    train_steps(model, config, range(2))
+    adapter.save(tmp_path / "adapter", values(model), config.lora, "base")
+    base = transformers.AutoModelForCausalLM.from_pretrained(qwen, dtype=torch.float32)
+    theirs = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    ids = SAMPLES[1].ids
+    with torch.no_grad():
+        logits = theirs(input_ids=torch.from_numpy(ids).long()[None], use_cache=False).logits[0]
+    assert torch.allclose(model.logits(ids), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_is_written_on_the_screen(gemma: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = config_of("nf4")
+    train_steps(opened(gemma, config), config, range(1), evaluates=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_target_that_it_does_not_have(qwen: Path) -> None:
+    config = Config(Path("x"), config_of().tiers, Base(quantize="none"), Lora(targets=("qkv",)))
+    with pytest.raises(UserError, match="no linear layer 'qkv'; name some of q_proj"):
+        opened(qwen, config)
+
+
+def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "shoggoth"}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"transformers cannot load this base \(.*shoggoth"):
+        opened(tmp_path)
+
+
+def test_weights_that_are_missing(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = saved(tmp_path, "Qwen2", SIZES) / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"the weights have no .*layers.1.mlp.up_proj.weight"):
+        opened(tmp_path)
