@@ -13,10 +13,10 @@ import gguf
 import torch
 
 from shoritui.errors import UserError
-from shoritui.finetune.gguf.content import whole_file
 from shoritui.finetune.gguf.names import gguf_names, rows_for_gguf
 from shoritui.finetune.gguf.reading import Floats, printable
 from shoritui.finetune.gguf.shape import ARCHITECTURE, Sizes
+from shoritui.finetune.gguf.whole import whole_file
 from shoritui.finetune.gguf.write import About, Entry, add_about, write_tensors
 from shoritui.finetune.model.adapter import Saved
 

@@ -6,8 +6,6 @@ It does not know training. A folder is made once for a content and kept in the c
 from __future__ import annotations
 
 import json
-import math
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +14,13 @@ import gguf
 import numpy.typing as npt
 
 from shoritui.errors import UserError
-from shoritui.finetune.gguf.content import content_hash, made_once
 from shoritui.finetune.gguf.names import gguf_names, rows_from_gguf
 from shoritui.finetune.gguf.reading import GgufFile, printable
 from shoritui.finetune.gguf.safetensors import Dtype, Stored, write_safetensors
 from shoritui.finetune.gguf.shape import ROPE_FACTORS, Sizes, config_of, sizes_of_gguf
 from shoritui.finetune.gguf.tokens import tokens_of_gguf, write_tokens
+from shoritui.finetune.gguf.whole import check_room, made_once
+from shoritui.finetune.run.digests import digests_of
 from shoritui.settings import cache_dir
 
 _FORMAT: Final = 1
@@ -44,7 +43,10 @@ def folder_of_gguf(path: Path, report: Report | None = None) -> Path:
         UserError: The file is missing, damaged, or not a llama that can be read here; or the
             folder of the cache cannot be written.
     """
-    key = f"{content_hash(path)}-{_FORMAT}"
+    try:
+        key = f"{digests_of([path])[path]}-{_FORMAT}"
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     return made_once(
         cache_dir() / "finetune" / "bases" / key, lambda folder: _fill(folder, path, report)
     )
@@ -55,7 +57,8 @@ def _fill(folder: Path, path: Path, report: Report | None) -> None:
     sizes = sizes_of_gguf(file)
     named = _named(file, sizes)
     tensors = {name: _stored(file, other) for name, other in named.items()}
-    _check_room(folder, sum(tensor.size_bytes for tensor in tensors.values()))
+    wanted = sum(tensor.size_bytes for tensor in tensors.values())
+    check_room(folder.parent, wanted, f"what {path.name} holds")
     config = config_of(sizes, tied="lm_head.weight" not in named)
     vocabulary = tokens_of_gguf(file)
     write_tokens(folder, vocabulary, path)
@@ -106,15 +109,6 @@ def _rows(file: GgufFile, name: str, sizes: Sizes) -> Iterator[npt.NDArray[Any]]
     order = rows_from_gguf(heads, file.shape(name)[0]) if heads else None
     is_as_stored = file.tensors[name].tensor_type in _AS_STORED
     return file.raw_rows(name, order) if is_as_stored else file.rows(name, order)
-
-
-def _check_room(folder: Path, wanted: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < wanted:
-        raise UserError(
-            f"{folder.parent} has {free / 2**30:.1f} GiB free, the model takes "
-            f"{math.ceil(wanted / 2**30)} GiB: make room there."
-        )
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

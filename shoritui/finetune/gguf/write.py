@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.finetune.gguf.bpe import Merges
-from shoritui.finetune.gguf.content import whole_file
 from shoritui.finetune.gguf.names import gguf_names, rows_for_gguf
 from shoritui.finetune.gguf.reading import Floats, printable
 from shoritui.finetune.gguf.shape import ARCHITECTURE, ROPE_FACTORS, Sizes, add_sizes, rope_factors
 from shoritui.finetune.gguf.tokens import add_tokens
 from shoritui.finetune.gguf.vocabulary import Vocabulary
+from shoritui.finetune.gguf.whole import whole_file
 
 Format = Literal["f32", "f16", "bf16", "q8_0"]
 Kind = gguf.GGMLQuantizationType

@@ -1,50 +1,18 @@
-"""What is made once of a file's content and kept: its name, and making it so that it is whole.
+"""Files and folders that are there wholly or not at all, and what is left of those that failed.
 
-It does not know what is made.
+It does not know what is in them.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 from shoritui.errors import UserError
-from shoritui.files import replace_text
-from shoritui.settings import cache_dir
-
-_AT_ONCE: Final = 1 << 22
-_REMEMBERED: Final = "hashes.json"
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex; of one that is as it was, the remembered one.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    try:
-        status = path.stat()
-        mark = [status.st_size, status.st_mtime_ns, status.st_ino]
-        known = _remembered()
-        name = str(path.resolve())
-        if (entry := known.get(name)) and entry[:-1] == mark:
-            return str(entry[-1])
-        digest = sha256()
-        with path.open("rb") as file:
-            while data := file.read(_AT_ONCE):
-                digest.update(data)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    known[name] = [*mark, digest.hexdigest()]
-    _remember(known)
-    return digest.hexdigest()
 
 
 def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -87,6 +55,33 @@ def whole_file(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what is needed while it is made; removed afterwards.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path)
+    folder = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_room(folder: Path, wanted: int, what: str) -> None:
+    """`UserError` if the disk of a folder has less than so many bytes free for `what`."""
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise UserError(
+            f"{folder} has {free / 2**30:.1f} GiB free, and {what} takes "
+            f"{wanted / 2**30:.1f} GiB: make room there."
+        )
+
+
 def cause(error: OSError) -> str:
     """Why something could not be written, in words."""
     return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error)
@@ -121,24 +116,3 @@ def _is_running(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def _remembered() -> dict[str, list[int | str]]:
-    try:
-        known = json.loads((_folder() / _REMEMBERED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _remember(known: dict[str, list[int | str]]) -> None:
-    """What cannot be remembered is hashed again the next time."""
-    known = {name: entry for name, entry in known.items() if Path(name).exists()}
-    try:
-        replace_text(_folder() / _REMEMBERED, json.dumps(known, indent=1))
-    except OSError:
-        return
-
-
-def _folder() -> Path:
-    return cache_dir() / "finetune"
