@@ -17,7 +17,6 @@ from shoritui.finetune.events import Event, RunEnded, Told
 from shoritui.finetune.model.interface import Rung, Trainable
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.opening import open_model
-from shoritui.finetune.plan.memory import choose_rung, machine_memory, memory_of, peaks
 from shoritui.finetune.run.clock import Clock
 from shoritui.finetune.run.distributed import Ranks, joined, local_rank
 from shoritui.finetune.run.outline import Outline, TierOutline, outline, stopping
@@ -92,7 +91,7 @@ class _Walk:
         self._ranks = ranks
         self._emit = emit
         self._stop = stop
-        self._memory = memory_of(device)  # before the base is there
+        self._memory = _memory_of(device)  # before the base is there
         self._trained: dict[str, Sealed | None] = {}
 
     def go(self) -> None:
@@ -158,6 +157,8 @@ class _Walk:
             return Rung[wanted.upper()]
         if self._device.type == "cpu" or not isinstance(model, Network):
             return max(Rung)
+        from shoritui.finetune.plan.memory import choose_rung, machine_memory, peaks
+
         pack = max(tier.packs, key=lambda pack: len(pack.ids))
         documents = [end - begin for begin, end in pairwise(pack.starts)]
         planned = peaks(
@@ -168,6 +169,15 @@ class _Walk:
 
 def _nobody(event: Event) -> None:
     """Hears nothing."""
+
+
+def _memory_of(device: torch.device) -> int:
+    """Bytes that are free on a GPU, as the plan counts them; nothing is planned on a CPU."""
+    if device.type == "cpu":
+        return 0
+    from shoritui.finetune.plan.memory import memory_of  # it takes seconds to import
+
+    return memory_of(device)
 
 
 def _called(device: torch.device) -> str:
