@@ -64,10 +64,15 @@ def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
 def _of_gguf(path: Path, tell: Tell) -> Path:
     from shoritui.finetune.gguf.folder import folder_of_gguf
 
-    what = f"unpacking {path.name}, MiB"
-    return folder_of_gguf(
-        path, lambda done, total: tell(Preparing(what, done // _MIB, total // _MIB))
-    )
+    last = -1
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        if done // _MIB > last:
+            last = done // _MIB
+            tell(Preparing(f"unpacking {path.name}, MiB", last, total // _MIB))
+
+    return folder_of_gguf(path, report)
 
 
 def _checked(folder: Path, name: str) -> Path:

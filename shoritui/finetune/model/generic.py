@@ -187,8 +187,9 @@ def _loaded(base: Base, train: Train, folder: Path, device: torch.device) -> Any
     except torch.OutOfMemoryError:
         raise
     except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
-        reason = clean(str(error).strip().partition("\n")[0])[:200]
-        raise UserError(f"{folder}: transformers cannot load this base ({reason}).") from None
+        raise UserError(
+            f"{folder}: transformers cannot load this base ({_reason(error)})."
+        ) from None
     if about["missing_keys"]:  # it would go on with random numbers in its place
         missing = min(about["missing_keys"])
         raise UserError(f"{folder} is not complete: the weights have no {missing}.")
@@ -209,12 +210,22 @@ def _adapted(base: Any, lora: Lora, linears: Mapping[str, tuple[int, int]]) -> A
         target_modules=list(adapter.targeted(linears, lora)),
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(base, config)
+    try:
+        return peft.get_peft_model(base, config)
+    except ValueError as error:
+        raise UserError(
+            f"[lora] targets: PEFT has no adapter for all of this base ({_reason(error)}): name "
+            "other layers, such as q_proj and v_proj."
+        ) from None
 
 
 def _fill(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
     for name, parameter in parameters.items():
         parameter.data = values[name].to(parameter.device)  # fp32, whatever PEFT made it
+
+
+def _reason(error: Exception) -> str:
+    return clean(str(error).strip().partition("\n")[0])[:200] or type(error).__name__
 
 
 def _seed(draw: Draw, document: int) -> int:

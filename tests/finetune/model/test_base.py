@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shoritui.demo import model_path
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base
 from shoritui.finetune.events import Preparing, Told
@@ -156,6 +157,20 @@ def test_a_folder_is_taken_as_it_lies(tmp_path: Path) -> None:
     (tmp_path / "config.json").unlink()
     with pytest.raises(UserError, match="has no config"):
         folder_of(Base(str(tmp_path)), ignored)
+
+
+def test_the_demo_is_unpacked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
+    told: list[Preparing | Told] = []
+    folder = folder_of(Base("demo"), told.append)
+    assert {"config.json", "model.safetensors", "tokenizer.model"} <= {
+        path.name for path in folder.iterdir()
+    }
+    last = told[-1]
+    assert isinstance(last, Preparing)
+    assert last.done == last.total > 0
+    assert folder_of(Base("demo"), ignored) == folder
+    assert folder_of(Base(str(model_path())), ignored) == folder
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "nowhere", "a/b/c", "./here/it"])
