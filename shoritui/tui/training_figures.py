@@ -1,0 +1,206 @@
+"""The words of a training run: its ladder, its figures, its summary.
+
+It does not know widgets; texts come with the names of their inks, safe to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Final
+
+from rich.cells import cell_len
+
+from shoritui.tui.passage import one_line
+from shoritui.tui.training_course import Course, TierCourse
+from shoritui.tui.training_plot import Words, figure
+from shoritui.tui.wrapping import fit
+
+MARKS: Final = {
+    "waiting": ("○", "faint"),
+    "cached": ("✓", "info"),
+    "running": ("●", "accent"),
+    "done": ("✓", "dialogue"),
+}
+_METER = 8
+
+
+def standing(tier: TierCourse, *, is_over: bool = False) -> str:
+    """How a tier stands, in a word or two."""
+    match tier.standing:
+        case "cached":
+            return "cached"
+        case "done":
+            return f"{tier.steps:,} steps"
+        case "running":
+            return f"{tier.step:,}/{tier.steps:,}"
+        case _:
+            return f"{tier.step:,}/{tier.steps:,}" if tier.step else f"{tier.steps:,} steps"
+
+
+def ladder(course: Course, chosen: str, width: int) -> list[tuple[str, Words]]:
+    """The rows of the ladder, each with the name of its tier."""
+    rows: list[tuple[str, Words]] = []
+    above = ""
+    for name, tier in course.tiers.items():
+        after = tier.planned.after
+        if rows and after != above:
+            text = fit(f"╰ after {one_line(after)}" if after else "╰ from the base", width)
+            rows.append((name, [(text, "faint")]))
+        rows.append((name, _rung(tier, name == chosen, width)))
+        if tier.standing == "running" and not course.is_over:
+            rows.append((name, [("│ ", "faint"), *_meter(tier, max(4, width - 9))]))
+        above = name
+    return rows or [("", [("not known yet", "empty")])]
+
+
+def _rung(tier: TierCourse, is_chosen: bool, width: int) -> Words:
+    mark, ink = MARKS[tier.standing]
+    state = standing(tier)
+    name = fit(one_line(tier.planned.name), max(3, width - cell_len(state) - 4))
+    gap = max(1, width - cell_len(name) - cell_len(state) - 2)
+    name_ink = "title" if is_chosen else "" if tier.standing == "running" else "info"
+    return [(f"{mark} ", ink), (name, name_ink), (" " * gap, ""), (state, "info")]
+
+
+def _meter(tier: TierCourse, cells: int) -> Words:
+    share = min(1.0, tier.step / tier.steps) if tier.steps else 0.0
+    filled = int(cells * share)
+    bar: Words = [("▰" * filled, "accent"), ("▱" * (cells - filled), "faint")]
+    return [*bar, (f" {100 * share:3.0f} %", "info")]
+
+
+def ladder_line(course: Course, chosen: str, width: int) -> Words:
+    """The ladder in one row, around the tier that is trained."""
+    tiers = list(course.tiers.items())
+    if not tiers:
+        return [("tiers not known yet", "empty")]
+    place = next((n for n, (name, _) in enumerate(tiers) if name == course.current), 0)
+    parts = [_step(name, tier, chosen) for name, tier in tiers]
+    cells = [sum(cell_len(text) for text, _ in part) + 3 for part in parts]
+    first = last = place
+    while True:
+        used = sum(cells[first : last + 1]) - 3
+        if last + 1 < len(parts) and used + cells[last + 1] <= width:
+            last += 1
+        elif first and used + cells[first - 1] <= width:
+            first -= 1
+        else:
+            break
+    words: Words = []
+    for number in range(first, last + 1):
+        words += [(" › ", "faint")] if number > first else []
+        words += parts[number]
+    return words
+
+
+def _step(name: str, tier: TierCourse, chosen: str) -> Words:
+    mark, ink = MARKS[tier.standing]
+    text = one_line(name)
+    count = f" {standing(tier)}" if tier.standing == "running" else ""
+    return [(f"{mark} ", ink), (text, "title" if name == chosen else ""), (count, "info")]
+
+
+def shown_figures(course: Course, chosen: str) -> tuple[tuple[str, str], ...]:
+    """Names and values, as far as they are known: of the tier that is shown, then of the run."""
+    tier = course.tiers.get(chosen)
+    return (*(_tier_figures(tier) if tier is not None else ()), *_run_figures(course))
+
+
+def _tier_figures(tier: TierCourse) -> Iterator[tuple[str, str]]:
+    if tier.smooth:
+        yield "loss", figure(tier.losses[-1][1])
+        yield "smoothed", figure(tier.smooth[-1][1])
+    if tier.evaluations:
+        yield "evaluation", figure(tier.evaluations[-1].loss)
+    if (best := tier.best) is not None:
+        yield "best", f"{figure(best.loss)} at {best.step:,}"
+    if (last := tier.last) is not None:
+        yield "tokens/s", f"{tier.tokens_per_second:,.0f}"
+        yield "memory", memory(last.memory)
+    if tier.rung:
+        yield "rung", one_line(tier.rung)
+    if last is not None:
+        yield "learning rate", f"{last.learning_rate:.3g}"
+        yield "gradient", f"{last.gradient_norm:.3g}"
+        yield "epoch", f"{last.epoch:.2f}"
+    if tier.last is None:
+        planned = tier.planned
+        yield "conversations", f"{planned.conversations:,}"
+        yield "tokens", f"{planned.tokens:,}"
+        yield "packs", f"{planned.packs:,}"
+
+
+def _run_figures(course: Course) -> Iterator[tuple[str, str]]:
+    current = course.tiers.get(course.current)
+    if current is not None and current.last is not None and not course.is_over:
+        yield "time left", span(current.last.seconds_left)
+    if course.saved is not None:
+        yield "saved", f"{one_line(course.saved.tier)} {course.saved.step:,}"
+
+
+def memory(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 2**30:,.2f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: `0:42`, `1:03:20`, `2 d 5 h`."""
+    if not isfinite(seconds) or seconds < 0:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def summary(course: Course, words: str) -> list[str]:
+    """How a run ended and what comes next; `words` are what follows `shoritui finetune`."""
+    lines = [_ending(course)]
+    names = [one_line(name) for name in course.tiers]
+    column = max((cell_len(name) for name in names), default=0)
+    for name, tier in zip(names, course.tiers.values(), strict=True):
+        told = ", ".join(_tier_summary(tier))
+        lines.append(f"  {MARKS[tier.standing][0]} {name}{' ' * (column - cell_len(name))}  {told}")
+    ended = course.ended
+    if ended is not None and not ended.stopped:
+        if ended.adapter:
+            lines.append(f"Adapter: {one_line(ended.adapter)}")
+        lines.append(f"Next: `shoritui finetune export{words}` writes it for `shoritui chat`.")
+    elif ended is not None:
+        lines.append(f"Next: `shoritui finetune{words}` goes on from what was saved.")
+    return lines
+
+
+def _ending(course: Course) -> str:
+    if course.failed is not None:
+        return one_line(course.failed.text)
+    ended = course.ended
+    if ended is None:
+        return "The run was left before it ended."
+    took = f"{_count(ended.steps, 'step')} in {span(ended.seconds)}"
+    if ended.stopped:
+        return f"Stopped: {took}."
+    if not ended.steps:
+        return "Nothing has changed since the last run: nothing was trained."
+    done = sum(tier.standing == "done" for tier in course.tiers.values())
+    return f"Trained {_count(done, 'tier')}: {took}."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def _tier_summary(tier: TierCourse) -> Iterator[str]:
+    match tier.standing:
+        case "cached":
+            yield "as it was trained"
+        case "done":
+            yield _count(len(tier.losses), "step")
+        case _:
+            yield f"step {tier.step:,} of {tier.steps:,}" if tier.step else "not begun"
+    if tier.smooth:
+        yield f"loss {figure(tier.smooth[-1][1])}"
+    if (best := tier.best) is not None:
+        yield f"evaluation {figure(best.loss)} at step {best.step:,}"

@@ -1,0 +1,380 @@
+"""The panes of the training screen: ladder, figures, curve, replies, worst documents, news.
+
+They do not know where the run's events come from; each is given the whole course and sets its rows
+anew only when what it shows has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from shoritui.finetune.events import Preparing
+from shoritui.tui.inks import Inks, SpeakerColours, inks_of
+from shoritui.tui.passage import Passage, one_line, safe
+from shoritui.tui.training_course import Course, TierCourse
+from shoritui.tui.training_figures import ladder, ladder_line, shown_figures
+from shoritui.tui.training_plot import Curve, Words, figure, plot
+from shoritui.tui.typeset import Measure, Typeset
+from shoritui.tui.wrapping import fit, wrap
+
+_BAR = 24
+_NAME = 14
+_LOW = 2
+"""A pane of no more rows has no room for a list."""
+
+
+class Pane(ScrollView, can_focus=True):
+    """A framed list of rows that can be scrolled."""
+
+    DEFAULT_CSS = """
+    Pane {
+        border: round $prose-rule; border-title-color: $prose-title; border-title-style: bold;
+        border-subtitle-color: $prose-info; background: $background; color: $foreground;
+        overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; padding: 0 1;
+    }
+    Pane:focus { border: round $accent; }
+    """
+    HEADING = ""
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(id=widget_id)
+        self.course = Course()
+        self.border_title = self.HEADING
+        self._inks: Inks | None = None
+        self._rows: list[Strip] = []
+        self._stamp: object = None
+
+    def show(self, course: Course) -> None:
+        """Shows how the run stands."""
+        self.course = course
+        self._set()
+
+    def stamp(self) -> object:
+        """Differs when the rows would."""
+        raise NotImplementedError
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """All rows for a size."""
+        raise NotImplementedError
+
+    def strip(self, words: Sequence[tuple[str, str]]) -> Strip:
+        """A row of texts and their inks."""
+        return Strip(
+            [Segment(text, self.inks[ink] if ink else self.inks.base) for text, ink in words]
+        )
+
+    @property
+    def inks(self) -> Inks:
+        """The styles of the current theme."""
+        if self._inks is None:
+            self._inks = inks_of(self)
+        return self._inks
+
+    def notify_style_update(self) -> None:
+        """Forgets every style: the theme changed."""
+        super().notify_style_update()
+        self._inks = self._stamp = None
+        self._set()
+
+    def on_resize(self) -> None:
+        """Sets the rows for the new size."""
+        self._set()
+
+    def _set(self) -> None:
+        size = self.scrollable_content_region.size
+        if not self.is_mounted or not size.width or not size.height:
+            return
+        stamp = (self.stamp(), size)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        self._rows = list(self.set_rows(size.width, size.height))
+        if self.virtual_size != Size(size.width, len(self._rows)):
+            self.virtual_size = Size(size.width, len(self._rows))
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the window."""
+        row = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if row >= len(self._rows):
+            return Strip.blank(width, self.inks.base)
+        return self._rows[row].crop_extend(0, width, self.inks.base)
+
+
+class Tiers(Pane):
+    """The tiers as a ladder; a click shows a tier's curve."""
+
+    HEADING = "Tiers"
+    DEFAULT_CSS = "Tiers { height: auto; max-height: 60%; }"
+
+    class Chosen(Message):
+        """A tier was clicked."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(widget_id)
+        self.chosen = ""
+        self._names: list[str] = []
+
+    def stamp(self) -> object:
+        """Each tier's standing."""
+        tiers = self.course.tiers.values()
+        return self.chosen, [(tier.standing, tier.step, tier.steps) for tier in tiers]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as the ladder."""
+        return max(1, len(ladder(self.course, self.chosen, max(width, 8))))
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """The ladder, or in one row as much of it as fits."""
+        rungs = ladder(self.course, self.chosen, width)
+        if len(rungs) != len(self._names):
+            self.call_later(self.refresh, layout=True)
+        self._names = [name for name, _ in rungs]
+        if height < _LOW:
+            return [self.strip(ladder_line(self.course, self.chosen, width))]
+        return [self.strip(words) for _, words in rungs]
+
+    def on_click(self, event: events.Click) -> None:
+        """Chooses the tier under the mouse."""
+        place = event.get_content_offset(self)
+        row = place.y + self.scroll_offset.y if place is not None else len(self._names)
+        if len(self._rows) > 1 and row < len(self._names):
+            self.post_message(self.Chosen(self._names[row]))
+
+
+class Figures(Pane):
+    """The figures of a tier and of the whole run."""
+
+    HEADING = "Figures"
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(widget_id)
+        self.chosen = ""
+
+    def stamp(self) -> object:
+        """The figures themselves."""
+        return shown_figures(self.course, self.chosen)
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """One below the other, or where it is low, beside each other."""
+        found = shown_figures(self.course, self.chosen)
+        if height > 4:
+            return [
+                self.strip([(f"{name:<{_NAME}}", "info"), (fit(text, width - _NAME), "")])
+                for name, text in found
+            ]
+        return [self.strip(row) for row in _flowed(found, width)]
+
+
+def _flowed(figures: Sequence[tuple[str, str]], width: int) -> list[Words]:
+    rows: list[Words] = [[]]
+    used = 0
+    for name, text in figures:
+        cells = cell_len(name) + cell_len(text) + 4
+        if used and used + cells - 3 > width:
+            rows.append([])
+            used = 0
+        rows[-1] += [(f"{name} ", "info"), (f"{text}   ", "")]
+        used += cells
+    return rows
+
+
+class LossCurve(Pane):
+    """The curve of one tier; before the first step, what is being prepared."""
+
+    HEADING = "Loss"
+    DEFAULT_CSS = "LossCurve { overflow-y: hidden; }"
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(widget_id)
+        self.chosen = ""
+
+    @property
+    def tier(self) -> TierCourse | None:
+        """The tier that is shown."""
+        return self.course.tiers.get(self.chosen)
+
+    def stamp(self) -> object:
+        """What is drawn."""
+        tier = self.tier
+        if tier is None or not tier.losses:
+            return self.chosen, tier and tier.standing, self.course.preparing, self.course.is_over
+        return self.chosen, len(tier.losses), len(tier.evaluations), tier.steps
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """The plot, or a few words in the middle."""
+        tier = self.tier
+        self.border_title = Content(f"Loss · {one_line(self.chosen)}" if tier else "Loss")
+        self.border_subtitle = Content(_legend(tier, width))
+        if tier is not None and (tier.losses or tier.evaluations):
+            marks = [(one.step, one.loss, one.is_best) for one in tier.evaluations]
+            rows = plot(Curve(tier.losses, tier.smooth, marks, tier.steps), width, height)
+            return [self.strip(row) for row in rows]
+        return self._centred(_waiting(self.course, tier, width), width, height)
+
+    def _centred(self, lines: list[Words], width: int, height: int) -> list[Strip]:
+        rows = [Strip([]) for _ in range(max(0, (height - len(lines)) // 2))]
+        for words in lines:
+            cells = sum(cell_len(text) for text, _ in words)
+            rows.append(self.strip([(" " * max(0, (width - cells) // 2), ""), *words]))
+        return rows
+
+
+def _legend(tier: TierCourse | None, width: int) -> str:
+    """What the dots and marks mean, as far as there is room."""
+    if tier is None or not tier.losses:
+        return ""
+    words = ["⠂ step · ⠒⠒ smoothed", "◆ best  ◇ evaluation"][: 2 if tier.evaluations else 1]
+    while words and cell_len(" · ".join(words)) > width - 4:
+        words.pop(0)
+    return " · ".join(words)
+
+
+def _waiting(course: Course, tier: TierCourse | None, width: int) -> list[Words]:
+    if course.preparing is not None:
+        return preparing_words(course.preparing, width)
+    if tier is not None and tier.standing == "cached":
+        return [[("as it was trained: nothing of it has changed", "empty")]]
+    if tier is not None and not course.is_over:
+        word = "its first step is being done" if tier.standing == "running" else "waiting"
+        return [[(word, "empty")]]
+    return [[("" if course.is_over else "starting", "empty")]]
+
+
+def preparing_words(event: Preparing, width: int) -> list[Words]:
+    """What is being prepared, and how far it is."""
+    what = fit(one_line(event.what), width)
+    if not event.total:
+        return [[(what, "")]]
+    cells = max(4, min(_BAR, width - 8))
+    done = min(max(event.done, 0), event.total)
+    filled = cells * done // event.total
+    bar: Words = [("▰" * filled, "accent"), ("▱" * (cells - filled), "faint")]
+    return [[(what, "")], [*bar, (f" {100 * done // event.total:3} %", "info")]]
+
+
+class Replies(Pane):
+    """Sample replies, newest first, set as the story is."""
+
+    HEADING = "Sample replies"
+
+    def stamp(self) -> object:
+        """How many there were."""
+        return self.course.replied
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """A heading and the prose of each."""
+        measure = Measure(0, 1, width)
+        speakers = SpeakerColours(sorted({one_line(one.prompt) for one in self.course.replies}))
+        rows: list[Strip] = []
+        for number, reply in enumerate(reversed(self.course.replies)):
+            name = one_line(reply.prompt)
+            where = f"{one_line(reply.tier)} {reply.step:,}"
+            item = Passage(number, "message", name, safe(reply.text), length=where)
+            typeset = Typeset(item, measure, self.inks, speakers.number(name), show_marks=True)
+            rows += [*(row.strip for row in typeset.rows), Strip([])]
+        return rows or [self.strip([("none yet", "empty")])]
+
+
+class Worst(Pane):
+    """The documents that are predicted worst."""
+
+    HEADING = "Worst documents"
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(widget_id)
+        self.chosen = ""
+
+    def stamp(self) -> object:
+        """What was told last."""
+        tier = self.course.tiers.get(self.chosen)
+        return self.chosen, tier and tier.worst
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """Loss and place; of a long place the end stays."""
+        tier = self.course.tiers.get(self.chosen)
+        if tier is None or tier.worst is None:
+            return [self.strip([("none yet", "empty")])]
+        self.border_subtitle = Content(f"{one_line(tier.planned.name)}, step {tier.worst.step:,}")
+        return [
+            self.strip([(f"{figure(one.loss):>5}  ", "accent"), (_tail(one.source, width - 7), "")])
+            for one in tier.worst.documents
+        ]
+
+
+def _tail(source: str, width: int) -> str:
+    text = one_line(source)
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > width - 1:
+        text = text[1:]
+    return f"…{text}"
+
+
+class News(Pane):
+    """What whoever watches should know, newest first."""
+
+    HEADING = "News"
+
+    def stamp(self) -> object:
+        """How much of it there is."""
+        return len(self.course.notices)
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """Each wrapped, with a mark."""
+        rows: list[Strip] = []
+        for notice in reversed(self.course.notices):
+            mark = ("✕ ", "warning") if notice.trouble else ("· ", "accent")
+            lines = wrapped(one_line(notice.text), width - 2)
+            for number, line in enumerate(lines):
+                rows.append(self.strip([mark if not number else ("  ", ""), (line, "")]))
+        return rows or [self.strip([("none yet", "empty")])]
+
+
+class Ending(Pane):
+    """How the run ended, and what comes next."""
+
+    HEADING = "The end"
+    DEFAULT_CSS = "Ending { height: auto; max-height: 50%; display: none; border: round $accent; }"
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(widget_id)
+        self.lines: Sequence[str] = ()
+
+    def stamp(self) -> object:
+        """The lines."""
+        return tuple(self.lines)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as its lines."""
+        return sum(len(wrapped(line, width)) for line in self.lines)
+
+    def set_rows(self, width: int, height: int) -> Iterable[Strip]:
+        """Each line wrapped."""
+        return [self.strip([(row, "")]) for line in self.lines for row in wrapped(line, width)]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The rows of one line."""
+    starts = wrap(text, max(1, width))
+    return [text[a:b].rstrip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+__all__ = [
+    *("Ending", "Figures", "LossCurve", "News", "Pane", "Replies", "Tiers", "Worst"),
+    *("preparing_words", "standing", "wrapped"),
+]
