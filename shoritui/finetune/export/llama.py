@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from shoritui.finetune.gguf.reading import Floats
 
 _SPACE_PREFIX: Final = b"tokenizer.ggml.add_space_prefix"
 _GGML_F32: Final = 0
+_PIECES: Final = 1
+"""llama.cpp's number of a vocabulary of SentencePiece."""
 _FLASH_ATTENTION_OFF: Final = 0
 
 
@@ -79,6 +81,16 @@ class LlamaFile:
             return None
         return int(self._library.llama_vocab_bos(self._vocabulary))
 
+    @property
+    def space_prefix(self) -> str:
+        """What the file says stands before a document's first character."""
+        value = ctypes.create_string_buffer(16)
+        found = self._library.llama_model_meta_val_str(
+            self._handle, _SPACE_PREFIX, value, len(value)
+        )
+        is_pieces = self._library.llama_vocab_type(self._vocabulary) == _PIECES
+        return " " if (value.value == b"true" if found >= 0 else is_pieces) else ""
+
     def logits(
         self, documents: Sequence[npt.NDArray[np.int32]], adapter: Path | None, threads: int
     ) -> list[Floats]:
@@ -133,6 +145,9 @@ class LlamaFile:
         finally:
             loaded.llama_batch_free(batch)
 
-    def close(self) -> None:
-        """Give the memory back."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the memory back."""
         self._library.llama_model_free(self._handle)

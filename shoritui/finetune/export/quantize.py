@@ -6,14 +6,16 @@ It does not know what is in the file.
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import sys
+import multiprocessing
+import signal
 from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from shoritui.blockml import clean
 from shoritui.errors import UserError
+from shoritui.finetune.export.llama import library
 
 Quant = Literal["q6_k", "q5_k_m", "q4_k_m"]
 Report = Callable[[int, int], None]
@@ -39,54 +41,53 @@ def quantize(source: Path, target: Path, quant: Quant, report: Report | None = N
         UserError: llama.cpp could not.
     """
     total = int(source.stat().st_size / 16 * BITS[quant])
-    command = [sys.executable, "-m", __name__, str(source), str(target), quant]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    spawn = multiprocessing.get_context("spawn")
+    heard, say = spawn.Pipe(duplex=False)
+    process = spawn.Process(
+        target=_quantize, args=(str(source), str(target), quant, say), daemon=True
     )
+    process.start()
+    say.close()
     try:
-        words = _awaited(process, lambda: report and report(_size(target), total))
+        while not heard.poll(_SECONDS):
+            if report:
+                report(min(_size(target), total), total)
+        problem = _heard(heard)
     finally:
         process.kill()
-        process.wait()
-    if process.returncode:
-        why = clean(words.decode(errors="replace")).strip().splitlines() or ["it ended"]
-        raise UserError(
-            f"llama.cpp could not make {quant} of {source.name}: {why[-1][:_WORDS_SHOWN]}."
-        )
+        process.join()
+    if problem:
+        raise UserError(f"llama.cpp could not make {quant}: {problem}.")
     if report:
         report(total, total)
 
 
-def _awaited(process: subprocess.Popen[bytes], look: Callable[[], object]) -> bytes:
-    while True:
-        try:
-            return process.communicate(timeout=_SECONDS)[1]
-        except subprocess.TimeoutExpired:
-            look()
+def _heard(connection: Connection) -> str:
+    """What went wrong; empty for nothing."""
+    try:
+        words: str = connection.recv()
+    except EOFError:
+        return "its process ended, perhaps for want of memory"
+    return clean(words).strip()[-_WORDS_SHOWN:]
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def main(source: str, target: str, quant: Quant) -> int:
-    """The process: prints what llama.cpp calls errors, and nothing else."""
-    from shoritui.finetune.export.llama import library
-
+def _quantize(source: str, target: str, quant: Quant, say: Connection) -> None:
+    """The process; it says what llama.cpp calls errors, or nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits ends this process
     loaded = library()
+    errors: list[str] = []
 
     def hear(level: int, text: bytes, data: Any) -> None:
         if level == _ERROR_LEVEL:
-            sys.stderr.buffer.write(text)
+            errors.append(text.decode(errors="replace"))
 
     heard = loaded.llama_log_callback(hear)
     loaded.llama_log_set(heard, None)
     parameters = loaded.llama_model_quantize_default_params()
     parameters.ftype = getattr(loaded, _FILE_TYPES[quant])
-    return int(
-        loaded.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(parameters))
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))  # type: ignore[arg-type]
+    code = loaded.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(parameters))
+    say.send(" ".join(errors) or f"error {code}" if code else "")

@@ -1,0 +1,160 @@
+"""The proof that an exported file is the trained model: its logits, and its tokens.
+
+It does not know how the file was made; what it is held against is made without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from shoritui.blockml import Block, Part, clean, length_for, render
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config, Tier
+from shoritui.finetune.config.where import parse_where
+from shoritui.finetune.data.conversations import find, read
+from shoritui.finetune.data.tokenizer import Tokenizer
+from shoritui.finetune.export.llama import LlamaFile
+from shoritui.finetune.export.reference import Documents, Reference
+from shoritui.finetune.gguf.reading import Floats
+
+TOLERANCES: Final[Mapping[str, float]] = {
+    "lora": 1e-5,
+    "f32": 1e-5,
+    "f16": 1e-2,
+    "bf16": 5e-2,
+    "q8_0": 1e-1,
+    "q6_k": 0.2,
+    "q5_k_m": 0.25,
+    "q4_k_m": 0.35,
+}
+"""The largest relative error of logits. In F32 only the order of sums differs. In every other
+format the weights are rounded, and llama.cpp rounds what they are multiplied with in the same way;
+small models feel it most: the bounds are some three times what a network of four million
+parameters shows, and real ones stay far below."""
+STRENGTH_TOLERANCE: Final = 0.2
+"""How far from 1 the share may be in which a rounded file has what the adapter changes."""
+_DOCUMENTS: Final = 2
+_TOKENS: Final = 160
+_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How near a file's logits are to the trained model's."""
+
+    error: float
+    """Of all logits, relative to their size."""
+    tolerance: float
+    strength: float | None
+    """How much of what the adapter changes is in the file: 1 for all; None where the format's own
+    error would hide it."""
+    tokens: int
+    """That were evaluated."""
+
+
+def documents_of(samples: Sequence[Any]) -> Documents:
+    """The beginnings of some samples, far apart."""
+    some = samples[:: max(len(samples) // _DOCUMENTS, 1)][:_DOCUMENTS]
+    return [sample.ids[:_TOKENS] for sample in some]
+
+
+def check_logits(
+    file: LlamaFile, adapter: Path | None, form: str, documents: Documents, wanted: Reference
+) -> Agreement:
+    """Compare a file with the trained model.
+
+    Raises:
+        UserError: They differ more than the format allows.
+    """
+    given = file.logits(documents, adapter, torch.get_num_threads())
+    found, trained, base = (_flat(each) for each in (given, wanted.trained, wanted.base))
+    if found.shape != trained.shape:
+        raise UserError("The exported file has another number of tokens than the trained model.")
+    size, tolerance = float(np.linalg.norm(trained)), TOLERANCES[form]
+    error = float(np.linalg.norm(found - trained)) / size
+    change = trained - base
+    is_told = form not in ("lora", "f32") and float(np.linalg.norm(change)) > tolerance / 3 * size
+    strength = float((found - base) @ change / (change @ change)) if is_told else None
+    if not error <= tolerance:
+        raise UserError(
+            f"The exported file does not agree with the trained model: its logits differ by "
+            f"{error:.1e}, at most {tolerance:.0e} was expected of {form}."
+        )
+    if strength is not None and not abs(strength - 1) <= STRENGTH_TOLERANCE:
+        raise UserError(
+            f"The exported file has {strength:.2f} times what the adapter changes; 1 was expected."
+        )
+    return Agreement(error, tolerance, strength, sum(map(len, documents)))
+
+
+def _flat(rows: Sequence[Floats]) -> Floats:
+    return np.concatenate([each.ravel() for each in rows])
+
+
+def check_tokens(file: LlamaFile, tokenizer: Tokenizer, config: Config, tier: Tier) -> int:
+    """See that a file's vocabulary cuts every text of a tier's training as training did.
+
+    Returns how many texts were compared.
+
+    Raises:
+        UserError: One is cut differently; its place is told.
+    """
+    count = 0
+    for place, text, first in _texts(config, tier, tokenizer):
+        begin = [file.begin] if first and file.begin is not None else []
+        found = [*begin, *file.tokens((file.space_prefix if first else "") + text)]
+        wanted = tokenizer.ids(text, first=first)
+        if found != wanted:
+            raise UserError(_difference(place, text, found, wanted))
+        count += 1
+    return count
+
+
+def _difference(place: str, text: str, found: Sequence[int], wanted: Sequence[int]) -> str:
+    pairs = zip(found, wanted, strict=False)
+    at = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(found), len(wanted)))
+    shown = clean(text[:_SHOWN]).replace("\n", " ")
+    return (
+        f"{place}: the exported vocabulary cuts this text differently from training: token "
+        f"{at + 1} of {shown!r} is {_id(found, at)}, and {_id(wanted, at)} was learnt. The base's "
+        "tokenizer.model and tokenizer.json may disagree: take them from where the base is from."
+    )
+
+
+def _id(ids: Sequence[int], at: int) -> str:
+    return str(ids[at]) if at < len(ids) else "missing"
+
+
+def _texts(config: Config, tier: Tier, tokenizer: Tokenizer) -> Iterator[tuple[str, str, bool]]:
+    """Every block of a tier and of those it goes on from: its place, and if it begins a document.
+
+    Messages come with the hint that is written and with the one that their length makes.
+    """
+    folder = config.path.parent
+    for each in _ancestors(config, tier):
+        wanted = parse_where(each.where).allows
+        for conversation in read(folder, find(folder, each.files), wanted):
+            for index, part in enumerate(conversation.parts):
+                for text in dict.fromkeys(map(render, _hinted(part, tokenizer))):
+                    yield conversation.place(index), text, index == 0
+
+
+def _ancestors(config: Config, tier: Tier) -> list[Tier]:
+    by_name = {each.name: each for each in config.tiers}
+    line = [tier]
+    while line[-1].after:
+        line.append(by_name[line[-1].after])
+    return line
+
+
+def _hinted(part: Part, tokenizer: Tokenizer) -> list[Part]:
+    if not isinstance(part, Block) or part.role != "message":
+        return [part]
+    length = length_for(len(tokenizer.ids(" " + part.body)))
+    return [part, replace(part, length=length), replace(part, length=None)]
