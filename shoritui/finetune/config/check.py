@@ -153,7 +153,7 @@ def _tier_problems(tiers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     names: list[str] = []
     for index, row in enumerate(tiers):
         path, name = ("tier", index), row["name"]
-        if not _TIER_NAME.fullmatch(name) or name.endswith(".") or _is_device(name):
+        if not is_tier_name(name):
             sentence = "should be letters, digits, dots, dashes and underscores, since it names"
             yield Problem(
                 (*path, "name"), f"the name of a [[tier]] {sentence} a folder, {_not(name)}"
@@ -178,8 +178,10 @@ def _tier_problems(tiers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
         yield from _hint_problems(row, path)
 
 
-def _is_device(name: str) -> bool:
-    return name.partition(".")[0].casefold() in _NOT_FOLDERS
+def is_tier_name(name: str) -> bool:
+    """Whether a folder of this name can be made anywhere, and nowhere else than meant."""
+    is_device = name.partition(".")[0].casefold() in _NOT_FOLDERS
+    return bool(_TIER_NAME.fullmatch(name)) and not name.endswith(".") and not is_device
 
 
 def _hint_problems(row: Mapping[str, Any], path: Path) -> Iterator[Problem]:
