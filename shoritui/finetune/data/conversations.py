@@ -127,12 +127,10 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 def _parsed(chunk: str, name: str, first: int) -> list[Part]:
     try:
         return parse(chunk)
-    except BlockMLError:
-        pass
-    try:
-        return parse("\n" * (first - 1) + chunk)  # so that it tells the line of the file
     except BlockMLError as error:
-        raise UserError(clean(f"{name}: {error}.")) from None
+        line, _, sentence = str(error).removeprefix("line ").partition(": ")
+        place = f"{name}:{int(line) + first - 1}"
+        raise UserError(clean(f"{place}: {sentence}.")) from None
 
 
 def _lines(chunk: str, first: int) -> list[int]:

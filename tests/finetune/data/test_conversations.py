@@ -106,10 +106,10 @@ def test_text_is_as_clean_as_in_a_chat(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "place", "words"),
     [
-        ("a.txt", "▀title\nA▄\n---\n\n▀mesage\nAda: x▄\n", "line 5", "did you mean message?"),
-        ("a.txt", "▀title\nA▄\n▀message\nAda: x\n▀title\nB▄\n---\n", "line 3", "never closed"),
-        ("a.txt", "▀title\nA▄\nloose\n", "line 3", "outside of any block"),
-        ("a.txt", "▀message (length: big)\nAda: x▄\n", "line 1", "unknown length hint"),
+        ("a.txt", "▀title\nA▄\n---\n\n▀mesage\nAda: x▄\n", "a.txt:5:", "did you mean message?"),
+        ("a.txt", "▀title\nA▄\n▀message\nAda: x\n▀title\nB▄\n---\n", "a.txt:3:", "never closed"),
+        ("a.txt", "▀title\nA▄\nloose\n", "a.txt:3:", "outside of any block"),
+        ("a.txt", "▀message (length: big)\nAda: x▄\n", "a.txt:1:", "unknown length hint"),
         ("a.txt", "▀title\nA▄\n▀message\n: x▄\n", "a.txt:3", "a name must not be empty"),
         ("a.txt", "▀message\n\x1b[31mA: x▄\n", "a.txt:1", "control characters"),
         ("a.txt", b"\xe2\x96\x80title\nA\n\xff", "a.txt:3", "not UTF-8"),

@@ -1,0 +1,138 @@
+"""A message's prose, measured: what is narration, which marks stay open, person and tense.
+
+It does not know blocks or files: places are offsets in the message's text. The measures are
+rates of plain words, made for a person's eye: they are often right, and never proof.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shoritui.blockml import ProseKind, Span, lex
+
+_MARKS: Final[dict[ProseKind, str]] = {
+    "dialogue": '"',
+    "quote": "''",
+    "emphasis": "**",
+    "sound": "*",
+    "thought": "_",
+}
+_NARRATED: Final = frozenset[ProseKind]({"emphasis", "loud"})
+_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_LINE_OF_MARKS: Final = re.compile(r"^[\s*_~=-]+$", re.MULTILINE)
+_STRAY: Final = re.compile(r"\*|(?<![^\W_])_|_(?![^\W_])")
+
+_FIRST_PERSON: Final = re.compile(r"\b(?:I|I'm|I've|I'd|I'll|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself)\b")
+_AUXILIARY: Final = re.compile(r"\b(?:is|are|isn't|aren't|has|hasn't|does|doesn't)\b")
+_VERBS: Final = """
+asks begins blinks breathes brings calls catches climbs closes comes continues cries decides drops
+enters falls feels finds follows frowns gives glances goes grabs grins grips gives hears holds hugs
+jumps keeps kneels knows laughs leads leans leaves lets lies lifts listens looks lowers makes moves
+mutters needs nods notices offers opens pats pauses picks places pours presses pulls pushes puts
+raises reaches realizes remembers replies rests rolls runs says sees seems sets shakes shouts shrugs
+sighs sits slips smiles sniffs speaks stands stares starts stays steps stops takes talks tells
+thinks throws tilts touches tries turns waits wakes walks wants watches whispers winks wipes
+wonders
+""".split()
+_PRESENT: Final = re.compile(
+    rf"\b(?:he|she|it|who|and|then|(?-i:[A-Z][a-z]+))\s+(?:\w+ly\s+)?(?:{'|'.join(_VERBS)})\b",
+    re.IGNORECASE,
+)
+_PAST: Final = re.compile(
+    r"\b(?:was|were|had|did|wasn't|weren't|hadn't|didn't|said|told|went|came|took|gave|made|found|"
+    r"saw|knew|thought|felt|kept|held|stood|sat|ran|put|let|left|heard|got|began|fell|shook|[a-z]+ed)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """What a message's text is made of."""
+
+    words: int
+    narrated: int
+    """Words outside of dialogue, thoughts, sounds, quotes and output."""
+    open_marks: tuple[tuple[int, str], ...]
+    """Marks that are never closed, or close nothing: offset and mark."""
+    first_person: tuple[int, ...]
+    """Offsets of first-person words in the narration."""
+    present: tuple[int, ...]
+    """Offsets of verbs in the present tense in the narration."""
+    past: int
+    """How many verbs in it are in the past tense."""
+
+    @property
+    def is_first_person(self) -> bool:
+        """At least one in a hundred narrated words is of the first person."""
+        return len(self.first_person) * 100 > self.narrated
+
+    @property
+    def is_present(self) -> bool:
+        """At least every third verb of the narration is in the present tense."""
+        return len(self.present) * 2 > self.past
+
+
+def measure(text: str) -> Prose:
+    """The measures of a message's text."""
+    spans = lex(text)
+    told = _narration(text, spans)
+    verbs = {match.end() for match in _PRESENT.finditer(told)}
+    verbs |= {match.end() for match in _AUXILIARY.finditer(told)}
+    return Prose(
+        words=len(_WORD.findall(text)),
+        narrated=len(_WORD.findall(told)),
+        open_marks=tuple(sorted(_open_marks(text, spans))),
+        first_person=tuple(match.start() for match in _FIRST_PERSON.finditer(told)),
+        present=tuple(sorted(verbs)),
+        past=len(_PAST.findall(told)),
+    )
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, as they are compared."""
+    return _WORD.findall(text.casefold())
+
+
+def _narration(text: str, spans: Sequence[Span]) -> str:
+    """The text with blanks in place of all that is no narration; offsets stay."""
+    return "".join(
+        piece if _NARRATED.issuperset(span.kinds) else re.sub(r"\S", " ", piece)
+        for span in spans
+        for piece in [text[span.start : span.end]]
+    )
+
+
+def _open_marks(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, str]]:
+    breaks = [match.span() for match in _LINE_OF_MARKS.finditer(text)]
+    for kind, mark in _MARKS.items():
+        for start, end in _runs(spans, kind):
+            run = text[start:end]
+            is_closed = run.endswith(mark) and len(run) >= 2 * len(mark)
+            if (not is_closed or run.count('"') % 2) and not _is_within(start, breaks):
+                yield start, mark
+    for span in spans:
+        if not {"sound", "emphasis", "fence"} & set(span.kinds):
+            for match in _STRAY.finditer(text, span.start, span.end):
+                is_own = match[0] == "_" and "thought" in span.kinds
+                if not is_own and not _is_within(match.start(), breaks):
+                    yield match.start(), match[0]
+
+
+def _runs(spans: Sequence[Span], kind: ProseKind) -> Iterator[tuple[int, int]]:
+    """Each stretch of text that is of a kind, whatever else it is."""
+    start = None
+    for span in spans:
+        if kind in span.kinds and start is None:
+            start = span.start
+        elif kind not in span.kinds and start is not None:
+            yield start, span.start
+            start = None
+    if start is not None:
+        yield start, spans[-1].end
+
+
+def _is_within(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in stretches)

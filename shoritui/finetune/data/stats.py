@@ -1,0 +1,128 @@
+"""What a tier's data amounts to: the model card's figures, and some more.
+
+It does not know how they are shown, nor where conversations come from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shoritui.blockml import LENGTHS
+from shoritui.finetune.config.model import Tier
+from shoritui.finetune.data.packing import efficiency, packs_of
+from shoritui.finetune.data.samples import Tokenized
+from shoritui.finetune.data.tier import TierData
+
+NO_HINT = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """What training makes of a tier's conversations."""
+
+    sequence_len: int
+    packs: int
+    efficiency: float
+    """The share of the packs' room that is filled."""
+    held_out: int
+    """Conversations that are not learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The figures of one tier, or of all."""
+
+    name: str
+    """The tier's; empty for all tiers together."""
+    conversations: int
+    messages: int
+    tokens: int
+    """Of all blocks, each once."""
+    longest: int
+    """Tokens of the longest conversation."""
+    split: int
+    """Conversations that are longer than a sample may be."""
+    parts: int
+    """What those are split into."""
+    hints: dict[str, int]
+    """Messages by their hint, shortest first."""
+    speakers: dict[int, int]
+    """Conversations by how many characters speak in them."""
+    message_tokens: tuple[int, ...]
+    """Of each message."""
+    packing: Packing | None = None
+    """Of a tier."""
+
+    def facts(self) -> dict[str, Any]:
+        """All of it for a script, but the single messages."""
+        facts = asdict(self)
+        del facts["message_tokens"]
+        return facts
+
+
+def stats_of_tier(tier: Tier, data: TierData) -> Stats:
+    """One tier's figures."""
+    train = tier.train
+    packs = packs_of(data.train, train.sequence_len, train.packing)
+    held = sum(told.digest in data.held for told in data.told)
+    packing = Packing(train.sequence_len, len(packs), efficiency(packs, train.sequence_len), held)
+    return _stats(tier.name, data.told, packing)
+
+
+def stats_of_all(tiers: Iterable[TierData]) -> Stats:
+    """The figures of all tiers, where a conversation that is in several counts once."""
+    unique = {told.digest: told for data in reversed(list(tiers)) for told in reversed(data.told)}
+    return _stats("", list(unique.values()), None)
+
+
+def _stats(name: str, told: Sequence[Tokenized], packing: Packing | None) -> Stats:
+    hints = Counter(hint or NO_HINT for each in told for hint in each.hints)
+    speakers = Counter(each.speakers for each in told)
+    return Stats(
+        name=name,
+        conversations=len(told),
+        messages=sum(len(each.message_tokens) for each in told),
+        tokens=sum(each.tokens for each in told),
+        longest=max((each.tokens for each in told), default=0),
+        split=sum(each.parts > 1 for each in told),
+        parts=sum(each.parts for each in told if each.parts > 1),
+        hints={hint: hints[hint] for hint in (*LENGTHS, NO_HINT) if hints[hint]},
+        speakers=dict(sorted(speakers.items())),
+        message_tokens=tuple(count for each in told for count in each.message_tokens),
+        packing=packing,
+    )
+
+
+def lines_of(stats: Stats) -> list[str]:
+    """The model card's block, and under it what training makes of the data."""
+    lines = [
+        f"Total conversations: {stats.conversations:,}",
+        f"User message count: {stats.messages:,} messages",
+        f"Total unique tokens: {stats.tokens:,} tokens",
+        f"Longest conversation: {stats.longest:,} tokens",
+    ]
+    if stats.split:
+        lines.append(f"Split at messages: {_conversations(stats.split)} into {stats.parts:,} parts")
+    if packing := stats.packing:
+        lines.append(f"Held out for evaluation: {_conversations(packing.held_out)}")
+        lines.append(
+            f"Packs of {packing.sequence_len:,} tokens: {packing.packs:,}, "
+            f"{packing.efficiency:.1%} full"
+        )
+    if stats.hints:
+        lines.append(f"Length hints: {_shares(stats.hints)}")
+    if spoken := {f"{count}": each for count, each in stats.speakers.items() if count}:
+        lines.append(f"Characters who speak: {_shares(spoken)}")
+    return lines
+
+
+def _conversations(count: int) -> str:
+    return f"{count:,} conversation{'' if count == 1 else 's'}"
+
+
+def _shares(counts: dict[str, int]) -> str:
+    whole = sum(counts.values())
+    return ", ".join(f"{name} {count / whole:.0%}" for name, count in counts.items())
