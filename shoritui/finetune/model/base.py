@@ -10,7 +10,8 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,27 +96,44 @@ def _pulled(base: Base, tell: Tell) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     address = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-    with _told(base, address):
-        folder = snapshot_download(
-            base.model,
-            revision=base.revision or None,
-            endpoint=address,
-            token=os.environ.get("HF_TOKEN") or None,
-            allow_patterns=_WANTED,
-            ignore_patterns=_NOT_WANTED,
-            etag_timeout=_TIMEOUT,
-            tqdm_class=_bars(f"downloading {base.model}, MiB", tell),
-        )
+    pull = partial(
+        snapshot_download,
+        base.model,
+        revision=base.revision or None,
+        endpoint=address,
+        token=os.environ.get("HF_TOKEN") or None,
+        allow_patterns=_WANTED,
+        ignore_patterns=_NOT_WANTED,
+        etag_timeout=_TIMEOUT,
+    )
+    stopped: list[BaseException] = []
+    bars = _bars(f"downloading {base.model}, MiB", _size(pull), tell, stopped)
+    try:
+        with _told(base, address):
+            # One file after the other: of those that are not whole, the next run begins anew.
+            folder: str = pull(tqdm_class=bars, max_workers=1)
+    except UserError:
+        if stopped:  # it was not the hub's fault
+            raise stopped[0] from None
+        raise
     return Path(folder)
 
 
-def _bars(what: str, tell: Tell) -> Any:
-    """A class of tqdm bars that draw nothing and tell how many bytes there are.
+def _size(pull: Callable[..., Any]) -> int:
+    """Bytes that are to be downloaded; 0 if the hub does not tell, as is found out in a moment."""
+    with suppress(Exception):
+        files = pull(dry_run=True, tqdm_class=_bars("", 0, lambda event: None, []))
+        return sum(file.file_size or 0 for file in files if file.will_download)
+    return 0
 
-    The hub counts the same bytes in several bars, and in several threads.
+
+def _bars(what: str, total: int, tell: Tell, stopped: list[BaseException]) -> Any:
+    """A class of tqdm bars that draw nothing and tell how many of `total` bytes there are.
+
+    The hub counts the same bytes in several bars, and in several threads. What `tell` raises ends
+    them all, and is put into `stopped`.
     """
     tqdm: Any = importlib.import_module("tqdm.auto").tqdm
-
     lock = threading.Lock()
     last = -1
 
@@ -128,10 +146,16 @@ def _bars(what: str, tell: Tell) -> Any:
         def update(self, n: float | None = 1) -> bool | None:
             nonlocal last
             with lock:
+                if stopped:
+                    raise stopped[0]
                 self.bytes += int(n or 0)
                 if self.counts_bytes and self.bytes // _MIB > last:
                     last = self.bytes // _MIB
-                    tell(Preparing(what, last, int(self.total or 0) // _MIB))
+                    try:
+                        tell(Preparing(what, last, total // _MIB))
+                    except BaseException as error:
+                        stopped.append(error)
+                        raise
             return None
 
     return Bar

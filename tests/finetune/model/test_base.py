@@ -13,7 +13,7 @@ from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base
 from shoritui.finetune.events import Preparing, Told
 from shoritui.finetune.model.base import folder_of
-from tests.engine.hub_server import COMMIT, Hub, serving
+from tests.engine.hub_server import COMMIT, Hub, serving, sha256
 
 NAME = "someone/base"
 FILES = {
@@ -84,14 +84,23 @@ def test_a_broken_connection_goes_on_where_it_ended(hub: Hub) -> None:
     assert any(asked for _, asked in hub.sent)
 
 
-def test_files_that_are_whole_are_not_pulled_again(hub: Hub, cache: Path) -> None:
-    folder = folder_of(Base(NAME), ignored)
-    (folder / "config.json").unlink()
+def test_whoever_is_told_can_end_it_and_whole_files_are_kept(hub: Hub) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def told(event: Preparing | Told) -> None:
+        if isinstance(event, Preparing) and event.done >= 10:
+            raise StoppedError
+
+    first = FILES["model.safetensors"]
+    hub.files = {"config.json": b"{}", "1.safetensors": first, "2.safetensors": bytes(2**24)}
+    with pytest.raises(StoppedError):
+        folder_of(Base(NAME), told)
     hub.sent.clear()
-    folder_of(Base(NAME), ignored)
-    assert not any(
-        hub.by_digest(path.rpartition("/")[2]) == FILES["model.safetensors"] for path, _ in hub.sent
-    )
+    folder = folder_of(Base(NAME), ignored)
+    assert (folder / "1.safetensors").read_bytes() == first
+    assert (folder / "2.safetensors").stat().st_size == 2**24
+    assert [path for path, _ in hub.sent] == [f"/cdn/{sha256(bytes(2**24))}"]
 
 
 def test_a_private_repository_wants_its_token(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
