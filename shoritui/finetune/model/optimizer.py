@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora, Train
-from shoritui.finetune.model.quiet import quieten
+from shoritui.finetune.model.quiet import quieten, without_compiling
 
 
 def make_optimizer(adapter: Mapping[str, nn.Parameter], lora: Lora, train: Train) -> Optimizer:
@@ -38,7 +38,8 @@ def make_optimizer(adapter: Mapping[str, nn.Parameter], lora: Lora, train: Train
     if train.optimizer == "adamw":
         return torch.optim.AdamW(groups, **settings)
     quieten()
-    library: Any = importlib.import_module("bitsandbytes.optim")
+    with without_compiling():
+        library: Any = importlib.import_module("bitsandbytes.optim")
     optimizer: Optimizer = library.AdamW8bit(groups, **settings)
     return optimizer
 

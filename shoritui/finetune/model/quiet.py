@@ -10,6 +10,8 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 _LIBRARIES: Final = (
@@ -41,6 +43,27 @@ def quieten() -> None:
     for name in ("transformers", "huggingface_hub"):
         if name in sys.modules:  # imported before: the variables come too late for it
             _bars_off(name)
+
+
+@contextmanager
+def without_compiling() -> Iterator[None]:
+    """Leaves functions that are decorated with `torch.compile` as they are.
+
+    bitsandbytes has four of them. On a CPU they would want a C++ compiler and half a minute in the
+    first steps, and importing what compiles takes seconds.
+    """
+    import torch
+
+    compile_ = torch.compile
+
+    def plain(function: Any = None, **options: Any) -> Any:
+        return function if function is not None else lambda each: each
+
+    torch.compile = plain  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.compile = compile_
 
 
 def _bars_off(library: str) -> None:
