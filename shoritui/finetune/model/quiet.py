@@ -52,8 +52,7 @@ def without_compiling() -> Iterator[None]:
     bitsandbytes has four of them. On a CPU they would want a C++ compiler and half a minute in the
     first steps, and importing what compiles takes seconds.
     """
-    import torch
-
+    torch: Any = importlib.import_module("torch")  # `quieten` is for rooms without it, too
     compile_ = torch.compile
 
     def plain(function: Any = None, **options: Any) -> Any:
