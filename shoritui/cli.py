@@ -36,6 +36,7 @@ examples:
   shoritui say "Who took the lamp?" mine.toml --speaker Mara --json
   shoritui prompt mine.toml --tokens     what exactly the model would read
   shoritui models                        which models are here; pull another, use one
+  shoritui chats export --all --to data  your own chats as files to train on
   shoritui doctor                        what is installed, and whether a GPU is used
   shoritui bench                         how fast it is on this machine, beside others
   shoritui finetune --demo               train a small adapter on this CPU, to see how it goes
@@ -75,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     _add_say(doors)
     _add_prompt(doors)
     _add_models(doors)
+    _add_chats(doors)
     _add_doctor(doors)
     _add_bench(doors)
     add_finetune(doors)
@@ -171,6 +173,41 @@ def _add_models(doors: Doors) -> None:
     )
     use.add_argument("model", metavar="NAME|FILE", help="a name of the list, or a GGUF file")
     use.set_defaults(door=_use_model)
+
+
+def _add_chats(doors: Doors) -> None:
+    chats = doors.add_parser(
+        "chats",
+        help="the chats of your library; write them as files to train on",
+        description="Lists the chats of your library, the one used last first.",
+    )
+    _add_json(chats, default=False)
+    chats.set_defaults(door=_list_chats)
+    actions = chats.add_subparsers(title="actions", metavar="ACTION")
+    listing = actions.add_parser(
+        "list",
+        help="list them (this is also what no action does)",
+        description="Lists number, messages, date and title of each chat, the last one first.",
+    )
+    _add_json(listing)
+    export = actions.add_parser(
+        "export",
+        help="write chats as BlockML files, which `shoritui finetune` reads",
+        description="Writes each chat as a file: its scene's blocks and every message on its way "
+        "to where it stands now, without the versions that were left. No other file is replaced.",
+    )
+    export.add_argument(
+        "chats", metavar="CHAT", nargs="*", help="a chat's number, or its title if no other has it"
+    )
+    export.add_argument("--all", action="store_true", help="every chat")
+    export.add_argument("--to", metavar="DIR", type=Path, required=True, help="where to write them")
+    export.add_argument(
+        "--format",
+        choices=("blockml", "jsonl"),
+        default="blockml",
+        help="BlockML text (the default), or one JSON object with it",
+    )
+    export.set_defaults(door=_export_chats)
 
 
 def _add_json(command: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
@@ -312,6 +349,18 @@ def _use_model(options: argparse.Namespace) -> int:
     from shoritui.models import use
 
     return use(options, _settings())
+
+
+def _list_chats(options: argparse.Namespace) -> int:
+    from shoritui.chats import list_chats
+
+    return list_chats(options)
+
+
+def _export_chats(options: argparse.Namespace) -> int:
+    from shoritui.chats import export_chats
+
+    return export_chats(options, _settings())
 
 
 def _doctor(options: argparse.Namespace) -> int:
