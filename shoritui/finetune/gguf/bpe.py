@@ -90,7 +90,11 @@ def tokenizer_json(vocabulary: Merges, source: Path) -> str:
             "decoder": _byte_level(),
             "model": {
                 "type": "BPE",
-                "vocab": {token: index for index, token in enumerate(vocabulary.tokens)},
+                "vocab": {
+                    token: index
+                    for index, token in enumerate(vocabulary.tokens)
+                    if vocabulary.types[index] != gguf.TokenType.UNUSED
+                },
                 "merges": [merge.split(" ", 1) for merge in vocabulary.merges],
                 "ignore_merges": True,
             },

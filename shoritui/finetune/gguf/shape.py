@@ -18,6 +18,8 @@ from shoritui.finetune.gguf.reading import Floats, GgufFile, printable
 
 ARCHITECTURE: Final = "llama"
 ROPE_FACTORS: Final = "rope_freqs.weight"
+_USUAL_CONTEXT: Final = 2048
+"""What transformers takes where a config does not say."""
 _KNOWN_CLASSES: Final = ("LlamaForCausalLM", "MistralForCausalLM")
 _LLAMA3: Final = {
     "rope_type": "llama3",
@@ -146,7 +148,7 @@ def sizes_of_config(config: dict[str, Any], where: str) -> Sizes:
             kv_heads=int(config.get("num_key_value_heads") or heads),
             head_width=head_width,
             hidden=int(config["intermediate_size"]),
-            context=int(config["max_position_embeddings"]),
+            context=int(config.get("max_position_embeddings") or _USUAL_CONTEXT),
             epsilon=float(config["rms_norm_eps"]),
             rope=_rope_of_config(config, where),
         )
