@@ -5,7 +5,7 @@ It does not know where the base came from, nor how it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,16 @@ _HEAD: Final = "lm_head.weight"
 _TYPES: Final = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
-def open_model(config: Config, folder: Path, device: torch.device, tell: Tell) -> Trainable:
+Hold = Callable[[Frozen], Frozen]
+
+
+def _whole(matrix: Frozen) -> Frozen:
+    return matrix
+
+
+def open_model(
+    config: Config, folder: Path, device: torch.device, tell: Tell, hold: Hold = _whole
+) -> Trainable:
     """A base that is ready to be trained, with the adapter that its first tier begins with.
 
     A llama or mistral becomes the fast network; anything else goes through transformers and PEFT,
@@ -41,6 +50,7 @@ def open_model(config: Config, folder: Path, device: torch.device, tell: Tell) -
         folder: Where the base lies, as `base.folder_of` found it.
         device: Where it is to be.
         tell: Is told how far it is.
+        hold: What becomes of each frozen matrix of the fast network before the next one is read.
 
     Raises:
         UserError: The folder's model cannot be used, or the config does not fit it.
@@ -63,13 +73,14 @@ def open_model(config: Config, folder: Path, device: torch.device, tell: Tell) -
     shape = _shape(facts, folder)
     linears = linears_of(shape)
     fresh = adapter.fresh(linears, config.lora, train.seed)  # before what takes long
-    weights = weights_of(folder, shape, config.base, _TYPES[train.precision], device, tell)
+    dtype = _TYPES[train.precision]
+    weights = weights_of(folder, shape, config.base, dtype, device, tell, hold)
     return Network(
         shape,
         weights,
         {name: nn.Parameter(tensor.to(device)) for name, tensor in fresh.items()},
         config.lora,
-        _TYPES[train.precision],
+        dtype,
         train.neftune,
     )
 
@@ -84,7 +95,13 @@ def linears_of(shape: Shape) -> dict[str, tuple[int, int]]:
 
 
 def weights_of(
-    folder: Path, shape: Shape, base: Base, dtype: torch.dtype, device: torch.device, tell: Tell
+    folder: Path,
+    shape: Shape,
+    base: Base,
+    dtype: torch.dtype,
+    device: torch.device,
+    tell: Tell,
+    hold: Hold = _whole,
 ) -> Weights:
     """The frozen weights of a llama's folder; not more than one matrix is there unquantised.
 
@@ -95,6 +112,7 @@ def weights_of(
         dtype: Of what is not: embedding, norms and head, and all of it where nothing is.
         device: Where they are to be.
         tell: Is told how many layers there are.
+        hold: What becomes of each matrix of a layer before the next one is read.
 
     Raises:
         UserError: A tensor is missing, of another shape, unknown, or damaged.
@@ -107,8 +125,8 @@ def weights_of(
 
     def frozen(name: str) -> Frozen:
         if base.quantize == "none":
-            return Dense(plain(name))
-        return nf4_of(checkpoint.tensor(name).to(device), base.double_quant)
+            return hold(Dense(plain(name)))
+        return hold(nf4_of(checkpoint.tensor(name).to(device), base.double_quant))
 
     layers = []
     for layer in range(shape.layers):

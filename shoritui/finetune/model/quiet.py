@@ -62,7 +62,7 @@ def without_compiling() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.compile = compile_
+        vars(torch)["compile"] = compile_
 
 
 def _bars_off(library: str) -> None:

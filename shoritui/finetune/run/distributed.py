@@ -31,15 +31,20 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    is_even: bool = False
+    """All ranks go through the network together and equally often, since each has but a part of
+    it; whoever has nothing to do goes along."""
 
     @property
     def is_first(self) -> bool:
         """The first rank reads and writes the cache, and speaks for all."""
         return self.rank == 0
 
-    def mine(self, count: int) -> range:
-        """Which of so many things this rank does."""
-        return range(self.rank, count, self.size)
+    def mine(self, count: int) -> list[int | None]:
+        """Which of so many packs this rank does; None where it only goes along."""
+        own: list[int | None] = list(range(self.rank, count, self.size))
+        most = -(-count // self.size) if self.is_even else 0
+        return own + [None] * (most - len(own))
 
     def add(self, tensor: Tensor) -> None:
         """Puts the sum over all ranks in the tensor's place, the same bits on each."""

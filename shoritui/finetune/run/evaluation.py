@@ -35,7 +35,9 @@ def evaluate(
         if stop() and ranks.size == 1:
             return None
         with torch.no_grad():
-            total += model.loss(packs[index], None, rung).by_document.double().sum().cpu()
+            loss = model.loss(packs[index or 0], None, rung)
+        if index is not None:
+            total += loss.by_document.double().sum().cpu()
     ranks.add(total)
     return float(total) / max(sum(pack.learnt for pack in packs), 1)
 

@@ -27,6 +27,7 @@ from shoritui.finetune.config.model import Config, Prompt
 from shoritui.finetune.data.sample import Sample
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.model.interface import Trainable
+from shoritui.finetune.run.distributed import Ranks
 
 MOST_TOKENS: Final = 64
 """Of one reply: every token is a whole pass, since a training step keeps no KV cache."""
@@ -71,18 +72,27 @@ def write(
     model: Trainable,
     opening: Opening,
     tokenizer: Tokenizer,
-    seed: int,
-    step: int,
+    name: str,
+    ranks: Ranks,
     stop: Callable[[], bool],
 ) -> str:
-    """A reply to a prompt; what there is of it if it was asked to stop meanwhile."""
-    digest = hashlib.sha256(f"{seed}/{step}/{opening.name}".encode()).digest()
+    """A reply to a prompt; what there is of it if it was asked to stop meanwhile.
+
+    Args:
+        model: The base with the adapter as it is.
+        opening: What is replied to.
+        tokenizer: Of the base.
+        name: Decides what is drawn.
+        ranks: Those that write it together; the first one chooses.
+        stop: Asked before every token.
+    """
+    digest = hashlib.sha256(f"{name}/{opening.name}".encode()).digest()
     draws = np.random.default_rng(int.from_bytes(digest[:8]))
     ids = list(opening.ids)
     text = ""
-    while len(ids) < len(opening.ids) + MOST_TOKENS and not stop():
+    while len(ids) < len(opening.ids) + MOST_TOKENS and not ranks.from_first(stop()):
         logits = model.logits(np.asarray(ids, np.int32))[-1].float().cpu().numpy()
-        token = sample_token(logits, draws.random())
+        token = ranks.from_first(sample_token(logits, draws.random()))
         if token in (tokenizer.close, tokenizer.eos):
             break
         ids.append(token)

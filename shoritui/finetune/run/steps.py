@@ -140,6 +140,11 @@ class Steps:
                 pass  # what the failed pass holds is freed once the error is gone
             self._optimizer.zero_grad()
             torch.cuda.empty_cache()
+            if self._ranks.is_even:
+                raise UserError(
+                    "The GPU's memory is full, and with a shared base the ranks cannot change "
+                    "their rung by themselves: set a lower rung in [watch]."
+                )
             if self.rung == min(Rung) or not self._model.is_fast:
                 raise UserError(
                     "The GPU's memory is full, and no rung takes less: lower sequence_len in "
@@ -163,12 +168,15 @@ class Steps:
                     self._optimizer.zero_grad()
                     return None
                 sums[-1] = 1  # the others are told at the end of the step
-            pack = packs[index]
-            if not pack.learnt:
+            pack = packs[index or 0]
+            if not pack.learnt and not self._ranks.is_even:
                 continue
-            draw = Draw(self._course.train.seed, step, index)
+            draw = Draw(self._course.train.seed, step, index or 0)
             loss = self._model.loss(pack, draw, self.rung)
-            (loss.total / learnt).backward()  # type: ignore[no-untyped-call]
+            share = 0.0 if index is None else 1 / max(learnt, 1)
+            (loss.total * share).backward()  # type: ignore[no-untyped-call]
+            if index is None:
+                continue
             own = loss.by_document.double().cpu()
             if not own.isfinite().all():
                 raise UserError(_not_a_number("the loss", step, [pack]))

@@ -220,12 +220,14 @@ class TierRun:
 
     def _reply(self) -> None:
         step, run = self._progress.step, self._run
-        if self._replied == step or not run.ranks.is_first:
+        if self._replied == step or not (run.ranks.is_first or run.ranks.is_even):
             return
         self._replied = step
+        writers = run.ranks if run.ranks.is_even else Ranks()
+        name = f"{self._tier.train.seed}/{step}"
         for opening in run.openings:
-            text = write(self._model, opening, run.tokenizer, self._tier.train.seed, step, run.stop)
-            if run.stop():
+            text = write(self._model, opening, run.tokenizer, name, writers, run.stop)
+            if writers.from_first(run.stop()):
                 return
             run.emit(Replied(self._tier.name, step, opening.name, text))
 

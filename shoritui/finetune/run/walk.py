@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -19,8 +20,9 @@ from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.opening import open_model
 from shoritui.finetune.run.clock import Clock
 from shoritui.finetune.run.distributed import Ranks, joined, local_rank
-from shoritui.finetune.run.outline import Outline, TierOutline, outline, stopping
+from shoritui.finetune.run.outline import Outline, Tell, TierOutline, outline, stopping
 from shoritui.finetune.run.replies import openings
+from shoritui.finetune.run.sharding import shared
 from shoritui.finetune.run.steps import Course
 from shoritui.finetune.run.store import Sealed
 from shoritui.finetune.run.tier import Run, TierRun
@@ -55,6 +57,8 @@ def walk_together(config: Config, emit: Emit, stop: Stop) -> None:
             )
         known = ranks.from_first({tier.key: tier.is_trained for tier in outlined.tiers})
         tiers = tuple(replace(tier, is_trained=known[tier.key]) for tier in outlined.tiers)
+        is_even = config.watch.sharding == "base" and ranks.size > 1
+        ranks = replace(ranks, is_even=is_even)
         _Walk(config, replace(outlined, tiers=tiers), device, ranks, tell, stop).go()
 
 
@@ -141,7 +145,7 @@ class _Walk:
         prompts = openings(config, outlined.tokenizer, samples) if config.watch.reply_every else []
         return Run(
             config=config,
-            model=open_model(config, outlined.folder, self._device, tell),
+            model=self._model(tell),
             tokenizer=outlined.tokenizer,
             openings=tuple(prompts),
             ranks=self._ranks,
@@ -149,6 +153,19 @@ class _Walk:
             emit=self._emit,
             stop=self._stop,
         )
+
+    def _model(self, tell: Tell) -> Trainable:
+        folder, ranks = self._outlined.folder, self._ranks
+        if not ranks.is_even:
+            return open_model(self._config, folder, self._device, tell)
+        hold = partial(shared, ranks=ranks)
+        model = open_model(self._config, folder, self._device, tell, hold)
+        if not model.is_fast:
+            raise UserError(
+                f"{self._config.path}: this base goes through transformers and cannot be shared "
+                'out: set sharding = "none" in [watch].'
+            )
+        return model
 
     def _rung(self, model: Trainable, tier: TierOutline) -> Rung:
         """What the config says, or the fastest that the plan says will fit."""
