@@ -44,6 +44,8 @@ def attend_backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, kept: Attended, starts: Sequence[int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of q, k and v."""
+    if len(starts) == 2:
+        return _backward(grad, q, k, v, kept.output, kept.sums[0])
     grads = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
     for (a, b), total in zip(pairwise(starts), kept.sums, strict=True):
         parts = _backward(grad[a:b], q[a:b], k[a:b], v[a:b], kept.output[a:b], total)

@@ -58,7 +58,7 @@ class Network:
         """Set to compute as on another device, or in other chunks."""
         self.parking: Callable[[torch.device], Parking] = Parking
         """Where layers' inputs wait on the lowest rung."""
-        self._layers = [self._layer(index) for index in range(shape.layers)]
+        self.layers = [self._layer(index) for index in range(shape.layers)]
 
     @classmethod
     def random(
@@ -72,19 +72,24 @@ class Network:
     ) -> Network:
         """One of noise, for measuring and for tracing; its adapter does something."""
         adapter = {
-            name: nn.Parameter(torch.randn(size, device=device).mul_(size[1] ** -0.5))
+            name: nn.Parameter(torch.randn(size, device=device).mul_(0.1 * size[1] ** -0.5))
             for name, size in shapes_of(shape.linears, lora).items()
         }
         weights = random_weights(shape, device, dtype, is_nf4, is_double)
         return cls(shape, weights, adapter, lora, dtype)
 
+    @property
+    def tuning(self) -> Tuning:
+        """How it computes."""
+        return self.tuned or tuning_for(self.device.type, self.dtype)
+
     def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept."""
-        self._check(pack)
-        micro = self._micro(pack.starts, draw, rung)
-        head, targets = self._head(), targets_of(pack, self.device)
+        self._check(pack.starts)
+        micro = self.micro(pack.starts, draw, rung)
+        head, targets = self.head(), targets_of(pack, self.device)
         with torch.set_grad_enabled(draw is not None):
-            x = self._through(self._embedded(pack.ids, micro), micro)
+            x = self._through(self.embedded(pack.ids, micro), micro)
             if draw is None:
                 by_document = summed(head.losses(x, targets, micro.precision, None), targets)
                 return Loss(by_document.sum(), by_document)
@@ -93,36 +98,33 @@ class Network:
 
     def logits(self, ids: Ids) -> Tensor:
         """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""
-        micro = self._micro((0, len(ids)), None, Rung.INPUTS)
+        self._check((0, len(ids)))
+        micro = self.micro((0, len(ids)))
         with torch.no_grad():
-            x = self._through(self._embedded(ids, micro), micro)
-            return self._head().logits(x, micro.precision)
+            x = self._through(self.embedded(ids, micro), micro)
+            return self.head().logits(x, micro.precision)
 
-    def _through(self, x: Tensor, micro: MicroStep) -> Tensor:
-        for layer in self._layers:
-            x = layer.forward(x, micro)
-        return x
-
-    def _embedded(self, ids: Ids, micro: MicroStep) -> Tensor:
+    def embedded(self, ids: Ids, micro: MicroStep) -> Tensor:
+        """(tokens, hidden), in the stream's type, and what a draw adds to it."""
         places = torch.from_numpy(ids).to(self.device)
         x = functional.embedding(places, self.weights.embedding).to(self.dtype)
         if micro.draw is None or self.neftune == 0:
             return x
         return self._noised(x, micro, micro.draw)
 
-    def _noised(self, x: Tensor, micro: MicroStep, draw: Draw) -> Tensor:
-        """With NEFTune's noise, the weaker the longer a document is."""
-        noise = noise_of(key_of(draw, _EMBEDDING, 0), x.shape[0], x.shape[1], self.device)
-        for start, end in pairwise(micro.starts):
-            noise[start:end] *= self.neftune / ((end - start) * x.shape[1]) ** 0.5
-        return (x + noise).to(x.dtype)
-
-    def _micro(self, starts: tuple[int, ...], draw: Draw | None, rung: Rung) -> MicroStep:
-        tuning = self._tuning()
+    def micro(
+        self,
+        starts: tuple[int, ...],
+        draw: Draw | None = None,
+        rung: Rung = Rung.INPUTS,
+        first: int = 0,
+    ) -> MicroStep:
+        """What layers are told about documents, whose first tokens are at this place of each."""
+        tuning = self.tuning
         parks = draw is not None and rung == Rung.OFFLOAD
         return MicroStep(
             starts=starts,
-            rotation=rotation_of(starts, self.shape, self.device),
+            rotation=rotation_of(starts, self.shape, self.device, first),
             draw=draw,
             rung=rung,
             precision=tuning.precision,
@@ -131,21 +133,31 @@ class Network:
             parking=self.parking(self.device) if parks else None,
         )
 
-    def _check(self, pack: Pack) -> None:
+    def head(self) -> Head:
+        """The end of the network."""
+        chunk = self.tuning.loss_chunk
+        return Head(self.weights.norm, self.shape.norm_epsilon, self.weights.head, chunk)
+
+    def _through(self, x: Tensor, micro: MicroStep) -> Tensor:
+        for layer in self.layers:
+            x = layer.forward(x, micro)
+        return x
+
+    def _noised(self, x: Tensor, micro: MicroStep, draw: Draw) -> Tensor:
+        """With NEFTune's noise, the weaker the longer a document is."""
+        noise = noise_of(key_of(draw, _EMBEDDING, 0), x.shape[0], x.shape[1], self.device)
+        for start, end in pairwise(micro.starts):
+            noise[start:end] *= self.neftune / ((end - start) * x.shape[1]) ** 0.5
+        return (x + noise).to(x.dtype)
+
+    def _check(self, starts: tuple[int, ...]) -> None:
         window = self.shape.window
-        longest = max(end - start for start, end in pairwise(pack.starts))
+        longest = max(end - start for start, end in pairwise(starts))
         if window and longest > window:
             raise UserError(
                 f"This base looks back {window} tokens (sliding_window), and a document has "
                 f"{longest}; set sequence_len to {window} or less."
             )
-
-    def _head(self) -> Head:
-        chunk = self._tuning().loss_chunk
-        return Head(self.weights.norm, self.shape.norm_epsilon, self.weights.head, chunk)
-
-    def _tuning(self) -> Tuning:
-        return self.tuned or tuning_for(self.device.type, self.dtype)
 
     def _layer(self, index: int) -> Layer:
         weights, shape = self.weights.layers[index], self.shape

@@ -5,19 +5,19 @@ Only `dense` reads the frozen bytes; it does not know layers.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-# On some processors its import complains to stderr, where a screen may be.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.CRITICAL)
+from shoritui.finetune.model.quiet import quieten, without_compiling
+from shoritui.finetune.model.shape import PROJECTIONS, Shape
 
-from bitsandbytes import functional as bnb  # noqa: E402
+quieten()  # on some processors bitsandbytes complains to stderr, where a screen may be
 
-from shoritui.finetune.model.shape import PROJECTIONS, Shape  # noqa: E402
+with without_compiling():
+    from bitsandbytes import functional as bnb
 
 _BLOCK = 64
 _SECOND_BLOCK = 256
@@ -105,7 +105,7 @@ def nf4_like(size: tuple[int, int], device: torch.device, is_double: bool = True
     numbers = size[0] * size[1]
     blocks = -(-numbers // _BLOCK)
     packed = torch.randint(0, 256, (-(-numbers // 2), 1), dtype=torch.uint8, device=device)
-    spread = 1.0 / size[1] ** 0.5
+    spread = 0.5 / size[1] ** 0.5
     if not is_double:
         return Nf4(size, packed, torch.full((blocks,), 2 * spread, device=device))
     scales = torch.full((blocks,), 128, dtype=torch.uint8, device=device)
