@@ -19,12 +19,16 @@ from shoritui.blockml import clean
 from shoritui.errors import UserError
 from shoritui.finetune.config.choose import chosen
 from shoritui.finetune.config.model import Config
+from shoritui.finetune.data.checking import check
 from shoritui.finetune.data.histogram import Histogram, bars, histogram_of
 from shoritui.finetune.data.stats import Stats, lines_of, stats_of_all, stats_of_tier
+from shoritui.finetune.data.telling import tell
 from shoritui.finetune.data.tier import prepare_all
 from shoritui.finetune.data.tokenizer import open_tokenizer
-from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.events import Told
 from shoritui.finetune.model.base import folder_of
+
+__all__ = ["check", "stats"]
 
 _PICTURES: Final = (".svg", ".png")
 _AXIS: Final = "tokens in a message"
@@ -54,23 +58,12 @@ def stats(options: argparse.Namespace) -> int:
 
 def _counted(config: Config) -> tuple[list[Stats], Stats]:
     """The figures of each tier, and of all."""
-    tokenizer = open_tokenizer(folder_of(config.base, _tell, config.path.parent))
+    tokenizer = open_tokenizer(folder_of(config.base, tell, config.path.parent))
     if tokenizer.warning:
-        _tell(Told(tokenizer.warning))
-    data = prepare_all(config, tokenizer, _tell)
+        tell(Told(tokenizer.warning))
+    data = prepare_all(config, tokenizer, tell)
     each = [stats_of_tier(tier, data[tier.name]) for tier in config.tiers]
     return each, stats_of_all(data.values())
-
-
-def _tell(event: Preparing | Told) -> None:
-    """Says on stderr what one waits for, over the line before where that is a terminal."""
-    if isinstance(event, Told):
-        print(clean(event.text), file=sys.stderr)
-    elif sys.stderr.isatty():
-        is_done = event.total and event.done >= event.total
-        words = f"{event.what}: {event.done:,} of {event.total:,}" if event.total else event.what
-        line = "" if is_done else clean(words)[: shutil.get_terminal_size().columns - 1]
-        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _lines(tiers: Sequence[Stats], every: Stats, histogram: Histogram) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from shoritui.blockml import ProseKind, Span, lex
@@ -27,20 +28,18 @@ _STRAY: Final = re.compile(r"\*|(?<![^\W_])_|_(?![^\W_])")
 
 _FIRST_PERSON: Final = re.compile(r"\b(?:I|I'm|I've|I'd|I'll|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself)\b")
 _AUXILIARY: Final = re.compile(r"\b(?:is|are|isn't|aren't|has|hasn't|does|doesn't)\b")
-_VERBS: Final = """
-asks begins blinks breathes brings calls catches climbs closes comes continues cries decides drops
-enters falls feels finds follows frowns gives glances goes grabs grins grips gives hears holds hugs
-jumps keeps kneels knows laughs leads leans leaves lets lies lifts listens looks lowers makes moves
-mutters needs nods notices offers opens pats pauses picks places pours presses pulls pushes puts
-raises reaches realizes remembers replies rests rolls runs says sees seems sets shakes shouts shrugs
-sighs sits slips smiles sniffs speaks stands stares starts stays steps stops takes talks tells
-thinks throws tilts touches tries turns waits wakes walks wants watches whispers winks wipes
-wonders
-""".split()
-_PRESENT: Final = re.compile(
-    rf"\b(?:he|she|it|who|and|then|(?-i:[A-Z][a-z]+))\s+(?:\w+ly\s+)?(?:{'|'.join(_VERBS)})\b",
-    re.IGNORECASE,
+_VERBS: Final = (
+    "asks|begins|blinks|breathes|brings|calls|catches|climbs|closes|comes|continues|cries|"
+    "decides|drops|enters|falls|feels|finds|follows|frowns|gives|glances|goes|grabs|grins|"
+    "grips|hears|holds|hugs|jumps|keeps|kneels|knows|laughs|leads|leans|leaves|lets|lies|"
+    "lifts|listens|looks|lowers|makes|moves|mutters|needs|nods|notices|offers|opens|pats|"
+    "pauses|picks|places|pours|presses|pulls|pushes|puts|raises|reaches|realizes|remembers|"
+    "replies|rests|rolls|runs|says|sees|seems|sets|shakes|shouts|shrugs|sighs|sits|slips|"
+    "smiles|sniffs|speaks|stands|stares|starts|stays|steps|stops|takes|talks|tells|thinks|"
+    "throws|tilts|touches|tries|turns|waits|wakes|walks|wants|watches|whispers|winks|wipes|"
+    "wonders"
 )
+_SUBJECTS: Final = ("he", "she", "it", "who")
 _PAST: Final = re.compile(
     r"\b(?:was|were|had|did|wasn't|weren't|hadn't|didn't|said|told|went|came|took|gave|made|found|"
     r"saw|knew|thought|felt|kept|held|stood|sat|ran|put|let|left|heard|got|began|fell|shook|[a-z]+ed)\b",
@@ -75,11 +74,11 @@ class Prose:
         return len(self.present) * 2 > self.past
 
 
-def measure(text: str) -> Prose:
-    """The measures of a message's text."""
+def measure(text: str, names: frozenset[str] = frozenset()) -> Prose:
+    """The measures of a message's text; `names` are the characters who may do things in it."""
     spans = lex(text)
     told = _narration(text, spans)
-    verbs = {match.end() for match in _PRESENT.finditer(told)}
+    verbs = {match.end() for match in _present(names).finditer(told)}
     verbs |= {match.end() for match in _AUXILIARY.finditer(told)}
     return Prose(
         words=len(_WORD.findall(text)),
@@ -89,6 +88,13 @@ def measure(text: str) -> Prose:
         present=tuple(sorted(verbs)),
         past=len(_PAST.findall(told)),
     )
+
+
+@lru_cache(maxsize=64)
+def _present(names: frozenset[str]) -> re.Pattern[str]:
+    """Verbs in the present tense behind someone who does them."""
+    subjects = "|".join(map(re.escape, (*_SUBJECTS, *sorted(names))))
+    return re.compile(rf"\b(?:{subjects})\s+(?:\w+ly\s+)?(?:{_VERBS})\b", re.IGNORECASE)
 
 
 def words_of(text: str) -> list[str]:
