@@ -13,20 +13,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from shoritui.blockml import clean
 from shoritui.errors import UserError
 from shoritui.finetune.config.choose import chosen
-from shoritui.finetune.config.model import Config
 from shoritui.finetune.data.checking import check
 from shoritui.finetune.data.histogram import Histogram, bars, histogram_of
-from shoritui.finetune.data.stats import Stats, lines_of, stats_of_all, stats_of_tier
 from shoritui.finetune.data.telling import tell
-from shoritui.finetune.data.tier import prepare_all
-from shoritui.finetune.data.tokenizer import open_tokenizer
-from shoritui.finetune.events import Told
-from shoritui.finetune.model.base import folder_of
+
+if TYPE_CHECKING:
+    from shoritui.finetune.data.stats import Stats
 
 __all__ = ["check", "stats"]
 
@@ -43,8 +40,11 @@ def stats(options: argparse.Namespace) -> int:
     picture: Path | None = options.plot
     if picture is not None and picture.suffix.lower() not in _PICTURES:
         raise UserError(f"{picture}: expected a name that ends with {' or '.join(_PICTURES)}.")
-    config = chosen(options)
-    tiers, every = _counted(config)
+    try:
+        from shoritui.finetune.data.stats import counted
+    except ImportError:
+        raise UserError("Counting tokens needs more: pip install 'shoritui[finetune]'.") from None
+    tiers, every = counted(chosen(options), tell)
     histogram = histogram_of(every.message_tokens)
     if options.json:
         print(json.dumps(_facts(tiers, every, histogram), indent=2))
@@ -56,17 +56,9 @@ def stats(options: argparse.Namespace) -> int:
     return 0
 
 
-def _counted(config: Config) -> tuple[list[Stats], Stats]:
-    """The figures of each tier, and of all."""
-    tokenizer = open_tokenizer(folder_of(config.base, tell, config.path.parent))
-    if tokenizer.warning:
-        tell(Told(tokenizer.warning))
-    data = prepare_all(config, tokenizer, tell)
-    each = [stats_of_tier(tier, data[tier.name]) for tier in config.tiers]
-    return each, stats_of_all(data.values())
-
-
 def _lines(tiers: Sequence[Stats], every: Stats, histogram: Histogram) -> list[str]:
+    from shoritui.finetune.data.stats import lines_of
+
     lines: list[str] = []
     for stats in (*tiers, every):
         lines += [clean(stats.name) or "All tiers, a conversation in several counted once"]

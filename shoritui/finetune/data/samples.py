@@ -8,7 +8,6 @@ learn it would only take from the story.
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from shoritui.blockml import (
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Data
 from shoritui.finetune.data.conversation import Conversation
+from shoritui.finetune.data.evaluation import share_of
 from shoritui.finetune.data.sample import Sample
 from shoritui.finetune.data.splitting import Cut, TooLong, cuts_of
 from shoritui.finetune.data.tokenizer import Tokenizer
@@ -128,11 +128,6 @@ def _hint(message: Block, tokens: int, name: str, rule: Rule) -> Length | None:
     if data.hint_limits:
         return LENGTHS[bisect_left(data.hint_limits, tokens)]
     return length_for(tokens)
-
-
-def share_of(name: str) -> float:
-    """A number from 0 to below 1 that only a name decides."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2**48
 
 
 def _learnt_from(part: Part, ids: Sequence[int], tokenizer: Tokenizer, data: Data) -> int:

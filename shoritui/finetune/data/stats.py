@@ -1,6 +1,6 @@
 """What a tier's data amounts to: the model card's figures, and some more.
 
-It does not know how they are shown, nor where conversations come from.
+It does not know how files or memory look; it only counts what is there.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shoritui.blockml import LENGTHS
-from shoritui.finetune.config.model import Tier
+from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.packing import efficiency, packs_of
 from shoritui.finetune.data.samples import Tokenized
-from shoritui.finetune.data.tier import TierData
+from shoritui.finetune.data.tier import TierData, prepare_all
+from shoritui.finetune.data.tokenizer import open_tokenizer
+from shoritui.finetune.events import Told
+from shoritui.finetune.model.base import Tell, folder_of
 
 NO_HINT = "none"
 
@@ -61,6 +64,20 @@ class Stats:
         facts = asdict(self)
         del facts["message_tokens"]
         return facts
+
+
+def counted(config: Config, tell: Tell) -> tuple[list[Stats], Stats]:
+    """The figures of each tier of a config, and of all.
+
+    Raises:
+        UserError: The base's vocabulary or the data cannot be used.
+    """
+    tokenizer = open_tokenizer(folder_of(config.base, tell, config.path.parent))
+    if tokenizer.warning:
+        tell(Told(tokenizer.warning))
+    data = prepare_all(config, tokenizer, tell)
+    each = [stats_of_tier(tier, data[tier.name]) for tier in config.tiers]
+    return each, stats_of_all(data.values())
 
 
 def stats_of_tier(tier: Tier, data: TierData) -> Stats:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -113,3 +115,12 @@ def test_a_mistake_in_the_data_is_one_sentence(
     assert main(["finetune", "stats", str(config)]) == 1
     told = capsys.readouterr().err
     assert "low.txt:3:" in told and "did you mean title?" in told and told.count("\n") == 1
+
+
+def test_without_the_extra_it_says_what_to_install(config: Path) -> None:
+    missing = "import sys; sys.modules.update(numpy=None, sentencepiece=None)"
+    words = ["finetune", "stats", str(config)]
+    code = f"{missing}; from shoritui.cli import main; raise SystemExit(main({words!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "pip install 'shoritui[finetune]'" in done.stderr and done.stderr.count("\n") == 1
