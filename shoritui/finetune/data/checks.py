@@ -55,7 +55,7 @@ _PATTERNS: Final[tuple[tuple[Kind, str, re.Pattern[str]], ...]] = (
     ),
 )
 _OUT_OF_CHARACTER: Final = re.compile(
-    r"\(\([^()]+\)\)|\[\[[^\[\]]+\]\]|[\[(]\s*OOC\b|\bOOC\s*:|^\s*//|(?<=\s)//(?=\s)",
+    r"\(\([^()]+\)\)|\[\[[^\[\]]+\]\]|[\[(]\s*OOC\b|\bOOC\s*:|^ *//|(?<=\s)//(?=\s)",
     re.IGNORECASE | re.MULTILINE,
 )
 _USER_NAME: Final = re.compile(

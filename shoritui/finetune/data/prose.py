@@ -22,8 +22,8 @@ _MARKS: Final[dict[ProseKind, str]] = {
     "thought": "_",
 }
 _NARRATED: Final = frozenset[ProseKind]({"emphasis", "loud"})
-_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_LINE_OF_MARKS: Final = re.compile(r"^[\s*_~=-]+$", re.MULTILINE)
+_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_LINE_OF_MARKS: Final = re.compile(r"^[ *_~=-]+$", re.MULTILINE)
 _STRAY: Final = re.compile(r"\*|(?<![^\W_])_|_(?![^\W_])")
 
 _FIRST_PERSON: Final = re.compile(r"\b(?:I|I'm|I've|I'd|I'll|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself)\b")
