@@ -21,6 +21,7 @@ from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train
 from shoritui.finetune.config.shipped import shipped
 from shoritui.finetune.config.write import text_of
 from tests.finetune.config.strategies import configs
+from tests.finetune.data.conftest import shipped_tokenizer
 
 CARD = """\
 base_model: /home/anon/AI-Models/LLM/Mistral-7B-Instruct-v0.2
@@ -202,7 +203,7 @@ def comparable(config: Config) -> Config:
     return replace(config, base=base)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(configs())
 def test_export_then_import_gives_the_same_mathematics(tmp_path: Path, config: Config) -> None:
     config = comparable(config)
@@ -257,6 +258,27 @@ def test_an_export_is_files_data_and_a_script(
             assert parse(row["text"]) == parse(bare if stage == "aside" else CONVERSATION)
     assert main(words) == 1
     assert "there already" in capsys.readouterr().err
+
+
+def test_where_the_base_can_count_hints_are_those_that_are_trained(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    shipped_tokenizer(base, space_prefix=True)
+    write(config.path, text_of(replace(config, base=Base("base"))))
+    words = ["finetune", "export-axolotl", str(config.path), "--to", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "length hints" not in capsys.readouterr().out
+    hints = {
+        name: (tmp_path / "out" / "data" / f"{name}.jsonl").read_text().count("(length: nano)")
+        for name in ("low", "high", "aside")
+    }
+    assert hints == {"low": 2, "high": 3, "aside": 0}
+    stage = yaml.safe_load((tmp_path / "out" / "low.yaml").read_text())
+    assert stage["base_model"] == str(base)
+    again, _ = config_of([tmp_path / "out" / "low.yaml"], config.path)
+    assert Path(again.base.model) == base
 
 
 def test_the_script_trains_the_tiers_in_their_order(config: Config, tmp_path: Path) -> None:

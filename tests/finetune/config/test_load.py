@@ -33,7 +33,7 @@ def sentence(tmp_path: Path, text: str) -> str:
     return told
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(configs())
 def test_what_is_written_is_read_again(config: Config) -> None:
     assert parse_config(config.path, text_of(config)) == config

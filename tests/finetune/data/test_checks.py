@@ -270,3 +270,12 @@ def test_the_example_that_init_writes_is_clean(tmp_path: Path) -> None:
     file = next((tmp_path / "data" / "high").iterdir())
     (told,) = conversations_of(file, file.name)
     assert check_conversation(told).findings == ()
+
+
+def test_the_demos_data_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["finetune", "check", "--demo", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["findings"] == []
+    assert {tier for each in facts["conversations"] for tier in each["tiers"]} == {
+        *("low", "mid", "high", "top", "top-pg13"),
+    }
