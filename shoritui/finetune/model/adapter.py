@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from shoritui.blockml import clean
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
 
@@ -131,8 +132,8 @@ def check(saved: Saved, linears: Mapping[str, Shape], lora: Lora, where: str) ->
     more = sorted(saved.tensors.keys() - expected.keys())
     if more:
         raise UserError(
-            f"{where}: this adapter has {more[0]}, for which the base and [lora] targets have no "
-            "place."
+            f"{where}: this adapter has {clean(more[0])}, for which the base and [lora] targets "
+            "have no place."
         )
 
 

@@ -53,7 +53,7 @@ def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
     if path.suffix.lower() == ".gguf":
         return _of_gguf(path, tell)
     if path.exists():
-        raise UserError(f"[base] model: {path} is neither a folder nor a GGUF file.")
+        raise UserError(f"[base] model: {clean(str(path))} is neither a folder nor a GGUF file.")
     if not _HUB_ID.fullmatch(base.model):
         raise UserError(
             f"[base] model: there is no {clean(base.model)}; expected a folder, a GGUF file, a "
@@ -77,6 +77,7 @@ def _of_gguf(path: Path, tell: Tell) -> Path:
 
 
 def _checked(folder: Path, name: str) -> Path:
+    name = clean(name)
     if not (folder / "config.json").is_file():
         raise UserError(f"[base] model: {name} has no config.json, so it is no model's folder.")
     if not any(folder.glob("*.safetensors")):

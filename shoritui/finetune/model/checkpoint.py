@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from shoritui.blockml import clean
 from shoritui.errors import UserError
 
 _INDEX: Final = "model.safetensors.index.json"
@@ -72,7 +73,7 @@ class Checkpoint:
         strange = {name for name in strange if not name.endswith(".rotary_emb.inv_freq")}
         if strange:
             raise UserError(
-                f"{self.folder}: the weights have {min(strange)}, for which a model of this "
+                f"{self.folder}: the weights have {clean(min(strange))}, for which a model of this "
                 "config.json has no place."
             )
 

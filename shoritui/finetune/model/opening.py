@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from shoritui.blockml import clean
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base, Config, Train
 from shoritui.finetune.events import Preparing, Told
@@ -68,7 +69,8 @@ def open_model(
     if reason := misfit(facts):
         from shoritui.finetune.model.generic import open_generic
 
-        tell(Told(f"This base is trained through transformers and PEFT, more slowly: {reason}."))
+        said = f"This base is trained through transformers and PEFT, more slowly: {clean(reason)}."
+        tell(Told(said))
         return open_generic(config, train, folder, device, tell)
     shape = _shape(facts, folder)
     linears = linears_of(shape)

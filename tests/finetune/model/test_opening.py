@@ -176,6 +176,7 @@ def with_tensor(name: str, tensor: Tensor) -> Callable[[dict[str, Tensor]], None
             "up_proj.weight is 4 x 64, but config.json says 160 x 64",
         ),
         (with_tensor("model.layers.0.moe.gate", torch.zeros(2)), "have model.layers.0.moe.gate"),
+        (with_tensor("\x1b[2Jgone", torch.zeros(2)), "weights have gone, for which"),
         (
             with_tensor("model.norm.weight", torch.zeros(64, dtype=torch.int8)),
             "model.norm.weight is stored as I8",
