@@ -19,9 +19,9 @@ class Parking:
         self._device = device
 
     def park(self, layer: int, x: Tensor) -> None:
-        """Copies it out; the caller may drop it."""
+        """Copies it out of a GPU; the caller drops it."""
         if self._stream is None:
-            self._parked[layer] = x.clone()
+            self._parked[layer] = x
             return
         self._parked[layer] = torch.empty(x.shape, dtype=x.dtype, pin_memory=True)
         self._stream.wait_stream(torch.cuda.current_stream())

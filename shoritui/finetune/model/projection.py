@@ -10,9 +10,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from shoritui.finetune.model.tuning import Precision
 from shoritui.finetune.model.weights import Frozen
+
+_ALIGNMENT = 8
+"""Ranks are filled up with zeros to a multiple: GPUs read sixteen bytes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,16 @@ class Factors:
     """(rank, inputs)."""
     b: nn.Parameter
     """(outputs, rank)."""
+
+    @property
+    def rank(self) -> int:
+        """Of A and B."""
+        return self.a.shape[0]
+
+    @property
+    def filling(self) -> int:
+        """Zeros to add to the rank."""
+        return -self.rank % _ALIGNMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +64,16 @@ class Fan:
         work = precision.work
         # 1 / (1 - rate) is in A, so that a mask is of ones and zeros.
         gain = 1.0 / (1.0 - self.dropout) if drops else 1.0
-        down = [factors.a * gain for factors in self.adapted]
+        down = [functional.pad(each.a * gain, (0, 0, 0, each.filling)) for each in self.adapted]
+        up = [
+            functional.pad(each.b * self.scale, (0, each.filling)).to(work) if each else None
+            for each in self.factors
+        ]
         return OpenFan(
             fan=self,
             weights=[weight.dense(precision.stream).to(work) for weight in self.weights],
             a=torch.cat(down).to(work) if down else None,
-            b=[(factors.b * self.scale).to(work) if factors else None for factors in self.factors],
+            b=up,
             gain=gain,
         )
 
@@ -131,10 +149,14 @@ class OpenFan:
         device = self.weights[0].device
         adapted = self.fan.adapted
         inputs = self.weights[0].shape[1]
-        rank = sum(factors.a.shape[0] for factors in adapted)
+        ranks = [each.rank + each.filling for each in adapted]
         return FactorSums(
-            a=torch.zeros(rank, inputs, device=device),
-            b=[torch.zeros(factors.b.shape, device=device) for factors in adapted],
+            factors=adapted,
+            a=torch.zeros(sum(ranks), inputs, device=device),
+            b=[
+                torch.zeros(len(each.b), rank, device=device)
+                for each, rank in zip(adapted, ranks, strict=True)
+            ],
             gain=self.gain,
             scale=self.fan.scale,
         )
@@ -144,6 +166,7 @@ class OpenFan:
 class FactorSums:
     """The gradients of a fan's factors, summed over token chunks in fp32."""
 
+    factors: tuple[Factors, ...]
     a: Tensor
     b: list[Tensor]
     gain: float
@@ -151,8 +174,10 @@ class FactorSums:
 
     def gradients(self) -> list[Tensor]:
         """In the order of the fan's parameters."""
-        ranks = [b.shape[1] for b in self.b]
-        pairs = (
-            zip(torch.split(self.a.mul_(self.gain), ranks), self.b, strict=True) if ranks else ()
-        )
-        return [grad for a, b in pairs for grad in (a, b.mul_(self.scale))]
+        self.a.mul_(self.gain)
+        grads, place = [], 0
+        for each, b in zip(self.factors, self.b, strict=True):
+            grads.append(self.a[place : place + each.rank])
+            grads.append(b[:, : each.rank] * self.scale)
+            place += b.shape[1]
+        return grads

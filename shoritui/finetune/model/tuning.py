@@ -36,7 +36,7 @@ def tuning_for(kind: str, stream: torch.dtype) -> Tuning:
         return Tuning(Precision(stream, stream), chunk=4096, loss_chunk=1024)
     is_slow = stream != torch.float32 and not _has_fast_bf16()
     work = torch.float32 if is_slow else stream
-    return Tuning(Precision(stream, work), chunk=256, loss_chunk=256)
+    return Tuning(Precision(stream, work), chunk=512, loss_chunk=512)
 
 
 @cache
