@@ -27,12 +27,15 @@ _PIECE = re.compile(r"▀[^▄]*▄|\[INST\] .*? \[/INST\]|^(?P<line>-{3,} *)$",
 def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """The files that globs from a folder mean, each once, in the order of their names.
 
+    Files whose names begin with a dot, such as a desktop leaves behind, are passed over.
+
     Raises:
         UserError: A glob meets no file, or a file of another kind.
     """
     found: set[Path] = set()
     for pattern in patterns:
-        files = {path for path in _glob(folder, pattern) if path.is_file()}
+        met = (path for path in _glob(folder, pattern) if not path.name.startswith("."))
+        files = {path for path in met if path.is_file()}
         if not files:
             raise UserError(f"{pattern!r} means no file in {folder}: put conversations there.")
         odd = min((path for path in files if path.suffix.lower() not in SUFFIXES), default=None)

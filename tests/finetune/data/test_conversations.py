@@ -150,6 +150,7 @@ def test_tags_decide_which_conversations_are_wanted(tmp_path: Path) -> None:
 
 def test_globs_are_read_once_and_in_order(tmp_path: Path) -> None:
     files = [written(tmp_path, f"data/{name}", "") for name in ("a/1.txt", "a/2.jsonl", "b.txt")]
+    written(tmp_path, "data/a/.DS_Store", b"\0")
     assert find(tmp_path, ["data/**/*.txt", "data/a/*"]) == files
     assert find(tmp_path / "data", ["../data/a/*.txt"])[0].read_bytes() == b""
     assert find(tmp_path, [str(tmp_path / "data/b.*")]) == [files[2]]
