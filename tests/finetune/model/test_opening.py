@@ -17,6 +17,7 @@ from torch import Tensor
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
 from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.model import adapter
 from shoritui.finetune.model.interface import Trainable
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.opening import open_model
@@ -142,11 +143,27 @@ def test_loading_is_told_layer_by_layer(mistral: Path) -> None:
 
 
 def test_an_adapter_for_some_layers(mistral: Path) -> None:
-    adapter = opened(mistral, config_of(r=4, targets=("o_proj",))).adapter
-    assert list(adapter)[:2] == [
+    found = opened(mistral, config_of(r=4, targets=("o_proj",))).adapter
+    assert list(found)[:2] == [
         f"base_model.model.model.layers.0.self_attn.o_proj.lora_{part}.weight" for part in "AB"
     ]
-    assert len(adapter) == 6
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+def test_an_adapter_does_the_same_here_and_in_peft(
+    mistral: Path, rslora: bool, tmp_path: Path
+) -> None:
+    peft: Any = importlib.import_module("peft")
+    config = config_of(r=6, alpha=10, rslora=rslora)
+    model = opened(mistral, config)
+    torch.manual_seed(2)
+    for parameter in model.adapter.values():
+        parameter.data.normal_(std=0.05)
+    adapter.save(tmp_path / "adapter", model.adapter, config.lora, "base")
+    theirs = peft.PeftModel.from_pretrained(reference(mistral), tmp_path / "adapter").eval()
+    assert far(model.logits(IDS), logits(theirs)) < 1e-5
+    assert far(model.logits(IDS), logits(reference(mistral))) > 1e-2
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], None]) -> None:
