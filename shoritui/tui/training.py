@@ -57,6 +57,7 @@ from shoritui.tui.training_panes import (
 FRAME_SECONDS = 1 / 12
 AT_ONCE_SECONDS = 1.0
 """A second wish to stop counts from so long after the first: a key that is held is one wish."""
+_TALL = 34
 STOPPED = 130
 """The exit code of a run that was stopped: what was to follow it should not."""
 _LAST_WORD_SECONDS = 8.0
@@ -72,14 +73,18 @@ TrainingScreen #replies { width: 3fr; height: 100%; }
 TrainingScreen #notes { width: 2fr; height: 100%; }
 TrainingScreen #worst, TrainingScreen #news { height: 1fr; }
 TrainingScreen #figures { height: 1fr; }
+TrainingScreen ToastRack { dock: top; align: right top; margin-top: 1; }
 TrainingScreen .-hidden { display: none; }
 TrainingScreen.-medium #side { width: 30; }
 TrainingScreen.-medium #notes, TrainingScreen.-narrow #notes { width: 1fr; }
 TrainingScreen.-narrow #body { layout: vertical; }
 TrainingScreen.-narrow #side { width: 100%; height: auto; }
 TrainingScreen.-narrow #main { width: 100%; height: 1fr; }
-TrainingScreen.-narrow #tiers { height: 1; max-height: 1; border: none; overflow-y: hidden; }
-TrainingScreen.-narrow #figures { height: 3; border: none; overflow-y: hidden; }
+TrainingScreen.-narrow #tiers { height: 1; max-height: 1; }
+TrainingScreen.-narrow #figures { height: 3; }
+TrainingScreen.-narrow #side Pane {
+    border: none; overflow-y: hidden; scrollbar-gutter: auto;
+}
 TrainingScreen.-low #below { display: none; }
 """
 
@@ -183,6 +188,16 @@ class TrainingScreen(Screen[None]):
             self._hidden.discard(name)
         self.lay_out()
 
+    def end(self, lines: Sequence[str]) -> None:
+        """Shows how it ended; a small screen has no room for more than that and the curve."""
+        self.ending.lines = lines
+        self.ending.display = True
+        self.ending.focus()
+        if not self.has_class("-wide") or self.size.height < _TALL:
+            self._hidden |= {"replies", "worst", "news"}
+            self._front = ""
+            self.lay_out()
+
     def lay_out(self) -> None:
         """Shows what is wanted and has room."""
         is_wide = self.has_class("-wide")
@@ -272,9 +287,7 @@ class TrainingApp(App[int]):
         for choosing in (view.tiers, view.figures, view.curve, view.worst):
             choosing.chosen = shown
         if course.is_over and not view.ending.display:
-            view.ending.lines = self.summary
-            view.ending.display = True
-            view.ending.focus()
+            view.end(self.summary)
         for pane in view.panes:
             pane.show(course)
         self._say()

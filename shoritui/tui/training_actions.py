@@ -37,8 +37,6 @@ class Action:
     keys: str
     footer: str = ""
     """Its word in the footer, if it stands there."""
-    at_end: bool = True
-    """Whether it makes sense once the run is over."""
 
 
 ACTIONS = (
@@ -49,7 +47,6 @@ ACTIONS = (
         "at once, and what was done since it last saved is lost.",
         "escape,ctrl+c",
         "stop and save",
-        at_end=False,
     ),
     Action("leave", "Run: Leave", "Leaves this screen once the run is over.", "q", "leave"),
     Action("quit", "Run: Stop, save and leave", "Stops the run, and leaves when it has.", "ctrl+q"),
@@ -58,14 +55,13 @@ ACTIONS = (
         "Curve: Show the next tier",
         "Shows the next tier's curve and figures.",
         "n",
-        "next",
+        "next tier",
     ),
     Action(
         "tier_previous",
         "Curve: Show the previous tier",
         "Shows the previous tier's curve and figures.",
         "p",
-        "previous tier",
     ),
     Action(
         "tier_current",

@@ -30,6 +30,7 @@ from shoritui.finetune.events import (
 
 Standing = Literal["waiting", "cached", "running", "done"]
 KEPT_REPLIES = 60
+KEPT_POINTS = 1500
 _RECENT = 12
 _PARTS = 12
 """A smoothed value looks back over such a part of the tier."""
@@ -54,6 +55,25 @@ class Smooth:
 
 
 @dataclass(slots=True)
+class Points:
+    """A curve's points, evenly thinned where there are more than a screen can show."""
+
+    kept: list[tuple[int, float]] = field(default_factory=list)
+    count: int = 0
+    stride: int = 1
+
+    def add(self, step: int, value: float) -> None:
+        """One point more; the newest is always there."""
+        if self.kept and (self.count - 1) % self.stride:
+            self.kept.pop()
+        self.kept.append((step, value))
+        self.count += 1
+        if len(self.kept) > KEPT_POINTS:
+            self.stride *= 2
+            self.kept = self.kept[::2]
+
+
+@dataclass(slots=True)
 class TierCourse:
     """One tier: how far it is, and its curve."""
 
@@ -62,8 +82,8 @@ class TierCourse:
     step: int = 0
     steps: int = 0
     rung: str = ""
-    losses: list[tuple[int, float]] = field(default_factory=list)
-    smooth: list[tuple[int, float]] = field(default_factory=list)
+    losses: Points = field(default_factory=Points)
+    smooth: Points = field(default_factory=Points)
     evaluations: list[Evaluated] = field(default_factory=list)
     last: Stepped | None = None
     worst: WorstDocuments | None = None
@@ -88,8 +108,8 @@ class TierCourse:
         self.standing = "running"
         self.step, self.steps, self.last = event.step, event.steps, event
         self._mean.window = min(max(event.steps / _PARTS, 3.0), 50.0)
-        self.losses.append((event.step, event.loss))
-        self.smooth.append((event.step, self._mean.add(event.loss)))
+        self.losses.add(event.step, event.loss)
+        self.smooth.add(event.step, self._mean.add(event.loss))
         self.recent.append((event.tokens, event.seconds))
 
 

@@ -108,9 +108,9 @@ def shown_figures(course: Course, chosen: str) -> tuple[tuple[str, str], ...]:
 
 
 def _tier_figures(tier: TierCourse) -> Iterator[tuple[str, str]]:
-    if tier.smooth:
-        yield "loss", figure(tier.losses[-1][1])
-        yield "smoothed", figure(tier.smooth[-1][1])
+    if tier.smooth.kept:
+        yield "loss", figure(tier.losses.kept[-1][1])
+        yield "smoothed", figure(tier.smooth.kept[-1][1])
     if tier.evaluations:
         yield "evaluation", figure(tier.evaluations[-1].loss)
     if (best := tier.best) is not None:
@@ -157,20 +157,25 @@ def span(seconds: float) -> str:
 
 def summary(course: Course, words: str) -> list[str]:
     """How a run ended and what comes next; `words` are what follows `shoritui finetune`."""
-    lines = [_ending(course)]
+    lines = [_ending(course), *_next(course, words)]
     names = [one_line(name) for name in course.tiers]
     column = max((cell_len(name) for name in names), default=0)
     for name, tier in zip(names, course.tiers.values(), strict=True):
         told = ", ".join(_tier_summary(tier))
         lines.append(f"  {MARKS[tier.standing][0]} {name}{' ' * (column - cell_len(name))}  {told}")
-    ended = course.ended
-    if ended is not None and not ended.stopped:
-        if ended.adapter:
-            lines.append(f"Adapter: {one_line(ended.adapter)}")
-        lines.append(f"Next: `shoritui finetune export{words}` writes it for `shoritui chat`.")
-    elif ended is not None:
-        lines.append(f"Next: `shoritui finetune{words}` goes on from what was saved.")
     return lines
+
+
+def _next(course: Course, words: str) -> Iterator[str]:
+    ended = course.ended
+    if ended is None:
+        return
+    if ended.stopped:
+        yield f"Next: `shoritui finetune{words}` goes on from what was saved."
+        return
+    yield f"Next: `shoritui finetune export{words}` writes it for `shoritui chat`."
+    if ended.adapter:
+        yield f"Adapter: {one_line(ended.adapter)}"
 
 
 def _ending(course: Course) -> str:
@@ -197,10 +202,10 @@ def _tier_summary(tier: TierCourse) -> Iterator[str]:
         case "cached":
             yield "as it was trained"
         case "done":
-            yield _count(len(tier.losses), "step")
+            yield _count(tier.losses.count, "step")
         case _:
             yield f"step {tier.step:,} of {tier.steps:,}" if tier.step else "not begun"
-    if tier.smooth:
-        yield f"loss {figure(tier.smooth[-1][1])}"
+    if tier.smooth.kept:
+        yield f"loss {figure(tier.smooth.kept[-1][1])}"
     if (best := tier.best) is not None:
-        yield f"evaluation {figure(best.loss)} at step {best.step:,}"
+        yield f"evaluation {figure(best.loss)}"

@@ -39,7 +39,8 @@ class Pane(ScrollView, can_focus=True):
     Pane {
         border: round $prose-rule; border-title-color: $prose-title; border-title-style: bold;
         border-subtitle-color: $prose-info; background: $background; color: $foreground;
-        overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; padding: 0 1;
+        overflow-x: hidden; overflow-y: auto; padding: 0 1;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable;
     }
     Pane:focus { border: round $accent; }
     """
@@ -197,7 +198,7 @@ class LossCurve(Pane):
     """The curve of one tier; before the first step, what is being prepared."""
 
     HEADING = "Loss"
-    DEFAULT_CSS = "LossCurve { overflow-y: hidden; }"
+    DEFAULT_CSS = "LossCurve { overflow-y: hidden; scrollbar-gutter: auto; }"
 
     def __init__(self, widget_id: str) -> None:
         super().__init__(widget_id)
@@ -211,18 +212,18 @@ class LossCurve(Pane):
     def stamp(self) -> object:
         """What is drawn."""
         tier = self.tier
-        if tier is None or not tier.losses:
+        if tier is None or not tier.losses.count:
             return self.chosen, tier and tier.standing, self.course.preparing, self.course.is_over
-        return self.chosen, len(tier.losses), len(tier.evaluations), tier.steps
+        return self.chosen, tier.losses.count, len(tier.evaluations), tier.steps
 
     def set_rows(self, width: int, height: int) -> Iterable[Strip]:
         """The plot, or a few words in the middle."""
         tier = self.tier
         self.border_title = Content(f"Loss · {one_line(self.chosen)}" if tier else "Loss")
         self.border_subtitle = Content(_legend(tier, width))
-        if tier is not None and (tier.losses or tier.evaluations):
+        if tier is not None and (tier.losses.count or tier.evaluations):
             marks = [(one.step, one.loss, one.is_best) for one in tier.evaluations]
-            rows = plot(Curve(tier.losses, tier.smooth, marks, tier.steps), width, height)
+            rows = plot(Curve(tier.losses.kept, tier.smooth.kept, marks, tier.steps), width, height)
             return [self.strip(row) for row in rows]
         return self._centred(_waiting(self.course, tier, width), width, height)
 
@@ -236,7 +237,7 @@ class LossCurve(Pane):
 
 def _legend(tier: TierCourse | None, width: int) -> str:
     """What the dots and marks mean, as far as there is room."""
-    if tier is None or not tier.losses:
+    if tier is None or not tier.losses.count:
         return ""
     words = ["⠂ step · ⠒⠒ smoothed", "◆ best  ◇ evaluation"][: 2 if tier.evaluations else 1]
     while words and cell_len(" · ".join(words)) > width - 4:
@@ -349,7 +350,7 @@ class Ending(Pane):
     """How the run ended, and what comes next."""
 
     HEADING = "The end"
-    DEFAULT_CSS = "Ending { height: auto; max-height: 50%; display: none; border: round $accent; }"
+    DEFAULT_CSS = "Ending { height: auto; max-height: 60%; display: none; border: round $accent; }"
 
     def __init__(self, widget_id: str) -> None:
         super().__init__(widget_id)
@@ -361,20 +362,22 @@ class Ending(Pane):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As high as its lines."""
-        return sum(len(wrapped(line, width)) for line in self.lines)
+        return len(self._wrapped(width))
 
     def set_rows(self, width: int, height: int) -> Iterable[Strip]:
-        """Each line wrapped."""
-        return [self.strip([(row, "")]) for line in self.lines for row in wrapped(line, width)]
+        """Each line wrapped, what is left of it further in."""
+        return [self.strip([(row, "")]) for row in self._wrapped(width)]
+
+    def _wrapped(self, width: int) -> list[str]:
+        rows: list[str] = []
+        for line in self.lines:
+            first, *rest = wrapped(line, width)
+            left = " ".join(rest)
+            rows += [first, *(f"    {row}" for row in wrapped(left, width - 4) if left)]
+        return rows
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """The rows of one line."""
     starts = wrap(text, max(1, width))
     return [text[a:b].rstrip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
-
-
-__all__ = [
-    *("Ending", "Figures", "LossCurve", "News", "Pane", "Replies", "Tiers", "Worst"),
-    *("preparing_words", "standing", "wrapped"),
-]

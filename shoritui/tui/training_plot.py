@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import TypeAlias
 
 Points: TypeAlias = Sequence[tuple[int, float]]
@@ -19,6 +18,7 @@ RAW, SMOOTH, BEST, OTHER, AXIS = "faint", "accent", "dialogue", "thought", "info
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _BLANK = 0x2800
 _LABEL = 6
+_ENDLESS = 1e9
 _CLIP_FROM = 20
 _CLIP = 0.02
 
@@ -46,11 +46,11 @@ def plot(curve: Curve, width: int, height: int) -> list[Words]:
 
 def _shown(curve: Curve) -> list[float]:
     """The values that the axis must hold: of many raw ones, not the wildest."""
-    raw = sorted(value for _, value in curve.raw if isfinite(value))
+    raw = sorted(value for _, value in curve.raw if _is_drawn(value))
     cut = int(len(raw) * _CLIP) if len(raw) >= _CLIP_FROM else 0
     values = raw[cut : len(raw) - cut]
-    values += [value for _, value in curve.smooth if isfinite(value)]
-    return values + [value for _, value, _ in curve.marks if isfinite(value)]
+    values += [value for _, value in curve.smooth if _is_drawn(value)]
+    return values + [value for _, value, _ in curve.marks if _is_drawn(value)]
 
 
 def _range(values: Iterable[float]) -> tuple[float, float]:
@@ -76,11 +76,11 @@ class _Canvas:
     def drawn(self) -> list[Words]:
         """All rows, the axis below."""
         for step, value in self._curve.raw:
-            if isfinite(value):
+            if _is_drawn(value):
                 self._dot(self._x(step), self._y(value), RAW)
         self._line()
         for step, value, is_best in self._curve.marks:
-            if isfinite(value):
+            if _is_drawn(value):
                 place = self._x(step) // 2, self._y(value) // 4
                 self._marks[place] = ("◆", BEST) if is_best else ("◇", OTHER)
         return [*(self._row(y) for y in range(self._rows)), self._axis()]
@@ -88,7 +88,7 @@ class _Canvas:
     def _line(self) -> None:
         before: tuple[int, int] | None = None
         for step, value in self._curve.smooth:
-            if not isfinite(value):
+            if not _is_drawn(value):
                 continue
             here = self._x(step), self._y(value)
             for x, y in _between(before, here) if before else [here]:
@@ -133,8 +133,8 @@ class _Canvas:
 
     def _axis(self) -> Words:
         left, right = f"{self._first}", f"step {self._last:,}"
-        room = self._columns - len(left) - len(right)
-        return [(" " * (_LABEL + 1) + left + " " * room + right, AXIS)]
+        right = right if len(left) + len(right) < self._columns else ""
+        return [(" " * (_LABEL + 1) + left + right.rjust(self._columns - len(left)), AXIS)]
 
 
 def _between(first: tuple[int, int], last: tuple[int, int]) -> Iterable[tuple[int, int]]:
@@ -147,9 +147,10 @@ def _between(first: tuple[int, int], last: tuple[int, int]) -> Iterable[tuple[in
 
 def figure(value: float) -> str:
     """A loss in at most five characters."""
-    if not isfinite(value):
-        return str(value)
-    if abs(value) >= 99_999.5:
-        return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
-    digits = 3 if abs(value) < 9.9995 else 2 if abs(value) < 99.995 else 1
-    return f"{value:.{digits}f}"[:5].rstrip(".")
+    texts = (f"{value:.{digits}f}" for digits in (3, 2, 1, 0))
+    short = f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
+    return next((text for text in texts if len(text) <= _LABEL - 1), short)
+
+
+def _is_drawn(value: float) -> bool:
+    return abs(value) < _ENDLESS

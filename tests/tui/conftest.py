@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from shoritui.settings import HOME_VARIABLE, bundled_dir, load_settings
@@ -69,7 +70,7 @@ async def idle(app: ShoriTUI, pilot: Pilot[int]) -> None:
     await until(pilot, lambda: not app.playing.is_on)
 
 
-def screen_text(app: ShoriTUI) -> str:
+def screen_text(app: App[Any]) -> str:
     """What is on the screen, a line a row."""
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in line) for line in lines)

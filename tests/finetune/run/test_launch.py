@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,19 +19,8 @@ from shoritui.finetune.events import Event, Failed, RunEnded, Stepped, Told
 from shoritui.finetune.run.causes import cause_of, likely_cause
 from shoritui.finetune.run.launch import arguments_of, launched
 from shoritui.settings import HOME_VARIABLE
+from tests.finetune.run.scripted import scripted
 
-HEAD = """
-import os, signal, sys, threading, time
-from shoritui.finetune.events import *
-from shoritui.finetune.run.worker import Wire, heed, take_output
-stop = threading.Event()
-wire = Wire(take_output(), stop)
-heed(stop)
-def step(n):
-    wire.emit(Stepped("low", n, 9, 0.1, 2.5, 1e-4, 1.0, 100, 0.5, 1, 9.0))
-def end(stopped):
-    wire.emit(RunEnded(stopped, 1, 0.5, "" if stopped else "adapters/low"))
-"""
 END = RunEnded(False, 1, 0.5, "adapters/low")
 STOPPED = RunEnded(True, 1, 0.5, "")
 
@@ -46,12 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def playing(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
     """A command that plays a part on a worker's own pipes."""
 
-    def command(part: str) -> tuple[str, str]:
-        script = tmp_path / "part.py"
-        script.write_text(HEAD + textwrap.dedent(part), encoding="utf-8")
-        return sys.executable, str(script)
-
-    return command
+    return partial(scripted, tmp_path)
 
 
 Playing = Callable[[str], tuple[str, str]]
