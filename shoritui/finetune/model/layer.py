@@ -43,7 +43,7 @@ class Attention:
         mask = micro.mask(self.layer, QKV_SITE, self.qkv)
         for span in micro.spans():
             n, _ = normalised(x[span].to(work), self.norm, shape.norm_epsilon)
-            outputs, _ = fan.forward(n, mask.keep(span) if mask else None)
+            outputs, _ = fan.forward(n, mask.kept(span) if mask else None)
             heads = [output.view(len(output), -1, shape.head_size) for output in outputs]
             q[span] = micro.rotation.turned(heads[0], span)
             k[span] = micro.rotation.turned(heads[1], span)
@@ -63,7 +63,7 @@ class Attention:
         y = torch.empty_like(x)
         for span in micro.spans():
             output = attended.output[span].flatten(1).to(work)
-            (out,), _ = fan.forward(output, mask.keep(span) if mask else None)
+            (out,), _ = fan.forward(output, mask.kept(span) if mask else None)
             y[span] = out.add_(x[span])
         return y
 
@@ -78,8 +78,8 @@ class Attention:
         below = torch.empty(attended.output.shape, dtype=work, device=micro.device)
         for span in micro.spans():
             output = attended.output[span].flatten(1).to(work)
-            keep = mask.keep(span) if mask else None
-            part = fan.backward(output, keep, fan.low(output, keep), [grad[span].to(work)], sums)
+            kept = mask.kept(span) if mask else None
+            part = fan.backward(output, kept, fan.low(output, kept), [grad[span].to(work)], sums)
             assert part is not None
             below[span] = part.view(below[span].shape)
         return below, sums.gradients()
@@ -95,14 +95,14 @@ class Attention:
         for span in micro.spans():
             part = x[span].to(work)
             n, inverse = normalised(part, self.norm, self.shape.norm_epsilon)
-            keep = mask.keep(span) if mask else None
+            kept = mask.kept(span) if mask else None
             heads = [
                 micro.rotation.turned_back(grads[0][span], span),
                 micro.rotation.turned_back(grads[1][span], span),
                 grads[2][span],
             ]
             above = [each.flatten(1) for each in heads]
-            below = fan.backward(n, keep, fan.low(n, keep), above, sums, wants_x)
+            below = fan.backward(n, kept, fan.low(n, kept), above, sums, wants_x)
             if below is not None:
                 grad[span] += normalised_backward(below, part, self.norm, inverse)
         return sums.gradients()

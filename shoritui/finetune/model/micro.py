@@ -32,6 +32,7 @@ class MicroStep:
     device: torch.device
     chunk: int
     """Tokens that are computed at a time where tokens are independent."""
+    mask_type: torch.dtype
     parking: Parking | None = None
     """Where layers' inputs wait on the lowest rung."""
 
@@ -55,7 +56,7 @@ class MicroStep:
             return None
         key = key_of(self.draw, layer, site)
         width = fan.adapted[0].a.shape[1]
-        return mask_of(key, self.tokens, width, fan.dropout, self.precision.work, self.device)
+        return mask_of(key, self.tokens, width, fan.dropout, self.mask_type, self.device)
 
     def _drops(self, fan: Fan) -> bool:
         return self.draw is not None and fan.dropout > 0 and bool(fan.adapted)

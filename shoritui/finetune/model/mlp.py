@@ -36,9 +36,9 @@ class Mlp:
         for span in micro.spans():
             part = x[span].to(micro.precision.work)
             n, _ = normalised(part, self.norm, self.epsilon)
-            (gate, up), _ = gate_up.forward(n, n_mask.keep(span) if n_mask else None)
+            (gate, up), _ = gate_up.forward(n, n_mask.kept(span) if n_mask else None)
             h = functional.silu(gate, inplace=True).mul_(up)
-            (out,), _ = down.forward(h, h_mask.keep(span) if h_mask else None)
+            (out,), _ = down.forward(h, h_mask.kept(span) if h_mask else None)
             y[span] = out.add_(part)
         return y
 
@@ -51,21 +51,18 @@ class Mlp:
         for span in micro.spans():
             part, above = x[span].to(micro.precision.work), grad[span].to(micro.precision.work)
             n, inverse = normalised(part, self.norm, self.epsilon)
-            n_keep = n_mask.keep(span) if n_mask else None
-            (gate, up), n_low = gate_up.forward(n, n_keep)
-            sigmoid = torch.sigmoid(gate)
-            silu = gate * sigmoid
+            n_kept = n_mask.kept(span) if n_mask else None
+            (gate, up), n_low = gate_up.forward(n, n_kept)
+            silu = functional.silu(gate)
             h = silu * up
-            h_keep = h_mask.keep(span) if h_mask else None
-            grad_h = down.backward(h, h_keep, down.low(h, h_keep), [above], down_sums)
-            del h, h_keep
+            h_kept = h_mask.kept(span) if h_mask else None
+            grad_h = down.backward(h, h_kept, down.low(h, h_kept), [above], down_sums)
+            del h, h_kept
             assert grad_h is not None
             grad_up = grad_h * silu
-            # silu' = sigmoid + silu (1 - sigmoid)
-            slope = silu.addcmul_(silu, sigmoid, value=-1).add_(sigmoid)
-            grad_gate = grad_h.mul_(up).mul_(slope)
-            del silu, slope, sigmoid, gate, up
-            grad_n = gate_up.backward(n, n_keep, n_low, [grad_gate, grad_up], gate_up_sums)
+            grad_gate = torch.ops.aten.silu_backward(grad_h.mul_(up), gate)
+            del silu, gate, up, grad_h
+            grad_n = gate_up.backward(n, n_kept, n_low, [grad_gate, grad_up], gate_up_sums)
             assert grad_n is not None
             above += normalised_backward(grad_n, part, self.norm, inverse)
             grad[span] = above

@@ -130,6 +130,7 @@ class Network:
             precision=tuning.precision,
             device=self.device,
             chunk=tuning.chunk,
+            mask_type=tuning.mask,
             parking=self.parking(self.device) if parks else None,
         )
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shoritui.finetune.model.dropout import Kept
 from shoritui.finetune.model.tuning import Precision
 from shoritui.finetune.model.weights import Frozen
 
@@ -89,15 +90,15 @@ class OpenFan:
     b: list[Tensor | None]
     gain: float
 
-    def low(self, x: Tensor, keep: Tensor | None) -> Tensor | None:
+    def low(self, x: Tensor, kept: Kept | None) -> Tensor | None:
         """What lies between A and B: (tokens, ranks of all projections)."""
         if self.a is None:
             return None
-        return (x if keep is None else x * keep) @ self.a.t()
+        return (kept.of(x) if kept else x) @ self.a.t()
 
-    def forward(self, x: Tensor, keep: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
+    def forward(self, x: Tensor, kept: Kept | None) -> tuple[list[Tensor], Tensor | None]:
         """Each projection of x, and what lies between A and B."""
-        low = self.low(x, keep)
+        low = self.low(x, kept)
         outputs, place = [], 0
         for weight, b in zip(self.weights, self.b, strict=True):
             output = x @ weight.t()
@@ -110,7 +111,7 @@ class OpenFan:
     def backward(
         self,
         x: Tensor,
-        keep: Tensor | None,
+        kept: Kept | None,
         low: Tensor | None,
         grads: Sequence[Tensor],
         sums: FactorSums,
@@ -119,7 +120,7 @@ class OpenFan:
         """The gradient of x, if it is wanted; the factors' gradients are added to their sums."""
         grad_low = self._low_backward(low, grads, sums)
         if grad_low is not None:
-            sums.a += grad_low.t() @ (x if keep is None else x * keep)
+            sums.a += grad_low.t() @ (kept.of(x) if kept else x)
         if not wants_input:
             return None
         grad = grads[0] @ self.weights[0]
@@ -127,7 +128,7 @@ class OpenFan:
             grad.addmm_(each, weight)
         if grad_low is not None and self.a is not None:
             seen = grad_low @ self.a
-            grad += seen if keep is None else seen.mul_(keep)
+            grad += kept.of_(seen) if kept else seen
         return grad
 
     def _low_backward(

@@ -63,7 +63,7 @@ def loss(network: Network, pack: Pack, draw: Draw | None) -> Tensor:
             if draw and rate:
                 key = key_of(draw, layer, SITES.get(name, 3))
                 keep = mask_of(key, tokens, x.shape[1], rate, torch.float32, x.device)
-                x = x * keep.keep(slice(None)) / (1 - rate)
+                x = keep.kept(slice(None)).of(x) / (1 - rate)
             a, b = network.adapter[name_a].double(), network.adapter[name_b].double()
             return y + network.lora.scale * (x @ a.t() @ b.t())
 

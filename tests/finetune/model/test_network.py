@@ -16,7 +16,7 @@ from shoritui.finetune.data.sample import Pack, pack_of
 from shoritui.finetune.model.interface import Draw, Rung
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.shape import PROJECTIONS, Shape, shape_in, shape_named
-from shoritui.finetune.model.tuning import Precision, Tuning
+from shoritui.finetune.model.tuning import Precision, Tuning, tuning_for
 from shoritui.finetune.model.weights import Dense, LayerWeights, Weights
 from tests.finetune.model import plain
 
@@ -244,7 +244,7 @@ def test_bf16_is_close_to_fp32() -> None:
     pack = plain.pack(150, 70)
     expected, gradients = taught(fast, pack)
     fast.dtype = torch.bfloat16
-    fast.tuned = Tuning(Precision(torch.bfloat16, torch.bfloat16), chunk=64, loss_chunk=64)
+    fast.tuned = tuning_for("cuda", torch.bfloat16)
     loss, found = taught(fast, pack)
     assert loss.total.item() == pytest.approx(expected.total.item(), rel=2e-3)
     for name, grad in gradients.items():
