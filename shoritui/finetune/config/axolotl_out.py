@@ -111,6 +111,7 @@ def notes_of(config: Config) -> list[str]:
             "tokenizer could count."
         )
     notes.append("data: axolotl cuts what is longer than sequence_len, not between messages.")
+    notes.append("data: axolotl ends each conversation with the end of text, unlike training here.")
     return notes
 
 

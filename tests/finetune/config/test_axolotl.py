@@ -241,6 +241,7 @@ def test_an_export_is_files_data_and_a_script(
     out = capsys.readouterr().out
     assert "length hints stay as they are written" in out
     assert "not between messages" in out
+    assert "with the end of text" in out
     stages = {
         name: yaml.safe_load((folder / f"{name}.yaml").read_text())
         for name in ("low", "high", "aside")
