@@ -28,8 +28,8 @@ from shoritui.finetune.data.telling import tell
 from shoritui.finetune.events import Preparing
 
 _SCORE: Final = (
-    "The score of 100: 30 for 80 words a message, 15 for 40 % of narration, 40 for messages without "
-    "a finding, 15 for no phrase that comes back."
+    "The score of 100: 30 for 80 words a message, 15 for 40 % of narration, 40 for messages "
+    "without a finding, 15 for no phrase that comes back."
 )
 _AT_ONCE: Final = 8
 """Conversations between two words of progress."""
