@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from shoritui.demo import model_path
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train, Watch
 from shoritui.finetune.data.tokenizer import open_tokenizer
-from shoritui.finetune.events import Event
+from shoritui.finetune.events import Event, Stepped
 from shoritui.finetune.gguf.reading import GgufFile
 from shoritui.finetune.gguf.tokens import tokens_of_gguf, write_tokens
 from shoritui.finetune.model.shape import Shape
+from shoritui.finetune.run.training import train
 
 NAMES = ("low", "high", "top")
 
@@ -75,11 +76,18 @@ def write_data(folder: Path) -> None:
             path.write_text(f"▀title\nThe {name} lamps, {number}▄\n{text}", encoding="utf-8")
 
 
-def make_config(folder: Path, base: Path, train: Train | None = None, **watch: Any) -> Config:
+QUICK = Train(
+    learning_rate=2e-3,
+    epochs=1,
+    sequence_len=160,
+    accumulation=2,
+    optimizer="adamw",
+    precision="fp32",
+)
+
+
+def make_config(folder: Path, base: Path, train: Train = QUICK, **watch: Any) -> Config:
     """Three tiers, each after the one before."""
-    train = train or Train(
-        learning_rate=2e-3, epochs=2, sequence_len=160, accumulation=2, precision="fp32"
-    )
     data = Data(evaluation=0.1)
     tiers = tuple(
         Tier(name, (f"data/{name}/*.txt",), after=after, train=train, data=data)
@@ -89,7 +97,7 @@ def make_config(folder: Path, base: Path, train: Train | None = None, **watch: A
     return Config(
         path=folder / "finetune.toml",
         tiers=tiers,
-        base=Base(str(base)),
+        base=Base(str(base), quantize="none"),
         lora=Lora(r=4, alpha=8.0, dropout=0.1),
         watch=Watch(**settings),
     )
@@ -112,3 +120,26 @@ class Heard(list[Event]):
     def of(self, kind: type) -> Sequence[Any]:
         """The events of one kind."""
         return [event for event in self if isinstance(event, kind)]
+
+
+def run(config: Config, stop: Callable[[], bool] = lambda: False) -> Heard:
+    """A run to its end; what it told."""
+    heard = Heard()
+    train(config, heard.append, stop)
+    return heard
+
+
+def steps_of(heard: Heard) -> list[tuple[str, int]]:
+    """The steps that were taken."""
+    return [(step.tier, step.step) for step in heard.of(Stepped)]
+
+
+def adapter_of(config: Config, tier: str) -> dict[str, bytes]:
+    """A trained adapter's tensors, bit for bit."""
+    tensors = load_file(config.path.parent / config.output / tier / "adapter_model.safetensors")
+    return {name: tensor.tobytes() for name, tensor in tensors.items()}
+
+
+def adapters_of(config: Config) -> dict[str, dict[str, bytes]]:
+    """All trained adapters."""
+    return {tier.name: adapter_of(config, tier.name) for tier in config.tiers}
