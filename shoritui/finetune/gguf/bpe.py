@@ -31,7 +31,8 @@ _SPLITS: Final[Mapping[str, str]] = {
         r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     ),
 }
-"""By GGUF's names: Llama 3 and its kin, and Mistral Nemo."""
+"""By GGUF's names: Llama 3 and its kin, and Mistral Nemo. In the second, llama.cpp knows the case
+of ASCII letters only: it may cut a word with other capitals within otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

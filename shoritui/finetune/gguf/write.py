@@ -146,8 +146,13 @@ def write_tensors(
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
+        assert writer.fout is not None
+        file = writer.fout[0]
+        writer.write_padding(file, file.tell())
         for entry in entries:
-            writer.write_tensor_data(entry.data())
+            # Not through the writer: numpy's `tofile` is silent when the end does not fit the disk.
+            file.write(entry.data().data)
+            writer.write_padding(file, entry.size_bytes)
             done += entry.size_bytes
             if report:
                 report(done, total)

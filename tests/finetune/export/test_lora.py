@@ -1,0 +1,92 @@
+"""LoRA GGUFs: put on at run time, they are the adapter that PEFT has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from shoritui.engine.interface import Adapter
+from shoritui.engine.loading import check_adapters
+from shoritui.errors import UserError
+from shoritui.finetune.export.checkpoint import llama_of
+from shoritui.finetune.export.lora import write_lora
+from shoritui.finetune.gguf.reading import GgufFile
+from shoritui.finetune.gguf.write import About, write_model
+from shoritui.finetune.model.adapter import load
+from tests.finetune.export.trained import Trained, make_trained
+from tests.finetune.gguf.tiny import error, llama_logits, make_folder, transformers_logits
+
+ABOUT = About("a\x1b[31mname", "a description")
+
+
+@pytest.fixture(scope="module")
+def base_file(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.gguf"
+    write_model(path, llama_of(tiny), "f32", About("base"))
+    return path
+
+
+def exported(trained: Trained, path: Path) -> Path:
+    sizes = llama_of(trained.base).sizes
+    write_lora(path, load(trained.adapter), sizes, ABOUT, tied=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"use_rslora": True, "r": 9, "lora_alpha": 5},
+        {"target_modules": ["q_proj", "k_proj"]},
+        {"target_modules": ["down_proj", "lm_head"]},
+    ],
+    ids=["all linear layers", "rsLoRA", "queries and keys", "the head"],
+)
+def test_at_run_time_it_gives_pefts_logits(
+    tiny: Path, base_file: Path, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    trained = make_trained(tiny, tmp_path / "adapter", **settings)
+    found = llama_logits(base_file, exported(trained, tmp_path / "adapter.gguf"))
+    assert error(found, trained.logits) < 1e-5
+    assert error(llama_logits(base_file), trained.logits) > 1e-2
+
+
+def test_the_engine_takes_it(trained: Trained, tmp_path: Path) -> None:
+    path = exported(trained, tmp_path / "adapter.gguf")
+    assert check_adapters("llama", [Adapter(path)]) == path.stat().st_size
+    assert GgufFile(path).text("general.name") == "a?[31mname"
+
+
+def test_an_adapter_of_a_tied_head_is_told(tmp_path: Path) -> None:
+    base = make_folder(tmp_path / "base", tie_word_embeddings=True)
+    assert "lm_head.weight" not in llama_of(base).names
+    trained = make_trained(base, tmp_path / "adapter", target_modules=["q_proj", "lm_head"])
+    with pytest.raises(UserError, match="export a merged model"):
+        write_lora(
+            tmp_path / "a.gguf", load(trained.adapter), llama_of(base).sizes, ABOUT, tied=True
+        )
+    assert transformers_logits(base)
+
+
+@pytest.mark.parametrize("problem", ["name", "rank", "half", "size"])
+def test_an_adapter_that_does_not_fit_is_told(
+    trained: Trained, tmp_path: Path, problem: str
+) -> None:
+    saved = load(trained.adapter)
+    tensors = dict(saved.tensors)
+    name = next(name for name in tensors if name.endswith("q_proj.lora_A.weight"))
+    tensor = tensors.pop(name)
+    if problem == "name":
+        tensors[name.replace("q_proj", "q\x1b[2Jproj")] = tensor
+    elif problem == "rank":
+        tensors[name] = tensor[:-1]
+    elif problem == "size":
+        tensors[name] = torch.cat([tensor, tensor], 1)
+    with pytest.raises(UserError) as told:
+        sizes = llama_of(trained.base).sizes
+        write_lora(tmp_path / "a.gguf", replace(saved, tensors=tensors), sizes, ABOUT, tied=False)
+    assert str(told.value).isprintable()
+    assert not list(tmp_path.glob("*.gguf*"))

@@ -1,0 +1,119 @@
+"""The proof: it holds for what is right, and fails for what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shoritui.errors import UserError
+from shoritui.finetune.config.load import load as load_config
+from shoritui.finetune.data.tokenizer import open_tokenizer
+from shoritui.finetune.export.checkpoint import llama_of
+from shoritui.finetune.export.llama import LlamaFile
+from shoritui.finetune.export.lora import write_lora
+from shoritui.finetune.export.merged import merged
+from shoritui.finetune.export.reference import Reference, reference
+from shoritui.finetune.export.verify import check_logits, check_tokens
+from shoritui.finetune.gguf.vocabulary import Vocabulary
+from shoritui.finetune.gguf.write import About, Format, write_model
+from shoritui.finetune.model.adapter import Saved, load
+from tests.finetune.export.trained import Trained, as_config
+from tests.finetune.gguf.tiny import DOCUMENTS, error, transformers_logits
+
+ABOUT = About("proof")
+
+
+@pytest.fixture(scope="module")
+def wanted(trained: Trained) -> Reference:
+    return reference(trained.base, trained.adapter, DOCUMENTS)
+
+
+def test_the_reference_is_what_a_whole_model_answers(trained: Trained, wanted: Reference) -> None:
+    assert error(wanted.trained, trained.logits) == 0
+    assert error(wanted.base, transformers_logits(trained.base)) == 0
+
+
+def corrupted(saved: Saved, side: str = "lora_B") -> Saved:
+    """One factor of one layer is off by a hundredth."""
+    name = next(name for name in saved.tensors if side in name)
+    return replace(saved, tensors=saved.tensors | {name: saved.tensors[name] * 1.01})
+
+
+@pytest.mark.parametrize("side", ["", "lora_A", "lora_B", "scale"])
+def test_an_adapter_is_proved_on_an_exact_base(
+    trained: Trained, wanted: Reference, tmp_path: Path, side: str
+) -> None:
+    base, saved = llama_of(trained.base), load(trained.adapter)
+    write_model(tmp_path / "base.gguf", base, "f32", ABOUT)
+    if side == "scale":
+        saved = replace(saved, lora=replace(saved.lora, rslora=True))
+    elif side:
+        saved = corrupted(saved, side)
+    write_lora(tmp_path / "a.gguf", saved, base.sizes, ABOUT, tied=False)
+    with LlamaFile(tmp_path / "base.gguf") as file:
+        if not side:
+            agreement = check_logits(file, tmp_path / "a.gguf", "lora", DOCUMENTS, wanted)
+            assert agreement.error < 1e-5 and agreement.tokens == sum(map(len, DOCUMENTS))
+            return
+        with pytest.raises(UserError, match="does not agree with the trained model"):
+            check_logits(file, tmp_path / "a.gguf", "lora", DOCUMENTS, wanted)
+
+
+@pytest.mark.parametrize(("form", "share"), [("f32", 1.01), ("q8_0", 1.5), ("q8_0", 0.0)])
+def test_a_merge_of_the_wrong_strength_fails(
+    trained: Trained, wanted: Reference, tmp_path: Path, form: Format, share: float
+) -> None:
+    base, saved = llama_of(trained.base), load(trained.adapter)
+    for factor in (1.0, share):
+        lora = replace(saved.lora, alpha=saved.lora.alpha * factor)
+        path = tmp_path / f"{factor}.gguf"
+        write_model(path, merged(base, replace(saved, lora=lora)), form, ABOUT)
+        with LlamaFile(path) as file:
+            if factor == 1:
+                strength = check_logits(file, None, form, DOCUMENTS, wanted).strength
+                assert (strength is None) == (form == "f32")
+                continue
+            with pytest.raises(UserError):
+                check_logits(file, None, form, DOCUMENTS, wanted)
+
+
+def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path) -> None:
+    config = load_config(as_config(trained, tmp_path, str(trained.base)))
+    tokenizer = open_tokenizer(trained.base)
+    model = llama_of(trained.base)
+    write_model(tmp_path / "right.gguf", model, "f32", ABOUT)
+    with LlamaFile(tmp_path / "right.gguf", vocabulary_only=True) as file:
+        # In the later tier, the earlier one's texts are compared as well.
+        assert check_tokens(file, tokenizer, config, config.tiers[1]) == 10
+        assert check_tokens(file, tokenizer, config, config.tiers[0]) == 5
+    assert isinstance(model.tokens, Vocabulary)
+    pieces = list(model.tokens.pieces)
+    at = pieces.index("▁said")
+    pieces[at] = "▁siad"
+    tokens = replace(model.tokens, pieces=tuple(pieces))
+    write_model(tmp_path / "wrong.gguf", replace(model, tokens=tokens), "f32", ABOUT)
+    with (
+        LlamaFile(tmp_path / "wrong.gguf", vocabulary_only=True) as file,
+        pytest.raises(UserError, match=r"low\.txt:3: .* cuts this text differently"),
+    ):
+        check_tokens(file, tokenizer, config, config.tiers[0])
+
+
+@pytest.mark.parametrize("change", ["add_space_prefix", "add_bos"])
+def test_another_beginning_of_documents_is_told(
+    trained: Trained, tmp_path: Path, change: str
+) -> None:
+    config = load_config(as_config(trained, tmp_path, str(trained.base)))
+    model = llama_of(trained.base)
+    assert isinstance(model.tokens, Vocabulary)
+    other: dict[str, Any] = {change: not getattr(model.tokens, change)}
+    tokens = replace(model.tokens, **other)
+    write_model(tmp_path / "wrong.gguf", replace(model, tokens=tokens), "f32", ABOUT)
+    with (
+        LlamaFile(tmp_path / "wrong.gguf", vocabulary_only=True) as file,
+        pytest.raises(UserError, match=r"low\.txt:1: "),
+    ):
+        check_tokens(file, open_tokenizer(trained.base), config, config.tiers[0])

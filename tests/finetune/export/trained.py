@@ -1,0 +1,65 @@
+"""Adapters that PEFT itself made and saved, and the logits that they give there."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from shoritui.finetune.gguf.reading import Floats
+from tests.finetune.gguf.tiny import logits_of
+
+LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    base: Path
+    adapter: Path
+    logits: list[Floats]
+    """With the adapter on, fp32."""
+
+
+def make_trained(base: Path, folder: Path, **changes: Any) -> Trained:
+    """An adapter on all linear layers that is strong enough to be heard."""
+    classes: Any = AutoModelForCausalLM
+    model = classes.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    settings: dict[str, Any] = {"r": 4, "lora_alpha": 6, "target_modules": LINEARS}
+    adapted: Any = get_peft_model(model, LoraConfig(**(settings | changes), task_type="CAUSAL_LM"))
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1)
+    adapted.save_pretrained(folder, save_embedding_layers=False)
+    return Trained(base, folder, logits_of(adapted))
+
+
+def as_config(trained: Trained, folder: Path, base: str) -> Path:
+    """A training config of two tiers, of which the first is trained, and a conversation."""
+    text = f"""
+base = "{base}"
+output = "out"
+[[tier]]
+name = "low"
+data = ["low.txt"]
+evaluation = 0.0
+[[tier]]
+name = "high"
+data = ["high.txt"]
+evaluation = 0.0
+"""
+    (folder / "finetune.toml").write_text(text)
+    for name in ("low", "high"):
+        (folder / f"{name}.txt").write_text(
+            f"▀title\nThe {name} lamp▄\n▀message\nAda: _Oh,_  said Ada. 🙂▄\n"
+            '▀message (length: nano)\nBrin: "It\'s lit."▄\n',
+            encoding="utf-8",
+        )
+    shutil.copytree(trained.adapter, folder / "out" / "low")
+    return folder / "finetune.toml"
