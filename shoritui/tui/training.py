@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar
@@ -102,7 +103,8 @@ def watch(options: argparse.Namespace) -> int:
     code = app.run()
     if app.course.failed is not None:
         raise UserError(one_line(app.course.failed.text))
-    print("\n".join(app.summary))
+    with suppress(OSError):  # of a terminal that is gone
+        print("\n".join(app.summary), flush=True)
     return (code if code is not None else app.return_code) or 0
 
 

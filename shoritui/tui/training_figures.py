@@ -188,7 +188,7 @@ def _ending(course: Course) -> str:
     if ended.stopped:
         return f"Stopped: {took}."
     if not ended.steps:
-        return "Nothing has changed since the last run: nothing was trained."
+        return "Nothing has changed: nothing was trained."
     done = sum(tier.standing == "done" for tier in course.tiers.values())
     return f"Trained {_count(done, 'tier')}: {took}."
 

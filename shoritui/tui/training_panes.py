@@ -371,8 +371,8 @@ class Ending(Pane):
     def _wrapped(self, width: int) -> list[str]:
         rows: list[str] = []
         for line in self.lines:
-            first, *rest = wrapped(line, width)
-            left = " ".join(rest)
+            first = wrapped(line, width)[0]
+            left = line[len(first) :].lstrip()
             rows += [first, *(f"    {row}" for row in wrapped(left, width - 4) if left)]
         return rows
 
