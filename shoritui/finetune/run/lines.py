@@ -62,7 +62,8 @@ class Lines:
         is_news = event.what != self._what
         is_last = 0 < event.total <= event.done
         self._what = event.what
-        if not (is_news or is_last or self._is_time()):
+        is_time = self._is_time()
+        if not (is_news or is_last or is_time):
             return []
         if not event.total:
             return [event.what]

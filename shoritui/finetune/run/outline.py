@@ -103,11 +103,11 @@ def outline(config: Config, tell: Tell, stop: Callable[[], bool] = lambda: False
         UserError: The base or the data cannot be used, or the tiers do not fit each other.
     """
     _check(config)
+    tell = stopping(tell, stop)
     folder = folder_of(config.base, tell, config.path.parent)
     tokenizer = open_tokenizer(folder)
     if tokenizer.warning:
         tell(Told(tokenizer.warning))
-    tell = stopping(tell, stop)
     data = prepare_all(config, tokenizer, tell)
     tell(Preparing("looking for what is trained already", 0, 0))
     fingerprints = {name: one.fingerprint for name, one in data.items()}
