@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from shoritui.cli import main
+from shoritui.finetune.config.load import load
+from shoritui.finetune.plan.speed import speed_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +36,9 @@ def test_what_does_not_fit_is_told_beside_the_figures(capsys: pytest.CaptureFixt
     assert "none fits" in shown and "even on the rung that takes the least" in shown
 
 
-def test_the_demo_is_planned_tier_by_tier(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_is_planned_and_an_earlier_run_tells_how_fast_it_goes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["finetune", "plan", "--demo", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     tiers = {tier["name"]: tier for tier in found["tiers"]}
@@ -46,23 +51,13 @@ def test_the_demo_is_planned_tier_by_tier(capsys: pytest.CaptureFixture[str]) ->
         assert tier["rung"] == "attention" and tier["seconds"] > 0
     assert found["seconds"] == pytest.approx(sum(tier["seconds"] for tier in tiers.values()))
 
-
-def test_an_earlier_run_tells_how_fast_it_goes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["finetune", "plan", "--demo", "--json"]) == 0
-    before = json.loads(capsys.readouterr().out)
-    config = Path(before["plan"].partition(": ")[0])
-    metrics = config.parent / "adapters" / "metrics.jsonl"
-    metrics.parent.mkdir(exist_ok=True)
+    config = load(Path(found["plan"].partition(": ")[0]))
+    metrics = config.path.parent / config.output / "metrics.jsonl"
+    metrics.parent.mkdir(parents=True, exist_ok=True)
     stepped = {"event": "stepped", "tokens": 500, "seconds": 2.0}
     metrics.write_text("".join(json.dumps(event) + "\n" for event in (stepped, stepped)))
-    assert main(["finetune", "plan", "--demo", "--json"]) == 0
-    after = json.loads(capsys.readouterr().out)
-    assert after["speed"]["tokens"] == 250
-    tier = after["tiers"][0]
-    epochs = tier["steps"] / before["tiers"][0]["packs"]
-    assert tier["seconds"] == pytest.approx(tier["tokens"] * epochs / 250)
+    speed = speed_of(config, torch.device("cpu"))
+    assert speed.tokens == 250 and "250 tokens a second" in speed.source
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""What measurements share: packs that mean nothing, a step there and back, its time.
+
+It does not know what is compared.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from shoritui.finetune.data.sample import Pack, Sample, pack_of
+from shoritui.finetune.model.shape import Shape, shape_named
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What was asked for."""
+
+    shape: str | None
+    cap: int | None
+    """Bytes of the GPU that may be used; None for all."""
+    tokens: int | None
+    """Of a pack; None for each row's own."""
+    step: Callable[[str], None]
+    """Hears how far a measurement is."""
+
+    def shape_or(self, name: str) -> Shape:
+        """The shape that was asked for, else this one."""
+        return shape_named(self.shape or name)
+
+
+def noise(lengths: Sequence[int], shape: Shape) -> Pack:
+    """Documents of these lengths, all learnt."""
+    draws = np.random.default_rng(0)
+    samples = []
+    for number, length in enumerate(lengths):
+        learn = np.ones(length, dtype=np.bool_)
+        learn[0] = False
+        ids = draws.integers(0, shape.vocabulary, length, dtype=np.int32)
+        samples.append(Sample(ids=ids, learn=learn, source=str(number)))
+    return pack_of(tuple(samples))
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Of a GPU's time on the wall, or of the processor's: others on this machine count little."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        begun = time.perf_counter()
+        work()
+        torch.cuda.synchronize(device)
+        return time.perf_counter() - begun
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
