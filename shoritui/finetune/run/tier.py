@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -134,9 +134,10 @@ class TierRun:
 
     def _saved_state(self) -> Sealed | None:
         saved = self._store.saved()
-        if saved and (best := saved.facts["best_step"]) and self._store.best(best) is None:
-            return None  # it speaks of an adapter that is damaged
-        return saved
+        if saved is None or saved.facts.keys() != {field.name for field in fields(Progress)}:
+            return None
+        best = saved.facts["best_step"]
+        return saved if not best or self._store.best(best) else None
 
     def _set_adapter(self, folder: Path | None) -> None:
         model, lora = self._model, self._run.config.lora

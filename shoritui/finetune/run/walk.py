@@ -126,15 +126,25 @@ class _Walk:
         name, first = tier.tier.name, self._ranks.is_first
         lock: AbstractContextManager[None] = tier.store.lock(name) if first else nullcontext()
         with lock:
+            found = tier.store.trained() if first else None
+            if self._ranks.from_first(found is not None):
+                self._take(tier)  # another run was quicker
+                return True
             if first and tier.store.is_damaged:
                 self._emit(Told(f"What was trained of tier {name} is damaged: it is trained anew."))
-            run.model.neftune = tier.tier.train.neftune
+            self._set(run.model, tier)
             rung = self._ranks.from_first(self._rung(run.model, tier))
             trained = TierRun(run, tier, rung).train(self._trained.get(tier.tier.after))
         self._trained[name] = trained
         if trained:
             hand_over(self._config, name, trained, self._emit, cached=False)
         return self._ranks.from_first(trained is not None)
+
+    def _set(self, model: Trainable, tier: TierOutline) -> None:
+        train = tier.tier.train
+        model.neftune = train.neftune
+        if self._device.type == "cuda":
+            torch.set_float32_matmul_precision("high" if train.tf32 else "highest")
 
     def _opened(self, clock: Clock) -> Run:
         config, outlined = self._config, self._outlined

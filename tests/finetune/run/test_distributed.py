@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import Evaluated, Replied, Stepped, to_json
-from tests.finetune.run.small import QUICK, make_config, run, write_data
+from shoritui.finetune.run.training import train
+from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -42,7 +43,7 @@ def config(tmp_path: Path, base: Path) -> Config:
 
 def together(config: Config, folder: Path) -> list[dict[str, Any]]:
     """What two ranks tell, with a cache of their own."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "train.py").write_text(PROGRAM)
     (folder / "config").write_bytes(pickle.dumps(config))
     done = subprocess.run(
@@ -87,3 +88,19 @@ def test_two_ranks_train_as_one_does(
     for name, tensors in adapters.items():
         for each, tensor in adapter_of(config, name).items():
             np.testing.assert_allclose(tensor, tensors[each], atol=2e-4)
+
+
+def test_two_ranks_go_on_from_what_one_saved(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = run(config)
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "job" / "home"))
+    begun = Heard()
+    train(config, begun.append, lambda: bool(begun.of(Stepped)))
+    told = together(config, tmp_path / "job")
+    steps = [event for event in told if event["event"] == "stepped"]
+    assert [step["step"] for step in steps] == [step.step for step in alone.of(Stepped)[1:]]
+    assert begun.of(Stepped)[0].loss == alone.of(Stepped)[0].loss
+    assert [step["loss"] for step in steps] == pytest.approx(
+        [step.loss for step in alone.of(Stepped)[1:]], rel=1e-5
+    )

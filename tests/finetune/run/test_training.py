@@ -150,7 +150,7 @@ def test_a_damaged_tier_in_the_cache_is_trained_anew(config: Config, home: Path)
     assert adapter_of(config, "low") == before
 
 
-@pytest.mark.parametrize("asked", [4, 6, 13, 20])
+@pytest.mark.parametrize("asked", [6, 8, 13, 20])
 def test_stopped_anywhere_and_gone_on_is_as_if_never_stopped(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
 ) -> None:
