@@ -6,6 +6,7 @@ It does not know how any of it works; that is imported once a word is chosen.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -224,7 +225,8 @@ def _add_json(word: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.json or options.plain or not sys.stdout.isatty():
+    is_one_of_many = "WORLD_SIZE" in os.environ  # torchrun started it; ranks share the terminal
+    if options.json or options.plain or is_one_of_many or not sys.stdout.isatty():
         from shoritui.finetune.run.command import run
 
         return run(options)
