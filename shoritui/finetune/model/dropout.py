@@ -67,6 +67,11 @@ class Kept:
         return x.masked_fill_(self.mask, 0) if self.mask.dtype == torch.bool else x.mul_(self.mask)
 
 
+def seen(x: Tensor, kept: Kept | None) -> Tensor:
+    """What an adapter sees of x: all of it where there is no mask."""
+    return kept.of(x) if kept else x
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """Which inputs an adapter sees."""

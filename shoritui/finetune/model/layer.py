@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shoritui.finetune.model.attention import Attended, attend, attend_backward
+from shoritui.finetune.model.dropout import seen
 from shoritui.finetune.model.interface import Rung
 from shoritui.finetune.model.micro import MicroStep
 from shoritui.finetune.model.mlp import Mlp
@@ -43,7 +44,7 @@ class Attention:
         mask = micro.mask(self.layer, QKV_SITE, self.qkv)
         for span in micro.spans():
             n, _ = normalised(x[span].to(work), self.norm, shape.norm_epsilon)
-            outputs, _ = fan.forward(n, mask.kept(span) if mask else None)
+            outputs, _ = fan.forward(n, seen(n, mask.kept(span) if mask else None))
             heads = [output.view(len(output), -1, shape.head_size) for output in outputs]
             q[span] = micro.rotation.turned(heads[0], span)
             k[span] = micro.rotation.turned(heads[1], span)
@@ -63,7 +64,7 @@ class Attention:
         y = torch.empty_like(x)
         for span in micro.spans():
             output = attended.output[span].flatten(1).to(work)
-            (out,), _ = fan.forward(output, mask.kept(span) if mask else None)
+            (out,), _ = fan.forward(output, seen(output, mask.kept(span) if mask else None))
             y[span] = out.add_(x[span])
         return y
 
@@ -79,7 +80,8 @@ class Attention:
         for span in micro.spans():
             output = attended.output[span].flatten(1).to(work)
             kept = mask.kept(span) if mask else None
-            part = fan.backward(output, kept, fan.low(output, kept), [grad[span].to(work)], sums)
+            visible = seen(output, kept)
+            part = fan.backward(visible, kept, fan.low(visible), [grad[span].to(work)], sums)
             assert part is not None
             below[span] = part.view(below[span].shape)
         return below, sums.gradients()
@@ -102,7 +104,8 @@ class Attention:
                 grads[2][span],
             ]
             above = [each.flatten(1) for each in heads]
-            below = fan.backward(n, kept, fan.low(n, kept), above, sums, wants_x)
+            visible = seen(n, kept)
+            below = fan.backward(visible, kept, fan.low(visible), above, sums, wants_x)
             if below is not None:
                 grad[span] += normalised_backward(below, part, self.norm, inverse)
         return sums.gradients()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from shoritui.finetune.model.dropout import seen
 from shoritui.finetune.model.micro import MicroStep
 from shoritui.finetune.model.norm import normalised, normalised_backward
 from shoritui.finetune.model.projection import Fan
@@ -36,9 +37,9 @@ class Mlp:
         for span in micro.spans():
             part = x[span].to(micro.precision.work)
             n, _ = normalised(part, self.norm, self.epsilon)
-            (gate, up), _ = gate_up.forward(n, n_mask.kept(span) if n_mask else None)
+            (gate, up), _ = gate_up.forward(n, seen(n, n_mask.kept(span) if n_mask else None))
             h = functional.silu(gate, inplace=True).mul_(up)
-            (out,), _ = down.forward(h, h_mask.kept(span) if h_mask else None)
+            (out,), _ = down.forward(h, seen(h, h_mask.kept(span) if h_mask else None))
             y[span] = out.add_(part)
         return y
 
@@ -52,17 +53,18 @@ class Mlp:
             part, above = x[span].to(micro.precision.work), grad[span].to(micro.precision.work)
             n, inverse = normalised(part, self.norm, self.epsilon)
             n_kept = n_mask.kept(span) if n_mask else None
-            (gate, up), n_low = gate_up.forward(n, n_kept)
+            n_seen = seen(n, n_kept)
+            (gate, up), n_low = gate_up.forward(n, n_seen)
             silu = functional.silu(gate)
-            h = silu * up
             h_kept = h_mask.kept(span) if h_mask else None
-            grad_h = down.backward(h, h_kept, down.low(h, h_kept), [above], down_sums)
-            del h, h_kept
+            h_seen = seen(silu * up, h_kept)
+            grad_h = down.backward(h_seen, h_kept, down.low(h_seen), [above], down_sums)
+            del n, h_seen, h_kept
             assert grad_h is not None
             grad_up = grad_h * silu
             grad_gate = torch.ops.aten.silu_backward(grad_h.mul_(up), gate)
             del silu, gate, up, grad_h
-            grad_n = gate_up.backward(n, n_kept, n_low, [grad_gate, grad_up], gate_up_sums)
+            grad_n = gate_up.backward(n_seen, n_kept, n_low, [grad_gate, grad_up], gate_up_sums)
             assert grad_n is not None
             above += normalised_backward(grad_n, part, self.norm, inverse)
             grad[span] = above

@@ -90,15 +90,13 @@ class OpenFan:
     b: list[Tensor | None]
     gain: float
 
-    def low(self, x: Tensor, kept: Kept | None) -> Tensor | None:
+    def low(self, seen: Tensor) -> Tensor | None:
         """What lies between A and B: (tokens, ranks of all projections)."""
-        if self.a is None:
-            return None
-        return (kept.of(x) if kept else x) @ self.a.t()
+        return None if self.a is None else seen @ self.a.t()
 
-    def forward(self, x: Tensor, kept: Kept | None) -> tuple[list[Tensor], Tensor | None]:
-        """Each projection of x, and what lies between A and B."""
-        low = self.low(x, kept)
+    def forward(self, x: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """Each projection of x, of which the adapter sees less, and what is between A and B."""
+        low = self.low(seen)
         outputs, place = [], 0
         for weight, b in zip(self.weights, self.b, strict=True):
             output = x @ weight.t()
@@ -110,7 +108,7 @@ class OpenFan:
 
     def backward(
         self,
-        x: Tensor,
+        seen: Tensor,
         kept: Kept | None,
         low: Tensor | None,
         grads: Sequence[Tensor],
@@ -120,15 +118,15 @@ class OpenFan:
         """The gradient of x, if it is wanted; the factors' gradients are added to their sums."""
         grad_low = self._low_backward(low, grads, sums)
         if grad_low is not None:
-            sums.a += grad_low.t() @ (kept.of(x) if kept else x)
+            sums.a += grad_low.t() @ seen
         if not wants_input:
             return None
         grad = grads[0] @ self.weights[0]
         for each, weight in zip(grads[1:], self.weights[1:], strict=True):
             grad.addmm_(each, weight)
         if grad_low is not None and self.a is not None:
-            seen = grad_low @ self.a
-            grad += kept.of_(seen) if kept else seen
+            through = grad_low @ self.a
+            grad += kept.of_(through) if kept else through
         return grad
 
     def _low_backward(
