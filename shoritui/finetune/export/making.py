@@ -22,7 +22,13 @@ from shoritui.finetune.export.lora import write_lora
 from shoritui.finetune.export.merged import merged
 from shoritui.finetune.export.quantize import BITS, Quant, quantize
 from shoritui.finetune.export.reference import reference
-from shoritui.finetune.export.verify import Agreement, check_logits, check_tokens, documents_of
+from shoritui.finetune.export.verify import (
+    Agreement,
+    check_adapter,
+    check_model,
+    check_tokens,
+    documents_of,
+)
 from shoritui.finetune.gguf.reading import printable
 from shoritui.finetune.gguf.whole import cause, check_room, workplace
 from shoritui.finetune.gguf.write import About, Format, Llama, model_bytes, write_model
@@ -118,7 +124,7 @@ def _proof(made: Path, order: Order, base: Llama, tell: Tell) -> Proof:
     if order.form != "lora":
         with LlamaFile(made) as file:
             texts = check_tokens(file, tokenizer, order.config, order.tier)
-            return Proof(check_logits(file, None, order.form, documents, wanted), texts)
+            return Proof(check_model(file, order.form, documents, wanted), texts)
     # An adapter's own error is told from its base's only where that has none.
     exact = made.with_name("base.gguf")
     check_room(made.parent, model_bytes(base, "f32"), "its base in F32, to compare with,")
@@ -127,7 +133,7 @@ def _proof(made: Path, order: Order, base: Llama, tell: Tell) -> Proof:
     with LlamaFile(own or exact, vocabulary_only=True) as file:
         texts = check_tokens(file, tokenizer, order.config, order.tier)
     with LlamaFile(exact) as file:
-        return Proof(check_logits(file, made, order.form, documents, wanted), texts)
+        return Proof(check_adapter(file, made, documents, wanted), texts)
 
 
 def gguf_of(config: Config) -> Path | None:

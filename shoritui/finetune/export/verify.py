@@ -39,6 +39,8 @@ Small models feel it most: the bounds are about twice what networks of less than
 parameters show, and real ones stay far below; so what the adapter changes is looked at apart."""
 STRENGTH_TOLERANCE: Final = 0.2
 """How far from 1 the share may be in which a rounded file has what the adapter changes."""
+_BASES_TOLERANCE: Final = 1e-4
+_TIMES: Final = 3
 _DOCUMENTS: Final = 2
 _TOKENS: Final = 160
 _SHOWN: Final = 60
@@ -64,33 +66,67 @@ def documents_of(samples: Sequence[Any]) -> Documents:
     return [sample.ids[:_TOKENS] for sample in some]
 
 
-def check_logits(
-    file: LlamaFile, adapter: Path | None, form: str, documents: Documents, wanted: Reference
+def check_adapter(
+    base: LlamaFile, adapter: Path, documents: Documents, wanted: Reference
 ) -> Agreement:
-    """Compare a file with the trained model.
+    """Compare a LoRA GGUF, on its base in F32, with the trained model.
+
+    Where sums are so long that the base alone differs by more, thrice that is allowed.
 
     Raises:
-        UserError: They differ more than the format allows.
+        UserError: They differ by more than the order of sums does, or the bases do.
     """
-    given = file.logits(documents, adapter, torch.get_num_threads())
-    found, trained, base = (_flat(each) for each in (given, wanted.trained, wanted.base))
-    if found.shape != trained.shape:
-        raise UserError("The exported file has another number of tokens than the trained model.")
-    size, tolerance = float(np.linalg.norm(trained)), TOLERANCES[form]
-    error = float(np.linalg.norm(found - trained)) / size
-    change = trained - base
-    is_told = form not in ("lora", "f32") and float(np.linalg.norm(change)) > tolerance / 3 * size
-    strength = float((found - base) @ change / (change @ change)) if is_told else None
+    own = _error(_logits(base, None, documents), _flat(wanted.base))
+    if not own <= _BASES_TOLERANCE:
+        raise UserError(_disagreement("base", own, _BASES_TOLERANCE, "f32"))
+    error = _error(_logits(base, adapter, documents), _flat(wanted.trained))
+    tolerance = max(TOLERANCES["lora"], _TIMES * own)
     if not error <= tolerance:
-        raise UserError(
-            f"The exported file does not agree with the trained model: its logits differ by "
-            f"{error:.1e}, at most {tolerance:.0e} was expected of {form}."
-        )
+        raise UserError(_disagreement("adapter", error, tolerance, "lora"))
+    return Agreement(error, tolerance, None, sum(map(len, documents)))
+
+
+def check_model(file: LlamaFile, form: str, documents: Documents, wanted: Reference) -> Agreement:
+    """Compare a merged model with the trained one.
+
+    Raises:
+        UserError: They differ by more than the format allows.
+    """
+    found, trained = _logits(file, None, documents), _flat(wanted.trained)
+    error, tolerance = _error(found, trained), TOLERANCES[form]
+    if not error <= tolerance:
+        raise UserError(_disagreement("model", error, tolerance, form))
+    strength = _strength(found, trained, _flat(wanted.base), form)
     if strength is not None and not abs(strength - 1) <= STRENGTH_TOLERANCE:
         raise UserError(
-            f"The exported file has {strength:.2f} times what the adapter changes; 1 was expected."
+            f"The exported model has {strength:.2f} times what the adapter changes; 1 was expected."
         )
     return Agreement(error, tolerance, strength, sum(map(len, documents)))
+
+
+def _strength(found: Floats, trained: Floats, base: Floats, form: str) -> float | None:
+    change = trained - base
+    size = float(np.linalg.norm(change) / np.linalg.norm(trained))
+    if form == "f32" or size < TOLERANCES[form] / 3:
+        return None
+    return float((found - base) @ change / (change @ change))
+
+
+def _error(found: Floats, wanted: Floats) -> float:
+    if found.shape != wanted.shape:
+        raise UserError("The exported file has another number of tokens than the trained model.")
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+
+
+def _disagreement(what: str, error: float, tolerance: float, form: str) -> str:
+    return (
+        f"The exported {what} does not agree with the trained model: its logits differ by "
+        f"{error:.1e}, at most {tolerance:.1e} was expected of {form}."
+    )
+
+
+def _logits(file: LlamaFile, adapter: Path | None, documents: Documents) -> Floats:
+    return _flat(file.logits(documents, adapter, torch.get_num_threads()))
 
 
 def _flat(rows: Sequence[Floats]) -> Floats:

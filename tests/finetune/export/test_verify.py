@@ -16,7 +16,7 @@ from shoritui.finetune.export.llama import LlamaFile
 from shoritui.finetune.export.lora import write_lora
 from shoritui.finetune.export.merged import merged
 from shoritui.finetune.export.reference import Reference, reference
-from shoritui.finetune.export.verify import check_logits, check_tokens
+from shoritui.finetune.export.verify import check_adapter, check_model, check_tokens
 from shoritui.finetune.gguf.vocabulary import Vocabulary
 from shoritui.finetune.gguf.write import About, Format, write_model
 from shoritui.finetune.model.adapter import Saved, load
@@ -55,11 +55,25 @@ def test_an_adapter_is_proved_on_an_exact_base(
     write_lora(tmp_path / "a.gguf", saved, base.sizes, ABOUT, tied=False)
     with LlamaFile(tmp_path / "base.gguf") as file:
         if not side:
-            agreement = check_logits(file, tmp_path / "a.gguf", "lora", DOCUMENTS, wanted)
+            agreement = check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
             assert agreement.error < 1e-5 and agreement.tokens == sum(map(len, DOCUMENTS))
             return
         with pytest.raises(UserError, match="does not agree with the trained model"):
-            check_logits(file, tmp_path / "a.gguf", "lora", DOCUMENTS, wanted)
+            check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
+
+
+def test_an_adapter_on_another_base_fails(
+    trained: Trained, wanted: Reference, tmp_path: Path
+) -> None:
+    base = llama_of(trained.base)
+    sizes = replace(base.sizes, epsilon=1e-3)
+    write_model(tmp_path / "base.gguf", replace(base, sizes=sizes), "f32", ABOUT)
+    write_lora(tmp_path / "a.gguf", load(trained.adapter), base.sizes, ABOUT, tied=False)
+    with (
+        LlamaFile(tmp_path / "base.gguf") as file,
+        pytest.raises(UserError, match="The exported base does not agree"),
+    ):
+        check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
 
 
 @pytest.mark.parametrize(("form", "share"), [("f32", 1.01), ("q8_0", 1.5), ("q8_0", 0.0)])
@@ -73,11 +87,11 @@ def test_a_merge_of_the_wrong_strength_fails(
         write_model(path, merged(base, replace(saved, lora=lora)), form, ABOUT)
         with LlamaFile(path) as file:
             if factor == 1:
-                strength = check_logits(file, None, form, DOCUMENTS, wanted).strength
+                strength = check_model(file, form, DOCUMENTS, wanted).strength
                 assert (strength is None) == (form == "f32")
                 continue
             with pytest.raises(UserError):
-                check_logits(file, None, form, DOCUMENTS, wanted)
+                check_model(file, form, DOCUMENTS, wanted)
 
 
 def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path) -> None:
