@@ -162,7 +162,8 @@ def _add_export(words: Words) -> None:
     export.add_argument(
         "--verify",
         action="store_true",
-        help="compare its logits and tokens with the trained model in llama.cpp; fail if they differ",
+        help="compare its logits and tokens with the trained model in llama.cpp; fail if they "
+        "differ",
     )
     _add_json(export)
     export.set_defaults(door=_export)
