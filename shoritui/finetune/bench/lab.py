@@ -5,7 +5,6 @@ It does not know what is compared.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,7 +47,6 @@ def noise(lengths: Sequence[int], shape: Shape) -> Pack:
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
     """Of a GPU's time on the wall, or of the processor's: others on this machine count little."""
-    gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         begun = time.perf_counter()

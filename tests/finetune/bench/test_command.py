@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,15 @@ from shoritui.finetune.bench.lab import Lab
 
 ROW = {"id", "value", "unit", "aim", "ok", "low", "high", "samples", "note"}
 GPU_ROWS = ("tokens_per_second", "tokens_per_second_vs_peft", "peak_error_offload")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two that wait for each other take seconds over what is this small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def rows_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, Any]]:
