@@ -84,7 +84,7 @@ TrainingScreen.-narrow #main { width: 100%; height: 1fr; }
 TrainingScreen.-narrow #tiers { height: 1; max-height: 1; }
 TrainingScreen.-narrow #figures { height: 3; }
 TrainingScreen.-narrow #side Pane {
-    border: none; overflow-y: hidden; scrollbar-gutter: auto;
+    border: none; overflow-y: hidden; scrollbar-gutter: auto; padding: 0 1;
 }
 TrainingScreen.-low #below { display: none; }
 """

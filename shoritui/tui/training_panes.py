@@ -39,8 +39,8 @@ class Pane(ScrollView, can_focus=True):
     Pane {
         border: round $prose-rule; border-title-color: $prose-title; border-title-style: bold;
         border-subtitle-color: $prose-info; background: $background; color: $foreground;
-        overflow-x: hidden; overflow-y: auto; padding: 0 1;
-        scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+        overflow-x: hidden; overflow-y: auto; padding: 0 0 0 1;
+        scrollbar-size: 0 1; scrollbar-gutter: stable;
     }
     Pane:focus { border: round $accent; }
     """
@@ -198,7 +198,7 @@ class LossCurve(Pane):
     """The curve of one tier; before the first step, what is being prepared."""
 
     HEADING = "Loss"
-    DEFAULT_CSS = "LossCurve { overflow-y: hidden; scrollbar-gutter: auto; }"
+    DEFAULT_CSS = "LossCurve { overflow-y: hidden; scrollbar-gutter: auto; padding: 0 1; }"
 
     def __init__(self, widget_id: str) -> None:
         super().__init__(widget_id)
@@ -362,7 +362,7 @@ class Ending(Pane):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As high as its lines."""
-        return len(self._wrapped(width))
+        return len(self._wrapped(width - self.scrollbar_size_vertical))
 
     def set_rows(self, width: int, height: int) -> Iterable[Strip]:
         """Each line wrapped, what is left of it further in."""

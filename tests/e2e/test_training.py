@@ -77,7 +77,7 @@ def steps(place: Path) -> list[tuple[str, int]]:
 
 
 def test_a_run_is_watched_stopped_gone_on_with_and_then_nothing_is_left_to_do(place: Path) -> None:
-    with terminal(place, epochs=4) as screen:
+    with terminal(place, epochs=3) as screen:
         screen.wait_for(lambda text: "● low" in text and "training low" in text, PATIENCE)
         screen.wait_for("lamps", PATIENCE)
         worker = children(screen.process)
@@ -88,7 +88,7 @@ def test_a_run_is_watched_stopped_gone_on_with_and_then_nothing_is_left_to_do(pl
         assert b"\x1b[?1049l" in screen.output and b"Stopped: " in screen.output
         wait_until_gone(worker)
     first = steps(place)
-    with terminal(place, epochs=4, columns=80, rows=24) as screen:
+    with terminal(place, epochs=3, columns=80, rows=24) as screen:
         screen.wait_for("Trained", PATIENCE)
         screen.wait_for("q leave")
         screen.press("q")
@@ -100,7 +100,7 @@ def test_a_run_is_watched_stopped_gone_on_with_and_then_nothing_is_left_to_do(pl
     low = [step for tier, step in done if tier == "low"]
     assert low == list(range(1, len(low) + 1)) and {tier for tier, _ in done} == {"low", "high"}
     assert (place / "adapters" / "high" / "adapter_model.safetensors").exists()
-    with terminal(place, epochs=4, columns=60, rows=20) as screen:
+    with terminal(place, epochs=3, columns=60, rows=20) as screen:
         screen.wait_for("nothing was trained", PATIENCE)
         screen.press("ctrl+q")
         assert screen.wait_until_ended(30) == 0
@@ -118,6 +118,8 @@ def test_when_its_terminal_dies_a_run_saves_and_ends(place: Path, number: signal
         wait_until_gone([worker])
         assert not is_running(worker)
     count = len(steps(place))
+    if number != signal.SIGKILL:
+        return  # one of them is enough to see that the next run goes on
     with terminal(place, epochs=500) as screen:
         screen.wait_for("training low", PATIENCE)
         screen.wait_for(lambda _: len(steps(place)) > count, PATIENCE)
