@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from shoritui.files import replace_text
 from shoritui.settings import cache_dir
+
+
+_NOT_READ: Final = ("consolidated", "adapter_")
+"""The same weights once more, or an adapter; a base is not opened from them."""
 
 
 def digest_of(path: Path) -> str:
@@ -53,7 +57,9 @@ def fingerprint_of(folder: Path) -> str:
     Raises:
         OSError: The folder cannot be read.
     """
-    files = [*sorted(folder.glob("*.safetensors")), folder / "config.json"]
+    weights = sorted(folder.glob("*.safetensors"))
+    files = [file for file in weights if not file.name.startswith(_NOT_READ)]
+    files.append(folder / "config.json")
     digests = digests_of(files)
     whole = hashlib.sha256()
     for file in files:

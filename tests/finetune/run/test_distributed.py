@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from shoritui.finetune.config.model import Config
-from shoritui.finetune.events import Evaluated, Replied, Stepped, to_json
+from shoritui.finetune.events import Evaluated, Replied, Saved, Stepped
 from shoritui.finetune.run.training import train
 from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data
 
@@ -30,6 +30,8 @@ torch.set_num_threads(1)
 with open(sys.argv[1], "rb") as file:
     train(pickle.load(file), lambda event: print(to_json(event), flush=True), lambda: False)
 """
+Tensors = dict[str, np.ndarray[Any, Any]]
+
 TOGETHER = "-m torch.distributed.run --nproc-per-node 2 --standalone --local-addr 127.0.0.1"
 
 
@@ -59,48 +61,47 @@ def together(config: Config, folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.decode().splitlines()]
 
 
-def adapter_of(config: Config, tier: str) -> dict[str, np.ndarray[Any, Any]]:
+def adapter_of(config: Config, tier: str) -> Tensors:
     return load_file(config.path.parent / config.output / tier / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize(("sharding", "quantize"), [("none", "none"), ("base", "nf4")])
-def test_two_ranks_train_as_one_does(
-    config: Config, tmp_path: Path, sharding: Any, quantize: Any
-) -> None:
-    base = replace(config.base, quantize=quantize)
-    config = replace(config, base=base, watch=replace(config.watch, sharding=sharding))
-    alone = run(config)
-    adapters = {tier.name: adapter_of(config, tier.name) for tier in config.tiers}
-    told = together(config, tmp_path / "job")
-    for kind, figure in ((Stepped, "loss"), (Stepped, "gradient_norm"), (Evaluated, "loss")):
-        expected = [json.loads(to_json(event)) for event in alone.of(kind)]
-        found = [event for event in told if event["event"] == kind.__name__.lower()]
-        assert [(one["tier"], one["step"]) for one in found] == [
-            (one["tier"], one["step"]) for one in expected
-        ]
-        assert [one[figure] for one in found] == pytest.approx(
-            [one[figure] for one in expected], rel=1e-5
-        )
-    assert [e["prompt"] for e in told if e["event"] == "replied"] == [
-        event.prompt for event in alone.of(Replied)
-    ]
-    assert told[-1]["event"] == "runended" and told[-1]["steps"] == len(alone.of(Stepped))
-    for name, tensors in adapters.items():
-        for each, tensor in adapter_of(config, name).items():
-            np.testing.assert_allclose(tensor, tensors[each], atol=2e-4)
-
-
-def test_two_ranks_go_on_from_what_one_saved(
+def test_two_ranks_go_on_from_what_one_saved_as_one_would(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = run(config)
+    alone, adapter = run(config), adapter_of(config, "low")
     monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "job" / "home"))
     begun = Heard()
     train(config, begun.append, lambda: bool(begun.of(Stepped)))
-    told = together(config, tmp_path / "job")
-    steps = [event for event in told if event["event"] == "stepped"]
-    assert [step["step"] for step in steps] == [step.step for step in alone.of(Stepped)[1:]]
-    assert begun.of(Stepped)[0].loss == alone.of(Stepped)[0].loss
-    assert [step["loss"] for step in steps] == pytest.approx(
-        [step.loss for step in alone.of(Stepped)[1:]], rel=1e-5
-    )
+    assert begun.of(Stepped) and begun.of(Saved)
+    _are_alike(together(config, tmp_path / "job"), alone, begun=1)
+    _are_close(adapter_of(config, "low"), adapter)
+
+
+def test_two_ranks_that_share_a_base_train_as_one_that_has_all_of_it(
+    config: Config, tmp_path: Path
+) -> None:
+    config = replace(config, base=replace(config.base, quantize="nf4"))
+    alone, adapter = run(config), adapter_of(config, "low")
+    shared = replace(config, watch=replace(config.watch, sharding="base"))
+    _are_alike(together(shared, tmp_path / "job"), alone)
+    _are_close(adapter_of(config, "low"), adapter)
+
+
+def _are_alike(told: list[dict[str, Any]], alone: Heard, begun: int = 0) -> None:
+    """What two ranks told, and what one told after so many steps."""
+    for kind, figure in ((Stepped, "loss"), (Stepped, "gradient_norm"), (Evaluated, "loss")):
+        expected = {event.step: getattr(event, figure) for event in alone.of(kind)}
+        found = {e["step"]: e[figure] for e in told if e["event"] == kind.__name__.lower()}
+        assert found == pytest.approx(
+            {step: figure for step, figure in expected.items() if step > begun}, rel=1e-5
+        )
+    replied = [event["prompt"] for event in told if event["event"] == "replied"]
+    assert replied == [event.prompt for event in alone.of(Replied)]
+    assert told[-1]["event"] == "runended"
+    assert told[-1]["steps"] == len(alone.of(Stepped)) - begun
+
+
+def _are_close(one: Tensors, other: Tensors) -> None:
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        np.testing.assert_allclose(tensor, other[name], atol=2e-4)

@@ -235,7 +235,7 @@ def test_packs_of_a_step_may_be_one_by_one_or_at_once(config: Config) -> None:
 
 
 def test_the_best_adapter_goes_on_where_that_is_wanted(config: Config) -> None:
-    worse = one_tier(with_train(config, "low", learning_rate=1.0, epochs=3, sequence_len=80))
+    worse = one_tier(with_train(config, "low", learning_rate=1.0, epochs=2, sequence_len=80))
     watch = replace(worse.watch, evaluate_every=1)
     last = replace(worse, watch=watch)
     heard = run(last)
