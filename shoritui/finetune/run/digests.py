@@ -15,7 +15,6 @@ from typing import Any, Final
 from shoritui.files import replace_text
 from shoritui.settings import cache_dir
 
-
 _NOT_READ: Final = ("consolidated", "adapter_")
 """The same weights once more, or an adapter; a base is not opened from them."""
 
