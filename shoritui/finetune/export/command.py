@@ -42,7 +42,9 @@ def export(options: argparse.Namespace) -> int:
     quieten()
     form = _form(options.form, making.FORMS)
     if form == "peft" and options.verify:
-        raise UserError("--verify compares with llama.cpp, which reads no PEFT folder: choose one.")
+        raise UserError(
+            "--verify compares with llama.cpp, which reads no PEFT folder: leave --verify out."
+        )
     config = chosen(options)
     tier = _tier(config, options.tier)
     adapter = place_of(config, tier.name)

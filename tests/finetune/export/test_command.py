@@ -135,7 +135,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         (["--tier", "mid"], "it has low, high"),
         (["--tier", "m\x1b[2J"], "There is no tier"),
         ([], "'high' is not trained yet"),
-        (["--tier", "low", "--as", "peft", "--verify"], "reads no PEFT folder"),
+        (["--tier", "low", "--as", "peft", "--verify"], "leave --verify out"),
         (["--tier", "low", "--as", "peft", "--to", "{folder}/out/low"], "the adapter itself"),
         (["--tier", "low", "--as", "peft", "--to", "{folder}"], "holds no adapter"),
         (["--tier", "low", "--to", "{folder}/low.txt/x.gguf"], "cannot be written"),
