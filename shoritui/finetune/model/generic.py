@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -74,6 +75,10 @@ class Generic:
             found: Tensor = self._run(ids)[0].float()
         return found
 
+    def reading(self, room: int) -> _Rereading:
+        """A document that is read from its beginning each time it has grown."""
+        return _Rereading(self)
+
     def _document(self, ids: Ids, learn: Mask) -> Tensor:
         places = learn.nonzero()[0]
         if not len(places):
@@ -123,6 +128,19 @@ class Generic:
         if offloads != self._offloads and base.supports_gradient_checkpointing:
             base.activation_checkpointing_enable({"use_reentrant": False}, offload=offloads)
         self._offloads = offloads
+
+
+class _Rereading:
+    """What architectures cache differs too much; sample replies are short."""
+
+    def __init__(self, model: Generic) -> None:
+        self._model = model
+        self._ids = np.empty(0, np.int32)
+
+    def read(self, ids: Ids) -> Tensor:
+        """Reads on; (vocabulary,), fp32."""
+        self._ids = np.concatenate([self._ids, ids])
+        return self._model.logits(self._ids)[-1]
 
 
 def open_generic(

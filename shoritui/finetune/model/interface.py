@@ -53,6 +53,14 @@ class Loss:
     """(documents,), fp32, detached: the same sum for each."""
 
 
+class Reading(Protocol):
+    """One document, read as it grows."""
+
+    def read(self, ids: Ids) -> Tensor:
+        """Reads on; (vocabulary,), fp32: the logits of what may follow all that was read."""
+        ...
+
+
 class Trainable(Protocol):
     """A frozen base and an adapter."""
 
@@ -70,4 +78,8 @@ class Trainable(Protocol):
 
     def logits(self, ids: Ids) -> Tensor:
         """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""
+        ...
+
+    def reading(self, room: int) -> Reading:
+        """A document of at most so many tokens, without gradient."""
         ...

@@ -24,6 +24,7 @@ from shoritui.finetune.model.micro import MicroStep
 from shoritui.finetune.model.mlp import Mlp
 from shoritui.finetune.model.offload import Parking
 from shoritui.finetune.model.projection import Factors, Fan
+from shoritui.finetune.model.reading import Reader
 from shoritui.finetune.model.rope import rotation_of
 from shoritui.finetune.model.shape import Shape
 from shoritui.finetune.model.tuning import Tuning, tuning_for
@@ -103,6 +104,10 @@ class Network:
         with torch.no_grad():
             x = self._through(self.embedded(ids, micro), micro)
             return self.head().logits(x, micro.precision)
+
+    def reading(self, room: int) -> Reader:
+        """A document of at most so many tokens, read as it grows."""
+        return Reader(self, room)
 
     def embedded(self, ids: Ids, micro: MicroStep) -> Tensor:
         """(tokens, hidden), in the stream's type, and what a draw adds to it."""

@@ -5,6 +5,8 @@ It knows no vocabulary and chooses no token; nothing of the network is changed b
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,7 +14,9 @@ from torch.nn import functional
 from shoritui.errors import UserError
 from shoritui.finetune.data.sample import Ids
 from shoritui.finetune.model.attention import Attended, attend
-from shoritui.finetune.model.network import Network
+
+if TYPE_CHECKING:
+    from shoritui.finetune.model.network import Network
 
 
 class Reader:

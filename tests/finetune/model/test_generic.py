@@ -243,3 +243,12 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"the weights have no .*layers.1.mlp.up_proj.weight"):
         opened(tmp_path)
+
+
+def test_a_document_read_in_pieces_gives_the_logits_of_the_whole(qwen: Path) -> None:
+    model = opened(qwen)
+    ids = np.arange(12, dtype=np.int32) * 31 % 160
+    reading = model.reading(room=12)
+    for piece in (ids[:7], ids[7:8], ids[8:]):
+        found = reading.read(piece)
+    torch.testing.assert_close(found, model.logits(ids)[-1])
