@@ -63,6 +63,18 @@ def names_of(linear: str) -> tuple[str, str]:
     return f"{_PREFIX}{linear}{_A}", f"{_PREFIX}{linear}{_B}"
 
 
+def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """The linear layers that an adapter is on, by name with (out, in)."""
+    return {
+        name.removeprefix(_PREFIX).removesuffix(_A): (
+            adapter[name.removesuffix(_A) + _B].shape[0],
+            a.shape[1],
+        )
+        for name, a in adapter.items()
+        if name.endswith(_A)
+    }
+
+
 def targeted(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
     """Those linear layers, by name with (out, in), that the adapter is for, in their order.
 

@@ -141,7 +141,7 @@ class TierRun:
 
     def _set_adapter(self, folder: Path | None) -> None:
         model, lora = self._model, self._run.config.lora
-        linears = linears_of(model)
+        linears = peft.linears_in(model.adapter)
         if folder is None:
             values = peft.fresh(linears, lora, self._tier.train.seed)
         else:
@@ -275,17 +275,6 @@ class TierRun:
             self._write_adapter(folder)
             shutil.copytree(best.folder / ADAPTER, folder / "best")
         save_state(self._optimizer, folder / OPTIMIZER)
-
-
-def linears_of(model: Trainable) -> dict[str, tuple[int, int]]:
-    """The adapted linear layers with (out, in), by the names that `adapter.fresh` takes."""
-    before, after = peft.names_of("|")[0].split("|")
-    names = [name[len(before) : -len(after)] for name in model.adapter if name.endswith(after)]
-    pairs = {name: peft.names_of(name) for name in names}
-    return {
-        name: (model.adapter[b].shape[0], model.adapter[a].shape[1])
-        for name, (a, b) in pairs.items()
-    }
 
 
 def name_of(rung: Rung) -> str:
