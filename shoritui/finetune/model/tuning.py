@@ -35,7 +35,7 @@ class Tuning:
 def tuning_for(kind: str, stream: torch.dtype) -> Tuning:
     """What suits a kind of device (`cpu`, `cuda`), for a stream of this type."""
     if kind != "cpu":
-        return Tuning(Precision(stream, stream), chunk=4096, loss_chunk=1024)
+        return Tuning(Precision(stream, stream), chunk=2048, loss_chunk=1024)
     is_slow = stream != torch.float32 and not _has_fast_bf16()
     work = torch.float32 if is_slow else stream
     return Tuning(Precision(stream, work), chunk=512, loss_chunk=512, mask=work)
