@@ -5,6 +5,8 @@ On a GPU copies run beside the computation, over pinned memory and a stream of t
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ class Parking:
     def __init__(self, device: torch.device) -> None:
         self._parked: dict[int, Tensor] = {}
         self._fetched: dict[int, Tensor] = {}
-        self._stream = torch.cuda.Stream(device=device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._stream = _copying(device) if device.type == "cuda" else None
         self._device = device
 
     def park(self, layer: int, x: Tensor) -> None:
@@ -48,3 +50,9 @@ class Parking:
             self._fetched[layer] = self._parked[layer].to(self._device, non_blocking=True)
         # Pinned memory goes back to a pool that waits for copies, so it may be dropped here.
         del self._parked[layer]
+
+
+@cache
+def _copying(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of a device that copies: PyTorch keeps freed memory for each stream apart."""
+    return torch.cuda.Stream(device=device)  # type: ignore[no-untyped-call]
