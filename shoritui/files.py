@@ -1,11 +1,12 @@
-"""Writing a file so that a reader, or a power cut, finds the old text or the new, never a part.
+"""Writing files so that a reader, or a power cut, finds the old ones or the new, never a part.
 
-It does not know what the text is.
+It does not know what is in them.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -30,3 +31,28 @@ def replace_text(path: Path, text: str) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+def sync_tree(folder: Path) -> None:
+    """Has a folder with all that is in it on the disk, so that it may take another's place.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Has a file, or the names in a folder, on the disk.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    if sys.platform == "win32":
+        return  # a folder cannot be opened there, nor a file that is only read be forced out
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

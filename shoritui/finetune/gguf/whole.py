@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shoritui.errors import UserError
+from shoritui.files import sync_tree
 
 
 def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
@@ -88,6 +89,7 @@ def cause(error: OSError) -> str:
 
 
 def _settle(beside: Path, folder: Path) -> None:
+    sync_tree(beside)
     try:
         beside.rename(folder)
     except OSError:

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from shoritui.errors import UserError
+from shoritui.files import sync_tree
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.run.digests import digests_of
 from shoritui.finetune.run.store import Sealed
@@ -53,14 +54,12 @@ def _deliver(trained: Path, place: Path) -> None:
         target = beside / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    if aside.exists() and not place.exists():
-        aside.rename(place)  # the power went between the two renames below
-    shutil.rmtree(aside, ignore_errors=True)
-    if place.exists():
-        _keep_others(place, beside)
+    sync_tree(beside)
+    _recover(aside, place)
+    if place.is_dir():
         place.rename(aside)
     beside.rename(place)
-    shutil.rmtree(aside, ignore_errors=True)
+    _recover(aside, place)
 
 
 def _files(trained: Path) -> dict[Path, Path]:
@@ -82,10 +81,18 @@ def _is_there(wanted: dict[Path, Path], place: Path) -> bool:
     return all(digests[wanted[name]] == digests[there[name]] for name in wanted)
 
 
-def _keep_others(place: Path, beside: Path) -> None:
-    for entry in place.iterdir():
-        if entry.name not in BESIDE and not (beside / entry.name).exists():
-            entry.rename(beside / entry.name)
+def _recover(aside: Path, place: Path) -> None:
+    """Ends what is begun with the old folder, perhaps by a run that the power left: what the user
+    put into it is in its place again."""
+    if not aside.exists():
+        return
+    if not place.exists():
+        aside.rename(place)
+        return
+    for entry in aside.iterdir():
+        if entry.name not in BESIDE and not (place / entry.name).exists():
+            entry.rename(place / entry.name)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _all(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from shoritui.errors import UserError
+from shoritui.files import sync, sync_tree
 from shoritui.finetune.run.digests import digest_of, digests_of
 from shoritui.settings import cache_dir
 
@@ -149,11 +150,10 @@ class TierStore:
             files = {file.relative_to(beside).as_posix(): digest_of(file) for file in _all(beside)}
             meta = {"format": FORMAT, "key": self.key, "files": files, "facts": facts}
             (beside / SEAL).write_text(json.dumps(meta, indent=1), encoding="utf-8")
-            for path in (*_all(beside), *_folders(beside)):
-                _sync(path)
+            sync_tree(beside)
             shutil.rmtree(place, ignore_errors=True)
             beside.rename(place)
-            _sync(place.parent)
+            sync(place.parent)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
             raise _unwritable(place, error) from None
@@ -175,20 +175,6 @@ class TierStore:
 
 def _all(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [folder, *(path for path in folder.rglob("*") if path.is_dir())]
-
-
-def _sync(path: Path) -> None:
-    if sys.platform == "win32":
-        return  # a folder cannot be opened there, nor a file that is only read be forced out
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _lock(file: BinaryIO, name: str) -> None:
