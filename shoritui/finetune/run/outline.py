@@ -5,7 +5,7 @@ It knows no torch: a run in which nothing changed ends here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from shoritui.finetune.data.tier import TierData, prepare_all
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from shoritui.finetune.events import PlannedTier, Preparing, Told
 from shoritui.finetune.model.base import folder_of
+from shoritui.finetune.model.shape import read_config
 from shoritui.finetune.run.digests import fingerprint_of
 from shoritui.finetune.run.keys import Root, keys_of
 from shoritui.finetune.run.store import TierStore
@@ -109,12 +110,25 @@ def outline(config: Config, tell: Tell, stop: Callable[[], bool] = lambda: False
     if tokenizer.warning:
         tell(Told(tokenizer.warning))
     data = prepare_all(config, tokenizer, tell)
+    _check_tokens(folder, data.values())
     tell(Preparing("looking for what is trained already", 0, 0))
     fingerprints = {name: one.fingerprint for name, one in data.items()}
     root = Root(fingerprint_of(folder), tokenizer.fingerprint, config.base, config.lora)
     keys = keys_of(config, root, fingerprints)
     tiers = tuple(_outlined(tier, keys[tier.name], data[tier.name]) for tier in config.tiers)
     return Outline(folder, tokenizer, tiers)
+
+
+def _check_tokens(folder: Path, data: Iterable[TierData]) -> None:
+    """Sees that the base has every token, since a GPU would only say that it failed."""
+    size = read_config(folder).get("vocab_size")
+    samples = (s for one in data for side in (one.train, one.evaluation) for s in side)
+    highest = max(int(sample.ids.max()) for sample in samples)
+    if isinstance(size, int) and highest >= size:
+        raise UserError(
+            f"{folder}: its tokenizer makes the token {highest}, but config.json says a vocab_size "
+            f"of {size}: they are not of one model."
+        )
 
 
 def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:

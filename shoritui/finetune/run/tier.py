@@ -14,6 +14,7 @@ from typing import Final
 
 import torch
 
+from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import (
@@ -265,16 +266,25 @@ class TierRun:
 
     def _write_trained(self, folder: Path) -> None:
         """The adapter that goes on, and beside it the best one or the last one if it is another."""
-        best = self._store.best(self._progress.best_step)
-        if best is None or self._progress.best_step == self._progress.step:
+        step = self._progress.best_step
+        if step in (0, self._progress.step):
             self._write_adapter(folder)
         elif self._tier.train.keep == "best":
-            shutil.copytree(best.folder / ADAPTER, folder / ADAPTER)
+            shutil.copytree(self._best(step), folder / ADAPTER)
             self._write_adapter(folder, "last")
         else:
             self._write_adapter(folder)
-            shutil.copytree(best.folder / ADAPTER, folder / "best")
+            shutil.copytree(self._best(step), folder / "best")
         save_state(self._optimizer, folder / OPTIMIZER)
+
+    def _best(self, step: int) -> Path:
+        best = self._store.best(step)
+        if best is None:  # another one in its place would be another result under the same key
+            raise UserError(
+                f"{self._store.folder}: the adapter of step {step}, the best one, is damaged: see "
+                "to that disk, then run it again."
+            )
+        return best.folder / ADAPTER
 
 
 def name_of(rung: Rung) -> str:

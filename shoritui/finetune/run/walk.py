@@ -96,7 +96,7 @@ class _Walk:
         self._emit = emit
         self._stop = stop
         self._memory = _memory_of(device)  # before the base is there
-        self._trained: dict[str, Sealed | None] = {}
+        self._trained: dict[str, Sealed] = {}
 
     def go(self) -> None:
         self._emit(started(self._config, self._outlined, _called(self._device)))
@@ -116,10 +116,16 @@ class _Walk:
 
     def _take(self, tier: TierOutline) -> None:
         """Takes a tier that was trained before as it is."""
-        trained = tier.store.trained() if self._ranks.is_first else None
-        self._trained[tier.tier.name] = trained
-        if trained:
-            hand_over(self._config, tier.tier.name, trained, self._emit, cached=True)
+        name = tier.tier.name
+        if not self._ranks.is_first:
+            return
+        trained = tier.store.trained()
+        if trained is None:  # without it the next tier would begin anew, under its own key
+            raise UserError(
+                f"{tier.store.folder} has changed meanwhile: run it again to train {name} anew."
+            )
+        self._trained[name] = trained
+        hand_over(self._config, name, trained, self._emit, cached=True)
 
     def _train(self, run: Run, tier: TierOutline) -> bool:
         """Trains a tier; False if it was asked to stop."""
@@ -135,8 +141,8 @@ class _Walk:
             self._set(run.model, tier)
             rung = self._ranks.from_first(self._rung(run.model, tier))
             trained = TierRun(run, tier, rung).train(self._trained.get(tier.tier.after))
-        self._trained[name] = trained
         if trained:
+            self._trained[name] = trained
             hand_over(self._config, name, trained, self._emit, cached=False)
         return self._ranks.from_first(trained is not None)
 

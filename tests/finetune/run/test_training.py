@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -250,6 +252,45 @@ def test_the_best_adapter_goes_on_where_that_is_wanted(config: Config) -> None:
     other = replace(last, output="adapters/low")
     (place / "last").rename(place / "low")
     assert adapter_of(other, "low") == kept
+
+
+def test_a_best_adapter_that_is_damaged_is_not_replaced_by_another(
+    config: Config, home: Path
+) -> None:
+    worse = one_tier(with_train(config, "low", learning_rate=1.0, epochs=2, sequence_len=80))
+    worse = replace(worse, watch=replace(worse.watch, evaluate_every=1))
+
+    def damage() -> bool:
+        for weights in home.rglob("best-*/adapter/adapter_model.safetensors"):
+            weights.write_bytes(b"torn")
+        return False
+
+    with pytest.raises(UserError, match="the best one, is damaged"):
+        run(worse, damage)
+
+
+def test_a_tokenizer_of_another_base_is_told(config: Config, base: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(base, other)
+    facts = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**facts, "vocab_size": 300}))
+    with pytest.raises(UserError, match="a vocab_size of 300"):
+        run(replace(config, base=replace(config.base, model=str(other))))
+
+
+def test_what_the_user_put_beside_an_adapter_outlives_a_power_cut(config: Config) -> None:
+    run(one_tier(config))
+    before = adapter_of(config, "low")
+    place = config.path.parent / "adapters" / "low"
+    aside = place.with_name(".low.old")
+    aside.mkdir()  # the power went before what is in the old folder was moved
+    (aside / "notes.txt").write_text("mine")
+    (aside / "adapter_model.safetensors").write_bytes(b"old")
+    (place / "adapter_model.safetensors").write_bytes(b"torn")
+    assert steps_of(run(one_tier(config))) == []
+    assert adapter_of(config, "low") == before
+    assert (place / "notes.txt").read_text() == "mine"
+    assert not aside.exists()
 
 
 def test_an_optimizer_may_be_carried_on(
