@@ -64,10 +64,14 @@ class Board:
 
     def _run(self) -> None:
         try:
-            board = self._open()
+            board: Drawing | None = None
             while (event := self._events.get()) is not None:
-                draw(board, event)
-            board.close()
+                if board is None and isinstance(event, TierStarted):
+                    board = self._open()  # not before: it takes seconds, and may not be needed
+                if board is not None:
+                    draw(board, event)
+            if board is not None:
+                board.close()
         except (Exception, SystemExit) as error:
             traceback.print_exc()
             why = clean(str(error).partition("\n")[0]) or type(error).__name__

@@ -171,6 +171,8 @@ def test_wandb_draws_when_it_is_installed_and_wanted(
     record(tmp_path, *events)
     assert calls_in(calls) == []
     monkeypatch.setenv("WANDB_MODE", "offline")
+    record(tmp_path)
+    assert calls_in(calls) == []  # nothing was trained
     told = record(tmp_path, *events, REPLY)
     assert told == [*events, REPLY]
     rows = calls_in(calls)
