@@ -5,7 +5,6 @@ It does not know what is trained.
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from contextlib import suppress
@@ -49,9 +48,16 @@ def reset_memory(device: torch.device) -> None:
 
 
 def memory_used(device: torch.device) -> int:
-    """Bytes: the peak of a GPU since it was reset, or what this process holds in main memory."""
+    """Bytes: the peak of a GPU since it was reset, or what this process holds in main memory.
+
+    On a system that has no way to tell, 0.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    import resource  # Windows has none
+
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return pages * resource.getpagesize()

@@ -9,15 +9,20 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 Told = TypeVar("Told")
+
+_PATIENCE: Final = timedelta(days=1)
+"""A rank waits so long for another, which may be downloading a base; `torchrun` ends the others of
+one that is gone."""
 
 
 def is_one_of_many() -> bool:
@@ -116,7 +121,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
