@@ -201,11 +201,12 @@ async def test_a_flood_of_events_is_gathered_and_keys_go_on(home: Path) -> None:
     part = (
         START
         + """
-    tell(TierStarted("mid", 0, 30000, "inputs"))
-    for n in range(1, 30001):
-        step(n, "mid", 2 + 1 / n, 30000)
+    tell(TierStarted("mid", 0, 10**9, "inputs"))
+    n = 0
+    while not stop.is_set():
+        n += 1
+        step(n, "mid", 2 + 1 / n, 10**9)
     tell(Told("the flood is over"))
-    stop.wait()
     end(True)
     """.replace("\n    ", "\n")
     )
@@ -222,9 +223,11 @@ async def test_a_flood_of_events_is_gathered_and_keys_go_on(home: Path) -> None:
         curve.set_rows = counted  # type: ignore[method-assign,assignment]
         await until(pilot, lambda: app.course.steps[0] > 100)
         await pilot.press("w")
-        assert app.course.steps[0] < 30000
-        await shows(app, pilot, "the flood is over", "30,000/30,000")
-        assert 0 < painted < 600 and not app.view.worst.display
+        await until(pilot, lambda: not app.view.worst.display)
+        await until(pilot, lambda: app.course.steps[0] > 5000)
+        await pilot.press("escape")
+        await shows(app, pilot, "the flood is over")
+        assert 0 < painted < app.course.steps[0] / 10
 
 
 async def test_hostile_words_are_clean_and_no_markup(home: Path) -> None:

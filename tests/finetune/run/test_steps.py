@@ -16,7 +16,7 @@ from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora, Train
 from shoritui.finetune.data.packing import packs_of
 from shoritui.finetune.data.sample import Ids, Pack, Sample
-from shoritui.finetune.model.interface import Draw, Loss, Rung
+from shoritui.finetune.model.interface import Draw, Loss, Reading, Rung
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.optimizer import make_optimizer
 from shoritui.finetune.model.shape import Shape
@@ -48,6 +48,9 @@ class Short:
 
     def logits(self, ids: Ids) -> Tensor:
         return self.network.logits(ids)
+
+    def reading(self, room: int) -> Reading:
+        return self.network.reading(room)
 
 
 def network(dropout: float = 0.0, poisoned: bool = False) -> Network:
