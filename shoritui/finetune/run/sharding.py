@@ -6,6 +6,7 @@ ask for the same ones in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -63,6 +64,13 @@ def shared(matrix: Frozen, ranks: Ranks) -> Frozen:
     part[: own.numel()] = own
     empty = _with(matrix, numbers.new_empty(0))
     return Part(empty, numbers.shape, numbers.dtype, part, ranks.size)
+
+
+def spared(matrices: Iterable[Frozen]) -> int:
+    """Bytes that this rank need not have for these matrices, of which one is whole at a time."""
+    parts = [matrix for matrix in matrices if isinstance(matrix, Part)]
+    largest = max((each.ranks * each.part.numel() for each in parts), default=0)
+    return max(sum((each.ranks - 1) * each.part.numel() for each in parts) - largest, 0)
 
 
 def _with(matrix: Dense | Nf4, numbers: Tensor) -> Dense | Nf4:

@@ -22,7 +22,7 @@ from shoritui.finetune.run.clock import Clock
 from shoritui.finetune.run.distributed import Ranks, joined, local_rank
 from shoritui.finetune.run.outline import Outline, Tell, TierOutline, outline, stopping
 from shoritui.finetune.run.replies import openings
-from shoritui.finetune.run.sharding import shared
+from shoritui.finetune.run.sharding import shared, spared
 from shoritui.finetune.run.steps import Course
 from shoritui.finetune.run.store import Sealed
 from shoritui.finetune.run.tier import Run, TierRun
@@ -197,7 +197,9 @@ class _Walk:
         planned = peaks(
             model.shape, self._config.base, self._config.lora, tier.tier.train, documents
         )
-        return choose_rung(planned, self._memory, machine_memory())
+        layers = model.weights.layers
+        less = spared(matrix for layer in layers for matrix in layer.projections.values())
+        return choose_rung(planned, self._memory + less, machine_memory())
 
 
 def _nobody(event: Event) -> None:

@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import Evaluated, Replied, Saved, Stepped
+from shoritui.finetune.model.weights import Dense
+from shoritui.finetune.run.distributed import Ranks
+from shoritui.finetune.run.sharding import shared, spared
 from shoritui.finetune.run.training import train
 from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data
 
@@ -85,6 +89,15 @@ def test_two_ranks_that_share_a_base_train_as_one_that_has_all_of_it(
     shared = replace(config, watch=replace(config.watch, sharding="base"))
     _are_alike(together(shared, tmp_path / "job"), alone)
     _are_close(adapter_of(config, "low"), adapter)
+
+
+def test_what_other_ranks_hold_of_a_base_is_spared() -> None:
+    matrices = [Dense(torch.zeros(64, size)) for size in (16, 16, 16, 8)]
+    parts = [shared(matrix, Ranks(rank=1, size=4)) for matrix in matrices]
+    own = sum(part.tensors[0].nbytes for part in parts)
+    assert own == 64 * (16 + 16 + 16 + 8)  # a quarter of them, four bytes a number
+    assert spared(parts) == 4 * own - own - 4 * 64 * 16  # the largest one is put together
+    assert spared(matrices) == 0
 
 
 def _are_alike(told: list[dict[str, Any]], alone: Heard, begun: int = 0) -> None:
