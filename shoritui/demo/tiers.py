@@ -46,8 +46,8 @@ class Sort:
 
 
 SORTS = (
-    Sort("low", 24, 400, "short", 0.3),
-    Sort("mid", 16, 700, "long", 0.8),
+    Sort("low", 24, 400, "short", 0.7),
+    Sort("mid", 16, 700, "long", 0.9),
     Sort("high", 16, 700, "long", 1.0),
     Sort("top", 14, 700, "long", 1.0, notes=True),
 )
@@ -112,7 +112,7 @@ def _told(body: str, who: dict[str, str], sort: Sort, rng: Random) -> str:
     salty = _salted(body)
     if rng.random() >= sort.salt:
         return salty
-    if rng.random() < 0.6:
+    if rng.random() < 0.8:
         return f"{_line('openings', who, rng)} {salty}"
     return f"{salty} {_line('closings', who, rng)}"
 
