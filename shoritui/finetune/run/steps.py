@@ -145,12 +145,13 @@ class Steps:
                     "The GPU's memory is full, and with a shared base the ranks cannot change "
                     "their rung by themselves: set a lower rung in [watch]."
                 )
-            if self.rung == min(Rung) or not self._model.is_fast:
+            if self.rung == min(Rung):
                 raise UserError(
                     "The GPU's memory is full, and no rung takes less: lower sequence_len in "
                     "[train] or r in [lora], or close what else uses the GPU."
                 )
-            self.rung = Rung(self.rung - 1)
+            # Through transformers, all rungs but the lowest are one.
+            self.rung = Rung(self.rung - 1) if self._model.is_fast else min(Rung)
             lowered(self.rung)
 
     def _gradients(self, step: int, packs: list[Pack], learnt: int) -> torch.Tensor | None:

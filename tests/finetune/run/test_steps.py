@@ -150,6 +150,13 @@ def test_where_memory_runs_out_the_same_step_is_done_on_a_lower_rung() -> None:
     assert found == expected
 
 
+def test_through_transformers_only_the_lowest_rung_takes_less() -> None:
+    packs = packs_of(samples([40, 39]), 48, True)
+    model = Short(network(), Rung.OFFLOAD)
+    model.is_fast = False
+    assert taken(model, packs, QUICK)[2] == [Rung.OFFLOAD]
+
+
 def test_where_no_rung_is_low_enough_that_is_told() -> None:
     packs = packs_of(samples([40, 39]), 48, True)
     with pytest.raises(UserError, match="memory is full, and no rung takes less"):
