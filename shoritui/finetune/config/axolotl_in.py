@@ -227,7 +227,9 @@ def _base(stage: _Stage, target: Path) -> Base:
     if values.get("adapter") not in ("lora", "qlora"):
         stage.tell("adapter", f"{values.get('adapter')} is not known; a LoRA adapter is trained")
     quantization = values.get("bnb_config_kwargs") or {}
-    for key, value in quantization.items() if isinstance(quantization, dict) else ():
+    if not isinstance(quantization, dict):
+        raise told(stage.path, "bnb_config_kwargs should be a mapping")
+    for key, value in quantization.items():
         if key != "bnb_4bit_use_double_quant" and value != "nf4":
             stage.tell("bnb_config_kwargs", f"{key} = {value} has no counterpart")
     double = quantization.get("bnb_4bit_use_double_quant", True)
@@ -244,6 +246,8 @@ def _lora(stage: _Stage) -> Lora:
     elif not targets:
         stage.tell("lora_target_linear", "it is not given; all linear layers are trained here")
     names = [targets] if isinstance(targets, str) else targets
+    if not isinstance(names, list | tuple):
+        raise told(stage.path, "lora_target_modules should be a list")
     return Lora(lora.r, lora.alpha, lora.dropout, tuple(map(str, names)), lora.rslora, lora.plus)
 
 

@@ -159,6 +159,11 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path, lines: str, note: str) 
         (SHORT + "weight_decay: .nan\n", "weight_decay should be a number"),
         (SHORT + "datasets: 3\n", "datasets should be a list"),
         (SHORT + "datasets: [3]\n", "each of the datasets should have a path"),
+        (SHORT + "bnb_config_kwargs: [3]\n", "bnb_config_kwargs should be a mapping"),
+        (
+            SHORT + "lora_target_linear: false\nlora_target_modules: 3\n",
+            "lora_target_modules should be a list",
+        ),
         (SHORT + "num_epochs: 1 -> 2\nsequence_len: 1 -> 2 -> 3\n", "different numbers of values"),
         (SHORT + "lora_r: 0\n", '"r" of [lora] should be a whole number of at least 1'),
     ],
