@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from shoritui.errors import UserError
+
 if TYPE_CHECKING:
+    Door = Callable[[argparse.Namespace], int]
     Words = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DEFAULT_CONFIG: Final = Path("finetune.toml")
@@ -85,7 +89,14 @@ def _add_init(words: Words) -> None:
         description="Writes finetune.toml, with the model card's five tiers and every setting "
         "explained, and a folder for each tier's conversations. Nothing is overwritten.",
     )
-    init.add_argument("folder", metavar="DIR", type=Path, nargs="?", default=Path())
+    init.add_argument(
+        "folder",
+        metavar="DIR",
+        type=Path,
+        nargs="?",
+        default=Path(),
+        help="the folder to write into (else this one)",
+    )
     init.set_defaults(door=_init)
 
 
@@ -193,8 +204,14 @@ def _add_axolotl(words: Words) -> None:
         description="Makes finetune.toml from one YAML file per tier, in the order of training, "
         "and says what has no counterpart here.",
     )
-    into.add_argument("files", metavar="YAML", type=Path, nargs="+")
-    into.add_argument("--to", metavar="FILE", type=Path, default=DEFAULT_CONFIG)
+    into.add_argument("files", metavar="YAML", type=Path, nargs="+", help="a tier's config")
+    into.add_argument(
+        "--to",
+        metavar="FILE",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        help=f"the config to write (else {DEFAULT_CONFIG} here)",
+    )
     into.set_defaults(door=_import_axolotl)
     out = words.add_parser(
         "export-axolotl",
@@ -202,7 +219,13 @@ def _add_axolotl(words: Words) -> None:
         description="Writes one YAML file per tier and a script that trains them in a chain.",
     )
     _add_config(out)
-    out.add_argument("--to", metavar="DIR", type=Path, default=Path("axolotl"))
+    out.add_argument(
+        "--to",
+        metavar="DIR",
+        type=Path,
+        default=Path("axolotl"),
+        help="the folder to write (else axolotl here)",
+    )
     out.set_defaults(door=_export_axolotl)
 
 
@@ -218,11 +241,31 @@ def _add_config(word: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(word: argparse.ArgumentParser) -> None:
-    word.add_argument("--demo", action="store_true", help="of the config and data that ship")
+    word.add_argument("--demo", action="store_true", help="take the config and data that ship")
 
 
 def _add_json(word: argparse.ArgumentParser) -> None:
     word.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _with_extra(door: Door) -> Door:
+    """The door, which says in a sentence how to install what it lacks."""
+
+    @wraps(door)
+    def opened(options: argparse.Namespace) -> int:
+        try:
+            return door(options)
+        except ModuleNotFoundError as error:
+            from shoritui.finetune.run.causes import EXTRA
+
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRA:
+                raise
+            raise UserError(
+                f"{package} is not installed; pip install 'shoritui[finetune]' brings it."
+            ) from None
+
+    return opened
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -242,30 +285,35 @@ def _init(options: argparse.Namespace) -> int:
     return init(options)
 
 
+@_with_extra
 def _plan(options: argparse.Namespace) -> int:
     from shoritui.finetune.plan.command import plan
 
     return plan(options)
 
 
+@_with_extra
 def _stats(options: argparse.Namespace) -> int:
     from shoritui.finetune.data.command import stats
 
     return stats(options)
 
 
+@_with_extra
 def _check(options: argparse.Namespace) -> int:
     from shoritui.finetune.data.command import check
 
     return check(options)
 
 
+@_with_extra
 def _export(options: argparse.Namespace) -> int:
     from shoritui.finetune.export.command import export
 
     return export(options)
 
 
+@_with_extra
 def _bench(options: argparse.Namespace) -> int:
     from shoritui.finetune.bench.command import bench
 
