@@ -61,7 +61,7 @@ def _forward(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         output, total = ops._scaled_dot_product_flash_attention_for_cpu(
             queries, keys, values, 0.0, True
         )
-    elif q.dtype in _FLASH_TYPES:
+    elif _can_flash(q):
         output, total = ops._scaled_dot_product_flash_attention(
             queries, keys, values, 0.0, True, False
         )[:2]
@@ -82,7 +82,7 @@ def _backward(
         grads = ops._scaled_dot_product_flash_attention_for_cpu_backward(
             above, queries, keys, values, result, total, 0.0, True
         )
-    elif q.dtype in _FLASH_TYPES:
+    elif _can_flash(q):
         length = len(q)
         grads = ops._scaled_dot_product_flash_attention_backward(
             *(above, queries, keys, values, result, total, None, None, length, length),
@@ -96,6 +96,14 @@ def _backward(
         )
     first, second, third = (each[0].transpose(0, 1) for each in grads[:3])
     return first, _gathered(second, k), _gathered(third, v)
+
+
+def _can_flash(q: Tensor) -> bool:
+    """Whether CUDA's flash kernels take it; the memory-efficient ones take anything."""
+    head_size = q.shape[-1]
+    if q.dtype not in _FLASH_TYPES or head_size % 8 or head_size > 256:
+        return False
+    return not q.is_cuda or torch.cuda.get_device_capability(q.device) >= (8, 0)
 
 
 def _batched(heads: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that spin while they wait take a core from each other as soon as it is shared with
     # anything else: then steps are ten times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Packs differ in length: memory in fixed pieces would soon be full of gaps.
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     try:
         _train(options, wire, stop)
     except UserError as error:
