@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -261,14 +262,20 @@ def _with_extra(door: Door) -> Door:
             package = (error.name or "").partition(".")[0]
             if package not in EXTRA:
                 raise
-            raise UserError(
-                f"{package} is not installed; pip install 'shoritui[finetune]' brings it."
-            ) from None
+            raise _lacking(package) from None
 
     return opened
 
 
+def _lacking(package: str) -> UserError:
+    return UserError(f"{package} is not installed; pip install 'shoritui[finetune]' brings it.")
+
+
 def _run(options: argparse.Namespace) -> int:
+    # Told here, before a screen opens for a process that could only say the same.
+    for package in ("gguf", "sentencepiece", "torch", "transformers", "peft", "bitsandbytes"):
+        if find_spec(package) is None:
+            raise _lacking(package)
     is_one_of_many = "WORLD_SIZE" in os.environ  # torchrun started it; ranks share the terminal
     if options.json or options.plain or is_one_of_many or not sys.stdout.isatty():
         from shoritui.finetune.run.command import run

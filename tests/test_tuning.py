@@ -15,7 +15,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("word", ["plan", "bench"])
+@pytest.mark.parametrize("word", ["run", "plan", "bench"])
 def test_without_the_extra_a_sentence_says_what_to_install(word: str) -> None:
     said = subprocess.run(
         [sys.executable, "-c", _WITHOUT_TORCH, "finetune", word],
