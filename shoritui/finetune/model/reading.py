@@ -25,8 +25,6 @@ class Reader:
     def __init__(self, network: Network, room: int) -> None:
         """Makes room for so many tokens."""
         shape, work = network.shape, network.tuning.precision.work
-        if shape.window:
-            room = min(room, shape.window)
         size = (shape.layers, 2, room, shape.kv_heads, shape.head_size)
         self._network = network
         self._cache = torch.empty(size, dtype=work, device=network.device)
@@ -57,11 +55,13 @@ class Reader:
         before, now = self.length, self.length + len(q)
         cache[0, before:now] = k
         cache[1, before:now] = v
-        if before == 0:
+        window = self._network.shape.window
+        reaches_all = not window or now <= window
+        if before == 0 and reaches_all:
             return attend(q, k, v, (0, now)).output
         mask = None
-        if len(q) > 1:
-            mask = torch.ones(len(q), now, dtype=torch.bool, device=q.device).tril(before)
+        if len(q) > 1 or not reaches_all:
+            mask = _seen(before, now, window, q.device)
         queries, keys, values = (
             each.transpose(0, 1)[None] for each in (q, cache[0, :now], cache[1, :now])
         )
@@ -69,3 +69,11 @@ class Reader:
             queries, keys, values, attn_mask=mask, enable_gqa=True
         )
         return output[0].transpose(0, 1)
+
+
+def _seen(before: int, now: int, window: int, device: torch.device) -> Tensor:
+    """(read now, read at all): what each token looks at, as far back as the window goes."""
+    rows = torch.arange(before, now, device=device)[:, None]
+    columns = torch.arange(now, device=device)
+    seen = columns <= rows
+    return seen & (columns > rows - window) if window else seen

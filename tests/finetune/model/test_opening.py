@@ -106,6 +106,20 @@ def test_logits_are_transformers_own(kind: str, changes: dict[str, Any], tmp_pat
     assert far(model.logits(IDS), logits(reference(folder))) < 1e-5
 
 
+@pytest.mark.parametrize("pieces", [(40,), (6, 1, 1, 20, 12)])
+def test_a_document_longer_than_the_window_is_read_as_transformers_does(
+    pieces: tuple[int, ...], tmp_path: Path
+) -> None:
+    folder = saved(tmp_path, sliding_window=8)
+    model = opened(folder)
+    expected = logits(reference(folder))
+    reading, at = model.reading(room=len(IDS)), 0
+    for piece in pieces:
+        found = reading.read(IDS[at : at + piece])
+        at += piece
+        assert far(found, expected[at - 1]) < 1e-5
+
+
 def test_four_bits_are_those_of_bitsandbytes(mistral: Path) -> None:
     """The base that other programs load in 4 bits is the same, bit for bit."""
     bnb: Any = importlib.import_module("bitsandbytes")
