@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 
 import torch
 
@@ -192,10 +191,10 @@ class _Walk:
             return max(Rung)
         from shoritui.finetune.plan.memory import choose_rung, machine_memory, peaks
 
-        pack = max(tier.packs, key=lambda pack: len(pack.ids))
-        documents = [end - begin for begin, end in pairwise(pack.starts)]
+        # As `finetune plan` does: one document is the most that a pack can take.
+        largest = max(len(pack.ids) for pack in tier.packs)
         planned = peaks(
-            model.shape, self._config.base, self._config.lora, tier.tier.train, documents
+            model.shape, self._config.base, self._config.lora, tier.tier.train, [largest]
         )
         layers = model.weights.layers
         less = spared(matrix for layer in layers for matrix in layer.projections.values())
