@@ -72,7 +72,8 @@ def counted(config: Config, tell: Tell) -> tuple[list[Stats], Stats]:
     Raises:
         UserError: The base's vocabulary or the data cannot be used.
     """
-    tokenizer = open_tokenizer(folder_of(config.base, tell, config.path.parent))
+    folder = folder_of(config.base, tell, config.path.parent, weights=False)
+    tokenizer = open_tokenizer(folder)
     if tokenizer.warning:
         tell(Told(tokenizer.warning))
     data = prepare_all(config, tokenizer, tell)

@@ -25,22 +25,25 @@ from shoritui.finetune.model.quiet import quieten
 Tell = Callable[[Preparing | Told], None]
 
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_WANTED: Final = [
-    *("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"),
+_VOCABULARY: Final = (
+    *("config.json", "generation_config.json"),
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json"),
-]
+)
+_WEIGHTS: Final = ("*.safetensors", "*.safetensors.index.json")
 _NOT_WANTED: Final = ["*/*", "consolidated*", "adapter_*", "*.bin", "*.gguf"]
 _MIB: Final = 2**20
 _TIMEOUT: Final = 20.0
 
 
-def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
+def folder_of(base: Base, tell: Tell, here: Path = Path(), *, weights: bool = True) -> Path:
     """The folder with the base's config, safetensors and tokenizer.
 
     Args:
         base: What the config says.
         tell: Is told how far a download or a conversion is.
         here: The folder that relative paths begin at.
+        weights: Whether the safetensors must be there; without them a hub's vocabulary is there
+            in a moment.
 
     Raises:
         UserError: There is no such base, or it cannot be had, or it has no safetensors.
@@ -49,7 +52,7 @@ def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
         return _of_gguf(model_path(), tell)
     path = here / Path(base.model).expanduser()
     if path.is_dir():
-        return _checked(path, str(path))
+        return _checked(path, str(path), weights)
     if path.suffix.lower() == ".gguf":
         return _of_gguf(path, tell)
     if path.exists():
@@ -59,7 +62,7 @@ def folder_of(base: Base, tell: Tell, here: Path = Path()) -> Path:
             f"[base] model: there is no {clean(base.model)}; expected a folder, a GGUF file, a "
             "hub's OWNER/NAME, or demo."
         )
-    return _checked(_pulled(base, tell), base.model)
+    return _checked(_pulled(base, tell, weights), base.model, weights)
 
 
 def _of_gguf(path: Path, tell: Tell) -> Path:
@@ -76,11 +79,11 @@ def _of_gguf(path: Path, tell: Tell) -> Path:
     return folder_of_gguf(path, report)
 
 
-def _checked(folder: Path, name: str) -> Path:
+def _checked(folder: Path, name: str, weights: bool) -> Path:
     name = clean(name)
     if not (folder / "config.json").is_file():
         raise UserError(f"[base] model: {name} has no config.json, so it is no model's folder.")
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         raise UserError(
             f"[base] model: {name} has no weights as safetensors; take a folder or repository "
             "that has them, or a GGUF file."
@@ -88,7 +91,7 @@ def _checked(folder: Path, name: str) -> Path:
     return folder
 
 
-def _pulled(base: Base, tell: Tell) -> Path:
+def _pulled(base: Base, tell: Tell, weights: bool) -> Path:
     """The hub's copy in its own cache, where other programs find it too.
 
     Files that are there whole are not asked for again; without a network they are enough.
@@ -103,7 +106,7 @@ def _pulled(base: Base, tell: Tell) -> Path:
         revision=base.revision or None,
         endpoint=address,
         token=os.environ.get("HF_TOKEN") or None,
-        allow_patterns=_WANTED,
+        allow_patterns=[*_VOCABULARY, *(_WEIGHTS if weights else ())],
         ignore_patterns=_NOT_WANTED,
         etag_timeout=_TIMEOUT,
     )

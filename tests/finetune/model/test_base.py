@@ -65,6 +65,13 @@ def test_only_what_is_needed_is_pulled_and_once(hub: Hub) -> None:
     assert hub.sent == []
 
 
+def test_a_vocabulary_alone_is_pulled_without_the_weights(hub: Hub) -> None:
+    folder = folder_of(Base(NAME), ignored, weights=False)
+    assert {path.name for path in folder.iterdir()} == {"config.json", "tokenizer.model"}
+    assert folder_of(Base(NAME), ignored) == folder
+    assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
 def test_a_pulled_base_needs_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(Base(NAME), ignored)
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused_port()}")
