@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Words = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DEFAULT_CONFIG: Final = Path("finetune.toml")
-_MOST_GIB: Final = 1e6
 WORDS: Final = (
     *("run", "init", "plan", "stats", "check", "export", "bench"),
     *("import-axolotl", "export-axolotl"),
@@ -112,7 +111,7 @@ def _add_plan(words: Words) -> None:
     _add_config(plan)
     _add_demo(plan)
     plan.add_argument(
-        "--cap-gib", type=_gib, metavar="N", help="plan for a GPU with so much memory"
+        "--cap-gib", type=float, metavar="N", help="plan for a GPU with so much memory"
     )
     plan.add_argument(
         "--shape",
@@ -191,20 +190,12 @@ def _add_bench(words: Words) -> None:
     )
     bench.add_argument("rows", metavar="ROW", nargs="*", help="measure these rows only")
     bench.add_argument("--shape", metavar="SHAPE", help="the base's shape, such as mistral-7b")
-    bench.add_argument("--cap-gib", type=_gib, metavar="N", help="use no more GPU memory than this")
+    bench.add_argument(
+        "--cap-gib", type=float, metavar="N", help="use no more GPU memory than this"
+    )
     bench.add_argument("--tokens", type=int, metavar="N", help="tokens of a pack")
     _add_json(bench)
     bench.set_defaults(door=_bench)
-
-
-def _gib(word: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < _MOST_GIB:
-        raise argparse.ArgumentTypeError(f"{word!r}: expected a number of GiB such as 24")
-    return value
 
 
 def _add_axolotl(words: Words) -> None:

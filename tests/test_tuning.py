@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from shoritui.cli import main
-
 _WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None
@@ -29,11 +27,3 @@ def test_without_the_extra_a_sentence_says_what_to_install(word: str) -> None:
     assert said.stderr == (
         "shoritui: torch is not installed; pip install 'shoritui[finetune]' brings it.\n"
     )
-
-
-@pytest.mark.parametrize("size", ["inf", "nan", "0", "-1", "much"])
-def test_a_gpu_has_a_size_that_can_be(size: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["finetune", "plan", f"--cap-gib={size}"])
-    assert ended.value.code == 2
-    assert f"'{size}': expected a number of GiB" in capsys.readouterr().err
