@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from math import inf
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -84,7 +85,7 @@ def _rows(each: Measurement, lab: Lab, names: Sequence[str]) -> list[Row]:
 def _lab(options: argparse.Namespace, progress: RowProgress) -> Lab:
     if options.shape is not None:
         shape_named(options.shape)
-    if options.cap_gib is not None and not options.cap_gib > 0:
+    if options.cap_gib is not None and not 0 < options.cap_gib < inf:
         raise UserError(f"--cap-gib is {options.cap_gib:g}: expected a number above 0.")
     if options.tokens is not None and options.tokens < _LEAST_TOKENS:
         raise UserError(f"--tokens is {options.tokens}: the rows need at least {_LEAST_TOKENS}.")

@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def plan(options: argparse.Namespace) -> int:
         UserError: The config, the base or the data cannot be used, or a number makes no sense.
     """
     quieten()
-    if options.cap_gib is not None and not options.cap_gib > 0:
+    if options.cap_gib is not None and not 0 < options.cap_gib < inf:
         raise UserError(f"--cap-gib is {options.cap_gib:g}: expected a number above 0.")
     shape = shape_named(options.shape) if options.shape is not None else None
     config = _config(options)

@@ -76,6 +76,7 @@ def test_what_is_measured_on_a_gpu_runs_on_any_device() -> None:
         (["equality", "--shape", "8b"], "No shape is called '8b'"),
         (["equality", "--tokens", "1"], "at least 64"),
         (["equality", "--cap-gib", "0"], "expected a number above 0"),
+        (["equality", "--cap-gib", "inf"], "expected a number above 0"),
     ],
 )
 def test_a_users_error_is_one_sentence(

@@ -65,6 +65,7 @@ def test_the_demo_is_planned_and_an_earlier_run_tells_how_fast_it_goes(
     [
         (["--shape", "8b"], "No shape is called '8b'"),
         (["--shape", "tiny", "--cap-gib", "-1"], "expected a number above 0"),
+        (["--shape", "tiny", "--cap-gib", "nan"], "expected a number above 0"),
         ([], "There is no finetune.toml"),
     ],
 )
