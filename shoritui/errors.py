@@ -1,7 +1,4 @@
-"""The one exception whose text a user reads.
-
-It knows nothing of where the sentence is shown: the command line, the app and scripts each decide.
-"""
+"""The one exception whose text a user reads, on the command line and in the app."""
 
 from __future__ import annotations
 

@@ -1,40 +1,195 @@
-"""Writing files so that a reader, or a power cut, finds the old ones or the new, never a part.
+"""Write files and folders so that a reader, or a power cut, finds the old or the new, never a part.
 
-It does not know what is in them.
+What is new is written beside its place, under a name that nobody can guess, forced to the disk,
+and then renamed:
+
+    .notes.toml.4711-1c0ffee5.tmp  ->  notes.toml
+
+The number is the process: what one leaves that is killed is removed by the next that writes there.
+A symbolic link stays, and the file that it leads to is replaced.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from shoritui.errors import UserError
+from shoritui.text import printable, size
+
+UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp", re.DOTALL)
+"""The names of what is being written."""
+_LONGEST_NAME: Final = 40
+_PRIVATE: Final = 0o600
+_USUAL: Final = 0o666
 
 
-def replace_text(path: Path, text: str) -> None:
-    r"""Puts a text (UTF-8, `\n`) in the place of a file, wholly or not at all.
+def replace_text(path: Path, text: str, *, private: bool = False) -> None:
+    r"""Put a text (UTF-8, `\n`) in the place of a file, wholly or not at all.
 
     Missing folders are made; the mode of a file that was there stays.
 
     Raises:
         OSError: The folder or file cannot be written; what was there is untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with whole_file(path, private=private) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def add_text(path: Path, text: str) -> Path:
+    r"""Write a text (UTF-8, `\n`) as a new file, for its owner alone, and return the file.
+
+    Where one of the name is there already, the new one gets a number: `notes (2).txt`.
+
+    Raises:
+        OSError: The folder or file cannot be written; nothing half written stays.
+    """
+    beside = _beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        sync(beside)
+        target, number = path, 1
+        while not _is_placed(beside, target):
+            number += 1
+            target = path.with_name(f"{path.stem} ({number}){path.suffix}")
+        return target
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path, *, private: bool = False, synced: bool = True) -> Iterator[Path]:
+    """Yield an empty file to write, which takes the place of `path` if the block ends well.
+
+    Args:
+        path: The file to replace; its mode stays, and missing folders are made.
+        private: Whether a file that is new is for its owner alone.
+        synced: Whether it is on the disk before it takes its place; not needed for content that
+            carries a checksum.
+
+    Raises:
+        OSError: It cannot be written; what was there is untouched.
+    """
+    path = _beyond_links(path)
+    beside = _beside(path)
+    try:
+        mode = _PRIVATE if private else _USUAL
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        yield beside
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o7777)
+        if synced:
+            sync(beside)
         beside.replace(path)
-    except OSError:
+    finally:
         beside.unlink(missing_ok=True)
-        raise
+
+
+@contextmanager
+def whole_folder(folder: Path, gone: Collection[str] = ()) -> Iterator[Path]:
+    """Yield an empty folder to fill, which takes the place of `folder` if the block ends well.
+
+    What was in the old folder and is not in the new one moves into it, unless it is named in
+    `gone`: nothing is lost that a user put there.
+
+    Raises:
+        OSError: It cannot be written; what was there is untouched.
+    """
+    folder = _beyond_links(folder)
+    with scratch_folder(folder) as beside:
+        yield beside
+        sync_tree(beside)
+        recover(folder, gone)
+        # A folder that is not empty cannot be replaced in one step.
+        if folder.is_dir():
+            folder.rename(_aside(folder))
+        beside.rename(folder)
+        recover(folder, gone)
+        sync(folder.parent)
+
+
+def recover(folder: Path, gone: Collection[str] = ()) -> None:
+    """End what `whole_folder` began, where a power cut came between its two renames.
+
+    Raises:
+        OSError: The folder cannot be put in its place again.
+    """
+    folder = Path(os.path.realpath(folder))
+    aside = _aside(folder)
+    if not aside.exists():
+        return
+    if not folder.exists():
+        aside.rename(folder)
+        return
+    for entry in aside.iterdir():
+        if entry.name not in gone and not (folder / entry.name).exists():
+            entry.rename(folder / entry.name)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Return the folder, after filling it if it is not there; whoever makes it first wins.
+
+    Raises:
+        UserError: What `fill` raises, or the folder cannot be written.
+    """
+    if folder.is_dir():
+        return folder
+    try:
+        with scratch_folder(folder) as beside:
+            fill(beside)
+            sync_tree(beside)
+            try:
+                beside.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+    except OSError as error:
+        raise UserError(f"{folder.parent} cannot be written: {why(error)}.") from None
+    return folder
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, for what is needed while it is made; it is removed again.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    beside = _beside(path)
+    try:
+        beside.mkdir()
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_space(folder: Path, wanted: int, what: str, advice: str = "make room there") -> None:
+    """Raise a `UserError` if the disk of a folder has less than so many bytes free for `what`."""
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise UserError(
+            f"{printable(folder)} has {size(free)} free, and {what} takes {size(wanted)}: {advice}."
+        )
+
+
+def why(error: OSError) -> str:
+    """Return why something could not be written, in words."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "there is a file where its folder should be"
+    return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error)
 
 
 def sync_tree(folder: Path) -> None:
-    """Has a folder with all that is in it on the disk, so that it may take another's place.
+    """Force a folder with all that is in it to the disk, so that it may take another's place.
 
     Raises:
         OSError: The disk does not take it.
@@ -44,7 +199,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Has a file, or the names in a folder, on the disk.
+    """Force a file, or the names in a folder, to the disk.
 
     Raises:
         OSError: The disk does not take it.
@@ -56,3 +211,50 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def _is_placed(beside: Path, target: Path) -> bool:
+    """Give a file its name, unless another has it already."""
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without hard links
+        if target.exists():
+            return False
+        beside.rename(target)
+    return True
+
+
+def _beyond_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the folder of `path`, which is made, and rid of what dead processes left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stem = f".{path.name[:_LONGEST_NAME]}."
+    with os.scandir(path.parent) as entries:
+        left = [Path(entry.path) for entry in entries if entry.name.startswith(stem)]
+    for other in left:
+        match = UNFINISHED.fullmatch(other.name)
+        if match and not _is_running(int(match[1])):
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+            else:
+                other.unlink(missing_ok=True)
+    return path.with_name(f"{stem}{os.getpid()}-{os.urandom(8).hex()}.tmp")
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,7 +1,4 @@
-"""A line on stderr that shows how far a long transfer of bytes is.
-
-It does not know what is transferred.
-"""
+"""What one waits for, on stderr: drawn over itself on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +6,11 @@ import shutil
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
+
+from shoritui.text import duration, size
 
 _PER_SECOND: Final = 8
 _SPEED_SECONDS: Final = 5.0
@@ -18,8 +18,16 @@ _BAR: Final = 24
 _STEPS: Final = 10
 
 
+def show(text: str = "") -> None:
+    """Put a text into the place of the last one on a terminal; elsewhere do nothing."""
+    if sys.stderr.isatty():
+        room = shutil.get_terminal_size().columns - 1
+        with suppress(OSError):
+            print(f"\r{text[:room]}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 class ProgressLine:
-    """A bar that is drawn over itself on a terminal; elsewhere, a line for every tenth."""
+    """How far a transfer of bytes is; where there is no terminal, a line for every tenth."""
 
     def __init__(self, total: int) -> None:
         """`total` in bytes."""
@@ -38,12 +46,16 @@ class ProgressLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Leave the line as it is, and go on below it."""
         if self._is_terminal and self._marks:
             self._draw(self._marks[-1][1])
             print(file=sys.stderr)
 
     def report(self, done: int) -> None:
-        """Shows that so many bytes are done, if that is news."""
+        """Show that so many bytes are done, if that is news."""
         now = time.monotonic()
         if self._marks and done < self._marks[-1][1]:
             self._marks.clear()  # it began anew
@@ -60,31 +72,16 @@ class ProgressLine:
 
     def _draw(self, done: int) -> None:
         filled = min(done * _BAR // self._total, _BAR)
-        line = f"{'█' * filled}{'░' * (_BAR - filled)} {self._figures(done)}"
-        room = shutil.get_terminal_size().columns - 1
-        print(f"\r{line[:room]}\x1b[K", end="", file=sys.stderr, flush=True)
+        show(f"{'█' * filled}{'░' * (_BAR - filled)} {self._figures(done)}")
 
     def _figures(self, done: int) -> str:
-        figures = (
-            f"{done * 100 // self._total:3} %  {_mebibytes(done)} of {_mebibytes(self._total)}"
-        )
+        figures = f"{done * 100 // self._total:3} %  {size(done)} of {size(self._total)}"
         speed = self._speed()
         if not speed:
             return figures
-        left = _span((self._total - done) / speed)
-        return f"{figures}  {speed / 2**20:,.1f} MiB/s  {left} left"
+        return f"{figures}  {size(speed)}/s  {duration((self._total - done) / speed)} left"
 
     def _speed(self) -> float:
         """Bytes a second, lately; 0 if too little is known."""
         (begin, first), (end, last) = self._marks[0], self._marks[-1]
         return (last - first) / (end - begin) if end - begin > 1 / _PER_SECOND else 0.0
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB"
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,169 +1,158 @@
-"""The user's settings and the folders everything lives in.
-
-It does not know what a setting does; the room that reads it does.
-"""
+"""The user's settings: what `settings.toml` may hold, reading it, and changing it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, MutableMapping
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-import tomli
+import msgspec.structs
+from msgspec import Meta
 
 from shoritui.errors import UserError
 from shoritui.files import replace_text
+from shoritui.folders import settings_path
+from shoritui.text import one_line
+from shoritui.toml import (
+    FILLED,
+    Sheet,
+    choices_of,
+    fields_of,
+    file_error,
+    item_of,
+    parse_text,
+    problems,
+    read_sheet,
+    read_text,
+    type_parts,
+)
 
-HOME_VARIABLE = "SHORITUI_HOME"
+_KIND: Final = "settings file"
+
 DEFAULT_INSTRUCTION = (
     "Write a safe conversation suitable for all audiences. Don't be vulgar or sexually explicit."
 )
+MOOD_REQUEST = "Begin each message with one to three emoji that show the speaker's mood."
 HintSetting = Literal[
-    "auto", "nano", "micro", "tiny", "short", "medium", "long", "massive", "huge", "enormous"
+    "auto",
+    "model",
+    "nano",
+    "micro",
+    "tiny",
+    "short",
+    "medium",
+    "long",
+    "massive",
+    "huge",
+    "enormous",
 ]
+GuideSetting = Literal["auto", "on", "off"]
+Strategy = Literal["choose", "in-turn", "natural", "pooled", "model"]
+"""How it is decided who speaks next."""
 
 
-class AdapterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A LoRA adapter, and how strongly it counts."""
+class AdapterFile(msgspec.Struct, frozen=True):
+    """A LoRA adapter, and how strongly it counts. A scale out of range: `UserError`."""
 
-    path: str
-    scale: float = 1.0
+    path: Annotated[str, FILLED]
+    scale: Annotated[float, Meta(ge=-1000, le=1000)] = 1.0
+
+    def __post_init__(self) -> None:
+        for problem in problems(msgspec.structs.asdict(self), fields_of(AdapterFile)):
+            raise UserError(one_line(problem.sentence))
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What `settings.toml` may hold, with the defaults."""
 
     version: Literal[1] = 1
     """The format of the file."""
     model: str = ""
-    """The GGUF file to load, or a model's name; empty takes the small model that ships."""
+    """The GGUF file to load, or a model's name; empty uses the storyteller, or without its base the
+    small model that ships."""
     server: str = ""
-    """The OpenAI-compatible server that runs the model, by its address; empty runs it here."""
+    """The address of an OpenAI-compatible server to run the model; empty runs it here."""
     server_model: str = ""
-    """The model to ask that server for; empty takes the one that it has."""
+    """The model to request from that server; empty uses the one it has loaded."""
     server_key: str = ""
     """The name of the environment variable that holds the server's API key; empty sends none."""
     preset: str = "card-main"
-    """The sampler preset a new chat begins with."""
-    n_ctx: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """The context size in tokens; 0 takes the model's own, at most 8192."""
-    n_threads: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """CPU threads of the engine; 0 measures, beginning with all physical cores but one."""
-    n_gpu_layers: Annotated[int, msgspec.Meta(ge=-1)] = -1
-    """Layers on the GPU; -1 takes all."""
+    """The sampler preset for new stories."""
+    n_ctx: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
+    """The context size in tokens; 0 uses the model's own, up to 8192."""
+    n_threads: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """CPU threads for the model; 0 finds the fastest number by measuring."""
+    n_gpu_layers: Annotated[int, Meta(ge=-1, le=100_000)] = -1
+    """Layers to run on the GPU; -1 runs all of them there."""
     kv_type: Literal["f16", "q8_0", "q4_0"] = "f16"
-    """The number format of the KV cache; `q8_0` takes half the memory and is slower on a CPU."""
+    """The number format of the KV cache; `q8_0` halves its memory, but is slower on a CPU."""
     context_mode: Literal["auto", "exact", "shift"] = "auto"
-    """A full context: `exact` reads the rest anew in idle time, `shift` moves it up as it is."""
-    kv_cache_gb: Annotated[float, msgspec.Meta(ge=0)] = 8.0
-    """Disk space, in GB, for what was read to be at hand after a restart; 0 keeps nothing."""
+    """What happens to the rest when old messages leave a full context: `exact` reads it again while
+    the model is idle, `shift` only moves it up, which is faster but approximate; `auto` chooses."""
+    kv_cache_gb: Annotated[float, Meta(ge=0, le=1_000_000)] = 8.0
+    """Disk space, in GB, for the saved cache that lets a reopened story continue at once; 0 saves
+    nothing."""
     adapters: list[AdapterFile] = []
-    """LoRA adapters, such as `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
+    """LoRA adapters to apply, such as `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
     alternatives: Literal["auto", 0, 1, 2] = "auto"
-    """How many retries are written while you read; `auto` writes 1 on a GPU, none on a CPU."""
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 1024
-    """The most tokens of one reply."""
+    """How many retries to write while you read; `auto` writes 1 on a GPU, none on a CPU."""
+    keep_following: Literal["ask", "keep", "branch"] = "ask"
+    """Whether what follows a message stays when you change it; `branch` leaves it with the old."""
+    persona: str = ""
+    """Who you are in new stories, unless the card says so: a persona's name; empty is none."""
+    turns: Strategy = "natural"
+    """Who speaks next: whom you `choose`, the cast `in-turn`, whoever was addressed and then by
+    talkativeness (`natural`), one who has not spoken since you did (`pooled`), or whom the `model`
+    finds likeliest."""
+    max_tokens: Annotated[int, Meta(ge=1, le=100_000_000)] = 1024
+    """The longest a reply may be, in tokens."""
+    stop_strings: list[Annotated[str, FILLED]] = []
+    """Texts at which a reply ends, for models that were not made for BlockML."""
     length: HintSetting = "medium"
-    """The length hint of replies; `auto` sends none (the dynamic mode)."""
+    """The length hint for replies; `auto` sends none and lets the model write as it likes, `model`
+    lets it choose a hint for each reply."""
+    length_guide: GuideSetting = "auto"
+    """Whether replies are led to the length of their hint, by making their end likelier or less
+    likely, never by cutting; `auto` leads where a model is known not to keep to hints."""
+    lore_budget: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
+    """The most tokens that lore with keys may take in the prompt; 0 allows a third of the
+    context."""
+    memory: Literal["ask", "auto", "off"] = "ask"
+    """What happens when old messages are about to leave a full context: `ask` offers a summary by
+    the model in their place, `auto` writes it while the model is idle, `off` lets them go."""
     instruction: str = DEFAULT_INSTRUCTION
-    """The system instruction, an [INST] block; empty leaves it out."""
+    """The system instruction, sent as an [INST] block; empty sends none."""
     instruction_place: Literal["before-messages", "top"] = "before-messages"
-    """Where the system instruction stands."""
+    """Where the system instruction goes: `before-messages`, or at the `top` of the prompt."""
     ooc_form: str = "{name}: {text}"
-    """How an out-of-character line is written inside its block."""
+    """How an out-of-character line is written in its block; `{text}` alone leaves the name out."""
+    ooc_in_prompt: bool = True
+    """Whether the model reads out-of-character talk when it writes the story."""
     theme: str = "shori-dark"
-    """The theme's name."""
+    """The theme's name, as Alt+V lists it."""
     show_marks: bool = True
-    """Show the quote marks, underscores and asterisks of the prose."""
+    """Whether to show the prose's quote marks, underscores and asterisks."""
+    mood: Literal["text", "name", "hidden"] = "text"
+    """Where emoji that tell a message's mood are shown: in the `text`, beside the `name`, or not at
+    all (`hidden`)."""
+    mood_ask: bool = False
+    """Whether to ask the model for such emoji, in the system instruction."""
     keymap: dict[str, str] = {}
-    """Keys by action id, such as `retry = "ctrl+y"`."""
-
-
-def config_dir() -> Path:
-    """Where settings, themes, presets and the user's own cards lie."""
-    return _folder("config")
-
-
-def data_dir() -> Path:
-    """Where the library of chats lies."""
-    return _folder("data")
-
-
-def cache_dir() -> Path:
-    """Where logs lie, and whatever can be made again."""
-    return _folder("cache")
-
-
-def bundled_dir(name: Literal["characters", "themes"]) -> Path:
-    """The folder of cards or themes that ships, in a wheel or in a checkout."""
-    package = Path(__file__).parent
-    in_wheel = package / "_bundled" / name
-    return in_wheel if in_wheel.is_dir() else package.parent / name
-
-
-def models_dir() -> Path:
-    """Where pulled models lie, and any others that the user puts there."""
-    return data_dir() / "models"
-
-
-def shipped_model() -> Path:
-    """The small model that ships; it may be missing in an unbuilt checkout."""
-    from shoritui.demo import model_path
-
-    return model_path()
-
-
-def model_file(option: Path | None, settings: Settings) -> Path:
-    """The model to load: the option's, else the settings', else the one that ships.
-
-    Both may be a file, or a name that `shoritui models` lists.
-
-    Raises:
-        UserError: It is neither, or several models have the name.
-    """
-    if option is None and not settings.model:
-        return shipped_model()
-    wanted = option if option is not None else Path(settings.model)
-    path = wanted.expanduser()
-    return path if path.is_absolute() or path.exists() else _model_of_name(wanted)
-
-
-def card_folders() -> tuple[Path, Path]:
-    """Where cards are found by name: the user's own first, then those that ship."""
-    return config_dir() / "characters", bundled_dir("characters")
-
-
-def card_files(names: Sequence[Path]) -> list[Path]:
-    """The files meant by names on a command line: a path, or the name of a known card."""
-    return [_card_file(name.expanduser()) for name in names]
-
-
-def settings_path() -> Path:
-    """The settings file, which need not exist."""
-    return config_dir() / "settings.toml"
+    """Keys by action id, such as `retry = "f9"`."""
 
 
 def load_settings() -> Settings:
-    """The user's settings; the defaults where there is no file.
+    """Return the user's settings; the defaults where there is no file.
 
     Raises:
         UserError: The file is not TOML, or a key or value in it is not known.
     """
     path = settings_path()
-    try:
-        document = tomli.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Settings()
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise UserError(f"{path}: {error}. Correct or remove this settings file.") from None
-    return _checked(document, path)
+    return _settings(read_sheet(path, _KIND)) if path.exists() else Settings()
 
 
 def save_settings(**changes: Any) -> Settings:
-    """Writes changed settings into the file, keeping its comments, and returns them all.
+    """Write changed settings into the file, keep its comments, and return them all.
 
     Raises:
         UserError: The file is not readable as it is, a value is not allowed, or the file
@@ -173,58 +162,54 @@ def save_settings(**changes: Any) -> Settings:
 
     path = settings_path()
     load_settings()
-    old = path.read_text(encoding="utf-8") if path.exists() else ""
-    document = tomlkit.parse(old)
+    document = tomlkit.parse(read_text(path, _KIND) if path.exists() else "")
     for key, value in changes.items():
-        document[key] = value
-    settings = _checked(document.unwrap(), path)
+        _put(document, key, value)
+    text = tomlkit.dumps(document)
+    settings = _settings(parse_text(path, text, _KIND))
     try:
-        replace_text(path, tomlkit.dumps(document))
+        replace_text(path, text)
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+        raise file_error(path, f"the file cannot be written ({error.strerror})") from None
     return settings
 
 
-def _model_of_name(name: Path) -> Path:
-    from shoritui.engine.shelf import find, look, unknown
-
-    models = look(models_dir(), shipped_model()).models
-    model = find(str(name), models)
-    if model is not None:
-        return model.path
-    if name.suffix.lower() == ".gguf" or len(name.parts) > 1:
-        return name  # a file that is missing: whoever opens it says so
-    raise unknown(str(name), models)
+def setting_problem(key: str, value: object) -> str:
+    """Return why a setting can't have this value, in a sentence; empty if it can."""
+    found = problems({key: value}, fields_of(Settings), kind="setting")
+    return next((one_line(problem.sentence) for problem in found), "")
 
 
-def _card_file(name: Path) -> Path:
-    if name.exists() or len(name.parts) > 1:
-        return name
-    for folder in card_folders():
-        for file in (folder / name, folder / f"{name}.toml"):
-            if file.is_file():
-                return file
-    return name
+def typed_value(key: str, text: str) -> object:
+    """Return a setting's value as it was typed, without quotes, the texts of a list a line each.
+
+    What is not of the setting's type stays the text.
+    """
+    hint, _ = type_parts(fields_of(Settings)[key].type)
+    if item_of(hint) is not None:
+        return [line.strip() for line in text.split("\n") if line.strip()]
+    choices = {str(choice): choice for choice in choices_of(hint)}
+    if hint in (int, float):
+        try:
+            return hint(text)
+        except ValueError:
+            return text
+    return choices.get(text, text)
 
 
-def _checked(document: dict[str, Any], path: Path) -> Settings:
-    known = Settings.__struct_fields__
-    for key in document:
-        if key not in known:
-            nearest = get_close_matches(key, known, n=1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise UserError(f"{path}: unknown setting {key!r}.{hint}")
-    try:
-        return msgspec.convert(document, Settings)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {error}.") from None
+def _put(table: MutableMapping[str, Any], key: str, value: object) -> None:
+    """Put a value into a table of the file; of a table only what differs, to keep its comments."""
+    there = table.get(key)
+    if isinstance(value, Mapping) and isinstance(there, MutableMapping):
+        for gone in there.keys() - value.keys():
+            del there[gone]
+        for name, each in value.items():
+            if there.get(name) != each:
+                _put(there, name, each)
+    else:
+        table[key] = value
 
 
-def _folder(kind: Literal["config", "data", "cache"]) -> Path:
-    home = os.environ.get(HOME_VARIABLE)
-    if home:
-        return Path(home).expanduser() / kind
-    import platformdirs
-
-    folder: Path = getattr(platformdirs, f"user_{kind}_path")("shoritui", appauthor=False)
-    return folder
+def _settings(sheet: Sheet) -> Settings:
+    sheet.raise_all(problems(sheet.data, fields_of(Settings), kind="setting"))
+    return msgspec.convert(sheet.data, Settings)

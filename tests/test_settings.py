@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from shoritui.errors import UserError
-from shoritui.files import replace_text
-from shoritui.settings import (
-    AdapterFile,
-    Settings,
-    card_files,
-    load_settings,
-    save_settings,
-    settings_path,
-)
+from shoritui.folders import settings_path
+from shoritui.settings import AdapterFile, Settings, load_settings, save_settings
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +39,32 @@ def test_a_change_is_read_back_and_comments_stay() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("lenght = 'tiny'", "Did you mean length?"),
-        ("length = 'big'", "length"),
-        ("n_ctx = -1", "n_ctx"),
+        ("lenght = 'tiny'", 'did you mean "length"'),
+        ("length = 'big'", 'line 1: "length" must be one of auto, model, nano, .*, not "big"'),
+        ("n_ctx = -1", '"n_ctx" must be a whole number from 0 to 100,000,000, not -1'),
+        ("# mine\nn_ctx = 'big'", 'line 2: "n_ctx" must be a whole number .*, not the text "big"'),
         ("n_ctx = x\n", "line 1"),
-        ("version = 2", "version"),
+        (f"# mine\nn_ctx = {'9' * 6000}", "line 2: a number has thousands of digits.*needs$"),
+        ("n_ctx = 99999999999999999999", '"n_ctx" must be a whole number from 0 to 100,000,000'),
+        ("kv_cache_gb = inf", '"kv_cache_gb" must be a number from 0 to 1,000,000, not inf'),
+        ("kv_cache_gb = nan", "not nan"),
+        ("version = 2", '"version" must be 1, not 2'),
+        ("alternatives = '1'", 'one of auto, 0, 1, 2, not the text "1": write it without quotes'),
+        ("n_ctx = '4096'", 'not the text "4096": write it without quotes'),
+        ("show_marks = 'false'", 'not the text "false": write it without quotes'),
+        ("n_ctx = '-1'", 'not the text "-1"$'),
+        ("alternatives = 'atuo'", 'did you mean "auto"'),
+        ("alternatives = true", '"alternatives" must be one of auto, 0, 1, 2, not true'),
+        ("[keymap]\nsend = 3", 'line 2: "send" of .keymap. must be text in quotes, not 3'),
+        ("adapters = 'x.gguf'", "write ..adapters.. in double brackets"),
+        ("adapters = [{path = ''}]", '"path" of ..adapters.. must be text .*, but it is empty'),
+        ("[[adapters]]\npath = 'x'\nscale = nan", 'line 3: "scale" of .*, not nan'),
+        (
+            "adapters = [{path = 'x', scale = inf}]",
+            "a number from -1,000 to 1,000, not inf",
+        ),
+        ("n_ctx = -1\nlenght = 'tiny'\ntheme = 3", 'line 1: .*\n.*line 2: "lenght" .*\n.*line 3: '),
+        ("lenght = 'tiny'", 'line 1: "lenght" is not a setting; did you mean'),
     ],
 )
 def test_a_mistake_names_the_file_and_the_setting(text: str, sentence: str) -> None:
@@ -59,25 +74,19 @@ def test_a_mistake_names_the_file_and_the_setting(text: str, sentence: str) -> N
     assert str(settings_path()) in str(error.value)
 
 
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
+    settings_path().parent.mkdir(parents=True, exist_ok=True)
+    settings_path().write_bytes(b"\xef\xbb\xbf# mine\r\nlength = 'tiny'\r\n")
+    assert load_settings().length == "tiny"
+    save_settings(theme="shori-light")
+    assert load_settings() == Settings(length="tiny", theme="shori-light")
+    assert "# mine" in settings_path().read_text(encoding="utf-8")
+
+
 def test_a_value_that_is_not_allowed_is_not_written() -> None:
     with pytest.raises(UserError, match="max_tokens"):
         save_settings(max_tokens=0)
     assert not settings_path().exists()
-
-
-def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(home: Path) -> None:
-    replace_text(home / "a" / "b.toml", "one")
-    replace_text(home / "a" / "b.toml", "two")
-    assert [p.name for p in (home / "a").iterdir()] == ["b.toml"]
-    assert (home / "a" / "b.toml").read_text(encoding="utf-8") == "two"
-
-
-def test_the_users_cards_come_before_those_that_ship(home: Path) -> None:
-    mine = home / "config" / "characters" / "lighthouse.toml"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("", encoding="utf-8")
-    assert card_files([Path("lighthouse")]) == [mine]
-    assert card_files([Path("no-such-card")]) == [Path("no-such-card")]
 
 
 def test_adapters_are_kept_and_read_back() -> None:
@@ -86,3 +95,11 @@ def test_adapters_are_kept_and_read_back() -> None:
     assert load_settings().adapters == [AdapterFile("~/noir one.gguf", 0.5)]
     assert load_settings().keymap == {"send": "ctrl+s"}
     assert save_settings(adapters=[]).adapters == []
+
+
+@pytest.mark.parametrize("scale", [math.inf, -math.inf, math.nan, 1e39])
+def test_an_adapters_scale_is_finite(scale: float) -> None:
+    with pytest.raises(UserError, match='"scale" must be a number from -1,000 to 1,000, not'):
+        AdapterFile("noir.gguf", scale)
+    with pytest.raises(UserError, match=r'"scale" of \[\[adapters\]\] must be a number'):
+        save_settings(adapters=[{"path": "noir.gguf", "scale": scale}])

@@ -6,19 +6,20 @@ measured too: the same text evaluated in steps of other sizes.
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
 
+import numpy as np
+
 from shoritui.bench import scenes
 from shoritui.bench.lab import Lab, streamed
+from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.engine import Engine, Segment
-from shoritui.rows import Aim, Figure, benchmark
 
 _N_CTX: Final = 1024
 _MESSAGES: Final = 10
@@ -55,10 +56,10 @@ async def _distance(lab: Lab, mode: Literal["exact", "shift"]) -> Figure:
     found = _Compared()
     for round_ in lab.rounds(1, 3.0):
         with tempfile.TemporaryDirectory() as folder:
-            options = {"n_ctx": _N_CTX, "context_mode": mode, "journal": Path(folder)}
+            options = {"n_ctx": _N_CTX, "context_mode": mode, "kv_store": Path(folder)}
             chat = _Chat(Random(f"{mode} {round_}"), f"{mode} {round_}")
             probes: list[str] = []
-            for _ in range(2):  # the second time it resumes from the journal
+            for _ in range(2):  # the second time it resumes from the KV store
                 async with lab.engine(**options) as engine:
                     assert engine.info is not None
                     if engine.info.context_mode != mode:
@@ -80,7 +81,7 @@ async def _compare(
     seen: Sequence[float],
     found: _Compared,
 ) -> None:
-    """Against an engine that reads the document for the first time; that, in other steps too."""
+    """Compare with an engine that reads the document first now; that, in other steps too."""
     async with lab.engine(n_ctx=_N_CTX) as engine:
         if await engine.tokens(document) != ids:
             return  # a reply is spelled in a way of its own: that is another text, to a model
@@ -109,7 +110,7 @@ class _Chat:
         return [*self._head, *self._messages, scenes.opened(self._number)]
 
     async def step(self, engine: Engine, *, first: bool) -> None:
-        """One thing happens; at first a swipe, so that what was there is read."""
+        """Do one thing; at first a swipe, so that what was there is read."""
         kinds = ("say", "reply", "swipe", "type", "edit", "delete", "trim")
         kind = "swipe" if first else self._random.choice(kinds)
         if (
@@ -133,7 +134,7 @@ class _Chat:
             self._messages.pop()
 
     async def _reply(self, engine: Engine) -> None:
-        """A reply that stays, if its text has the ids that anybody would give it."""
+        """Write a reply that stays, if its text has the ids that anybody would give it."""
         opened = scenes.opened(self._number)
         outcome = (await streamed(engine, self.document, 12)).outcome
         if outcome.text.strip().isascii():
@@ -146,7 +147,7 @@ class _Chat:
 
 
 async def _probes(engine: Engine) -> list[str]:
-    """Texts of one token each, by which the model's choice can be compared."""
+    """Return texts of one token each, by which the model's choice can be compared."""
     assert engine.info is not None
     pieces = await engine.pieces(range(engine.info.n_vocab))
     texts = sorted({piece for piece in pieces if piece.strip() and piece.isprintable()})
@@ -155,21 +156,14 @@ async def _probes(engine: Engine) -> list[str]:
     return single[:: len(single) // _PROBES + 1]
 
 
-def _largest(ours: Iterable[float], theirs: Iterable[float]) -> float:
-    return max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+def _largest(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return float(np.abs(np.subtract(ours, theirs)).max())
 
 
 def _kl(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The divergence of ours from theirs, in nats, over the tokens compared."""
-    (p, log_p), (_, log_q) = _normal(theirs), _normal(ours)
-    return sum(a * (b - c) for a, b, c in zip(p, log_p, log_q, strict=True))
-
-
-def _normal(scores: Sequence[float]) -> tuple[list[float], list[float]]:
-    best = max(scores)
-    total = best + math.log(sum(math.exp(score - best) for score in scores))
-    logs = [score - total for score in scores]
-    return [math.exp(log) for log in logs], logs
+    """Return the divergence of ours from theirs, in nats, over the tokens compared."""
+    log_p, log_q = (scores - np.logaddexp.reduce(scores) for scores in (theirs, ours))
+    return float(np.sum(np.exp(log_p) * (log_p - log_q)))
 
 
 def _figure(found: _Compared, mode: str) -> Figure:

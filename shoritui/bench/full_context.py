@@ -11,10 +11,10 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
-from shoritui.bench import scenes
+from shoritui.bench import peers, scenes
 from shoritui.bench.lab import Lab, filled, streamed
-from shoritui.engine import Engine, Segment
-from shoritui.rows import Aim, Figure, benchmark
+from shoritui.benchmark import Aim, Figure, benchmark
+from shoritui.engine import Engine, RemoteEngine, Segment, Server
 
 _REPLY: Final = 8
 """Tokens of a reply: what matters here comes before the first."""
@@ -31,7 +31,7 @@ _ISSUE_AIM: Final = 1 / 50
 class _Chat:
     """A chat at a full context, a few tokens of new text each turn."""
 
-    engine: Engine
+    engine: Engine | RemoteEngine
     head: list[Segment]
     kept: list[Segment]
     sizes: list[int]
@@ -95,17 +95,55 @@ async def full_context(lab: Lab) -> dict[str, Figure]:
     return _figures(lab, found)
 
 
+@benchmark(Aim("full_context_vs_llama_server", "ratio", "<= 0.5"))
+async def full_context_vs_llama_server(lab: Lab) -> dict[str, Figure]:
+    """First token of a turn at a full context, ours / llama-server's, which drops and shifts."""
+    found = _Found()
+    theirs: list[float] = []
+    for round_ in lab.rounds(1, 20.0):
+        await _ours(lab, f"ours {round_}", found)
+        theirs += await _llama_server(lab, f"server {round_}")
+    note = (
+        f"{_ms(found.ours)} against {_ms(theirs)} of llama.cpp's own server with cache reuse, the "
+        f"oldest message dropped each turn; {lab.n_ctx:,} tokens"
+    )
+    return {"full_context_vs_llama_server": Figure(_ratios(found.ours, theirs), note)}
+
+
+async def _llama_server(lab: Lab, tag: str) -> list[float]:
+    """Return the seconds to the first token of turns that drop the oldest message."""
+    async with lab.engine() as engine:
+        assert engine.info is not None
+        info = engine.info
+    there = RemoteEngine()
+    async with peers.llama_server(info, lab.options.n_batch, lab.n_ctx) as url:
+        try:
+            await there.open(Server(url, n_ctx=lab.n_ctx))
+            chat = await _full(lab, there, tag)
+            lab.report("llama-server reads the chat")
+            await _evaluate(chat)
+            await chat.turn()
+            seconds: list[float] = []
+            for turn in range(1, _TURNS):
+                lab.report(f"llama-server's turn {turn + 1} of {_TURNS}")
+                chat.drop(sum(chat.sizes) - chat.sizes[0])
+                seconds.append(await chat.turn())
+            return seconds
+        finally:
+            await there.close()
+
+
 async def _ours(lab: Lab, tag: str, found: _Found) -> None:
-    """Turns with one trim among them, in the mode that the engine has chosen."""
+    """Play turns with one trim among them, in the mode that the engine has chosen."""
     async with lab.engine() as engine:
         assert engine.info is not None
         found.mode = engine.info.context_mode
         chat = await _full(lab, engine, tag)
-        lab.tell("everything evaluated anew")
+        lab.report("everything evaluated anew")
         found.anew.append(await _evaluate(chat))
         await chat.turn()  # the first one fills the caches of the processor
         for turn in range(1, _TURNS):
-            lab.tell(f"our turn {turn + 1} of {_TURNS}")
+            lab.report(f"our turn {turn + 1} of {_TURNS}")
             if turn == _TURNS // 2:
                 found.trims.append(await _trim(chat))
             found.ours.append(await chat.turn())
@@ -114,7 +152,7 @@ async def _ours(lab: Lab, tag: str, found: _Found) -> None:
 
 
 async def _theirs(lab: Lab, tag: str, found: _Found) -> None:
-    """A turn of which only the header is there, then turns that shift the rest up.
+    """Play a turn of which only the header is there, then turns that shift the rest up.
 
     The cache has a single line here, as theirs have.
     """
@@ -122,19 +160,19 @@ async def _theirs(lab: Lab, tag: str, found: _Found) -> None:
         assert engine.info is not None
         chat = await _full(lab, engine, tag)
         await engine.prefill(chat.head)
-        lab.tell("all but the header evaluated")
+        lab.report("all but the header evaluated")
         found.prefix.append(await chat.turn())
         if engine.info.context_mode != "shift":
             return
         await chat.turn()
         for turn in range(1, _TURNS):
-            lab.tell(f"a shift each turn, turn {turn + 1} of {_TURNS}")
+            lab.report(f"a shift each turn, turn {turn + 1} of {_TURNS}")
             chat.drop(sum(chat.sizes) - chat.sizes[0])
             found.shift.append(await chat.turn())
 
 
-async def _full(lab: Lab, engine: Engine, tag: str) -> _Chat:
-    """A chat that fills the context but for the turns to come; nothing of it is evaluated."""
+async def _full(lab: Lab, engine: Engine | RemoteEngine, tag: str) -> _Chat:
+    """Return a chat that fills the context but for the turns to come; none of it evaluated."""
     head = scenes.header(tag)
     room = lab.n_ctx - _A_TURN * (_TURNS + 2)
     kept, sizes = await filled(engine, head, scenes.messages(tag), room)
@@ -180,7 +218,7 @@ def _figures(lab: Lab, found: _Found) -> dict[str, Figure]:
 
 
 def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Each of our turns over the median of theirs; none without theirs."""
+    """Return each of our turns over the median of theirs; none without theirs."""
     return [each / median(theirs) for each in ours] if theirs else []
 
 

@@ -1,18 +1,24 @@
-"""What a measurement works with: the model, how much time it may take, engines, progress.
-
-It does not know what is measured.
-"""
+"""What a measurement works with: the model, how much time it may take, engines, progress."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from shoritui.engine import Engine, EngineOptions, Finished, Outcome, Sampling, Segment, Text
+from shoritui.engine import (
+    Engine,
+    EngineOptions,
+    Finished,
+    Outcome,
+    RemoteEngine,
+    Sampling,
+    Segment,
+    Text,
+)
 
 E = TypeVar("E", bound=Engine)
 
@@ -28,12 +34,12 @@ class Lab:
 
     model: Path
     options: EngineOptions
-    """With the context size that full contexts have; journal and context mode are the rows'."""
+    """With the context size that full contexts have; KV store and context mode are the rows'."""
     gpu: bool
     """Whether any of it runs on a GPU."""
     full: bool
     """Whether it may take its time."""
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     """Hears how far the row at hand is."""
 
     @property
@@ -41,11 +47,9 @@ class Lab:
         """The size of a full context, in tokens."""
         return self.options.n_ctx
 
-    @asynccontextmanager
-    async def engine(self, **changes: Any) -> AsyncGenerator[Engine, None]:
-        """An engine of its own for one measurement, with these options changed."""
-        async with self.opened(Engine(), **changes) as engine:
-            yield engine
+    def engine(self, **changes: Any) -> AbstractAsyncContextManager[Engine]:
+        """Open an engine of its own for one measurement, with these options changed."""
+        return self.opened(Engine(), **changes)
 
     @asynccontextmanager
     async def opened(self, engine: E, **changes: Any) -> AsyncGenerator[E, None]:
@@ -57,7 +61,7 @@ class Lab:
             await engine.close()
 
     def rounds(self, most: int, seconds: float, *, least: int = 1) -> Iterator[int]:
-        """Numbers of rounds: at least `least`, then more while time is left.
+        """Yield numbers of rounds: at least `least`, then more while time is left.
 
         The full set has three times the rounds and ten times the time.
         """
@@ -66,7 +70,7 @@ class Lab:
         for number in range(most):
             if number >= least and perf_counter() > end:
                 return
-            self.tell(f"round {number + 1} of {most}")
+            self.report(f"round {number + 1} of {most}")
             yield number
 
 
@@ -82,7 +86,7 @@ class Streamed:
 
 
 async def streamed(
-    engine: Engine,
+    engine: Engine | RemoteEngine,
     document: Sequence[Segment],
     max_tokens: int,
     sampling: Sampling = SAMPLING,
@@ -102,9 +106,9 @@ async def streamed(
 
 
 async def filled(
-    engine: Engine, head: Sequence[Segment], messages: Iterator[Segment], room: int
+    engine: Engine | RemoteEngine, head: Sequence[Segment], messages: Iterator[Segment], room: int
 ) -> tuple[list[Segment], list[int]]:
-    """So many of the messages that they and the head take at most `room`, and their tokens."""
+    """Return so many of the messages that they and the head fit into `room`, and their tokens."""
     left = room - sum(await engine.count([segment.text for segment in head]))
     taken: list[Segment] = []
     sizes: list[int] = []

@@ -1,6 +1,7 @@
-"""Other ways to write a reply, each in a process of its own: a C program, the high-level API.
+"""Other ways to write a reply, each in a process of its own: a C program, the high-level API,
+llama.cpp's server; and our own engine without its worker.
 
-It does not know the engine; prompts come as ids, times go out.
+Prompts go in as ids, times come out.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from shoritui.bench.lab import SAMPLING
+from shoritui.benchmark import Unmeasurable
 from shoritui.engine import ModelInfo
-from shoritui.rows import Unmeasurable
+from shoritui.host.process import environment, python_command
 
 _SOURCE: Final = Path(__file__).with_name("decode_loop.c")
 _SUFFIX: Final = ".dylib" if sys.platform == "darwin" else ".so"
@@ -34,16 +38,20 @@ class Peer:
     name: str
 
     async def rate(self, prompt: Sequence[int], count: int) -> float:
-        """Tokens a second between the first and the last of `count` tokens after the prompt."""
+        """Return tokens a second between the first and the last of `count` after the prompt."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         with suppress(ConnectionError):
             self.process.stdin.write(f"{count} {' '.join(map(str, prompt))}\n".encode())
             await self.process.stdin.drain()
+        return (count - 1) / float(await self.line())
+
+    async def line(self) -> bytes:
+        """Return the next line that it writes."""
+        assert self.process.stdout is not None
         line = await self.process.stdout.readline()
         if not line.strip():
             raise Unmeasurable(f"{self.name} ended (exit {await self.process.wait()}).")
-        return (count - 1) / float(line)
+        return line
 
 
 @asynccontextmanager
@@ -52,32 +60,40 @@ async def decode_loop(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerat
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "decode_loop"
         missing = await _compile(program)
-        command = [str(program)] if not missing else _python("shoritui.bench.decode_loop")
+        command = [str(program)] if not missing else _python("loop")
         name = f"a bare Python loop ({missing})" if missing else "a C program"
         async with _running(command, name, info, n_batch, n_ctx) as peer:
             yield peer
 
 
-@asynccontextmanager
-async def high_level(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[Peer, None]:
+def high_level(info: ModelInfo, n_batch: int, n_ctx: int) -> AbstractAsyncContextManager[Peer]:
     """`Llama.create_completion(stream=True)`."""
-    command, name = _python("shoritui.bench.high_level"), "Llama.create_completion"
-    async with _running(command, name, info, n_batch, n_ctx) as peer:
-        yield peer
+    return _running(_python("high-level"), "Llama.create_completion", info, n_batch, n_ctx)
+
+
+async def own_time(info: ModelInfo, n_batch: int, n_ctx: int) -> dict[str, float]:
+    """The milliseconds that our engine takes for a token beside its evaluation, by preset."""
+    async with _running(_python("own-time"), "this engine", info, n_batch, n_ctx) as peer:
+        return msgspec.json.decode(await peer.line(), type=dict[str, float])
+
+
+@asynccontextmanager
+async def llama_server(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[str, None]:
+    """llama.cpp's server with this model; yields its address."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise Unmeasurable("llama.cpp's server is not installed: `pip install xllamacpp`.")
+    command = _python("llama-server")
+    async with _running(command, "llama.cpp's server", info, n_batch, n_ctx) as peer:
+        yield (await peer.line()).decode().strip()
 
 
 @asynccontextmanager
 async def _running(
-    command: Sequence[str],
-    name: str,
-    info: ModelInfo,
-    n_batch: int,
-    n_ctx: int,
+    command: Sequence[str], name: str, info: ModelInfo, n_batch: int, n_ctx: int
 ) -> AsyncGenerator[Peer, None]:
-    sampling = SAMPLING
     arguments: tuple[object, ...] = (
         info.path, n_ctx, n_batch, info.n_threads, info.n_gpu_layers,
-        sampling.penalty_window, sampling.presence_penalty, sampling.min_p, sampling.seed,
+        SAMPLING.penalty_window, SAMPLING.presence_penalty, SAMPLING.min_p, SAMPLING.seed,
     )  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -119,29 +135,21 @@ async def _compile(program: Path) -> str:
 
 
 def _package(name: str) -> Path:
-    """Where a package lies, without importing it."""
+    """Return where a package lies, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise Unmeasurable(f"{name} is not installed.")
     return Path(spec.submodule_search_locations[0])
 
 
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-P", "-m", module]
+def _python(kind: str) -> list[str]:
+    return [*python_command("shoritui.bench.peer_programs"), kind]
 
 
 def _environment() -> dict[str, str]:
-    """This package first, and the CUDA runtime where pip's nvidia wheels put it."""
-    root = str(Path(__file__).parents[2])
+    """Put this package first, and the CUDA runtime where pip's nvidia wheels have it."""
     spec = importlib.util.find_spec("nvidia")
     places = spec.submodule_search_locations if spec else None
     cuda = [str(folder) for place in places or () for folder in Path(place).glob("*/lib")]
-    return os.environ | {
-        "PYTHONPATH": _joined(root, os.environ.get("PYTHONPATH")),
-        "LD_LIBRARY_PATH": _joined(*cuda, os.environ.get("LD_LIBRARY_PATH")),
-        "GGML_NO_BACKTRACE": "1",
-    }
-
-
-def _joined(*parts: str | None) -> str:
-    return os.pathsep.join(part for part in parts if part)
+    folders = [*cuda, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    return environment() | {"LD_LIBRARY_PATH": os.pathsep.join(folders), "GGML_NO_BACKTRACE": "1"}

@@ -1,6 +1,6 @@
 """Made-up stories for measuring: as long as wanted, the same on every machine.
 
-It does not know engines; a tag makes two stories differ from their first block on.
+A tag makes two stories differ from their first block on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENDS: Final = ("in the morning", "without a word", "once more", "at the table",
 
 
 def header(tag: str, speakers: int = 5) -> list[Segment]:
-    """What stands before the messages."""
+    """Return what stands before the messages."""
     blocks = [
         Block("title", f"The ferry, {tag}"),
         Block("tags", "ferry, kitchen, rain"),
@@ -40,28 +40,28 @@ def header(tag: str, speakers: int = 5) -> list[Segment]:
     return [Segment(render(block)) for block in blocks]
 
 
-def messages(tag: str, words: int = 36) -> Iterator[Segment]:
-    """Messages without end, the speakers in turns."""
-    return (message(number, prose(words, f"{tag} {number}")) for number in count())
+def messages(tag: str) -> Iterator[Segment]:
+    """Return messages without end, the speakers in turns."""
+    return (message(number, prose(36, f"{tag} {number}")) for number in count())
 
 
 def message(number: int, text: str) -> Segment:
-    """The message of whose turn it is."""
+    """Return the message of whose turn it is."""
     return Segment(render(Block("message", text, NAMES[number % 5], "short")))
 
 
 def opened(number: int, length: Length = "short") -> Segment:
-    """Where a reply begins."""
+    """Return where a reply begins."""
     return Segment(message_header(NAMES[number % 5], length))
 
 
 def closed(header: Segment, text: str) -> Segment:
-    """The reply that began there, now a message."""
+    """Return the reply that began there, now a message."""
     return Segment(f"{header.text}{text}▄\n")
 
 
 def prose(words: int, seed: str) -> str:
-    """At least so many words of plain sentences; the same seed gives the same ones."""
+    """Return at least so many words of plain sentences; the same seed gives the same ones."""
     random = Random(seed)
     sentences: list[str] = []
     while sum(len(sentence.split()) for sentence in sentences) < words:
@@ -72,7 +72,7 @@ def prose(words: int, seed: str) -> str:
 
 
 def card() -> Card:
-    """A scene for whole turns: five speakers, and lore that fires when it comes up."""
+    """Return a scene for whole turns: five speakers, and lore that fires when it comes up."""
     return Card(
         title="The ferry",
         tags=("ferry", "kitchen", "rain"),

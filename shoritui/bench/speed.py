@@ -8,8 +8,8 @@ from typing import Final
 from shoritui.bench import peers, scenes
 from shoritui.bench.lab import SAMPLING, SMALL, Lab, streamed
 from shoritui.bench.peers import Peer
+from shoritui.benchmark import Aim, Figure, Unmeasurable, benchmark
 from shoritui.engine import Engine, Sampling, Segment, changed
-from shoritui.rows import Aim, Figure, Unmeasurable, benchmark
 
 _N_CTX: Final = 2048
 _PROMPT: Final = 100
@@ -20,6 +20,8 @@ _TRIES: Final = 20
 """Replies that end before they say anything about speed are written anew, so often at most."""
 _PAIRS: Final = 4
 """Of so many pairs the fastest counts on each side: a busy machine then slows both alike."""
+_NO_PRESET: Final = "neutral"
+"""It draws from all tokens, which nobody does who plays: told, and not counted."""
 _BIAS: Final = 100.0
 """Added to the scores of the words that a reply of a given length is made of."""
 _WORDS: Final = ("the", "a", "and", "to", "of", "in", "it", "was", "is", "on", "you", "that")
@@ -41,6 +43,18 @@ async def decode_vs_c(lab: Lab) -> dict[str, Figure]:
                 ratios.append(max(ours for ours, _ in pairs) / max(theirs for _, theirs in pairs))
             name = loop.name
     return {"decode_vs_c": Figure(ratios, f"{name}; replies of {median(counts):.0f} tokens")}
+
+
+@benchmark(Aim("own_ms_per_token", "ms", "<= 0.25"))
+async def own_time(lab: Lab) -> dict[str, Figure]:
+    """What a token costs beside its evaluation, under each shipped preset; the median of them."""
+    async with lab.engine(n_ctx=_N_CTX, kv_type="f16") as engine:
+        assert engine.info is not None
+        info = engine.info
+    found = await peers.own_time(info, lab.options.n_batch, _N_CTX)
+    card = {name: value for name, value in found.items() if name != _NO_PRESET}
+    each = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+    return {"own_ms_per_token": Figure(list(card.values()), f"{info.n_vocab:,} words: {each}")}
 
 
 @benchmark(
@@ -77,7 +91,7 @@ def _beside(pairs: list[tuple[float, float]], *, small: bool) -> Figure:
 async def _pair(
     engine: Engine, peer: Peer, tag: str, tokens: int, sampling: Sampling
 ) -> tuple[float, float]:
-    """Both rates after the same prompt, of equally long replies."""
+    """Return both rates after the same prompt, of equally long replies."""
     document = await _document(engine, tag)
     ours = await streamed(engine, document, tokens, sampling)
     return ours.rate, await peer.rate(await engine.tokens(document), tokens)
@@ -86,7 +100,7 @@ async def _pair(
 async def _natural_pair(
     engine: Engine, peer: Peer, tag: str, counts: list[int]
 ) -> tuple[float, float]:
-    """Both rates after the same prompt, of a reply as long as ours turned out to be."""
+    """Return both rates after the same prompt, of a reply as long as ours turned out to be."""
     for try_ in range(_TRIES):
         document = await _document(engine, f"{tag} {try_}")
         ours = await streamed(engine, document, _TOKENS)
@@ -111,7 +125,7 @@ async def _document(engine: Engine, tag: str) -> list[Segment]:
 
 
 async def _unending(engine: Engine) -> Sampling:
-    """A sampling that never draws anything but a few words."""
+    """Return a sampling that never draws anything but a few words."""
     sizes = await engine.count([form for word in _WORDS for form in (word, f" {word}")])
     one_token = [1, 1]
     words = [

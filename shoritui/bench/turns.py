@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from shoritui.bench import scenes
 from shoritui.bench.lab import Lab
+from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.director import Director, Disk, Event, TurnEnded, new_chat
 from shoritui.engine import Engine, Finished, Sampling, Segment, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.errors import UserError
-from shoritui.rows import Aim, Figure, benchmark
 from shoritui.settings import Settings
-from shoritui.story import Library
+from shoritui.story import Draft, Library
 
 _TURNS: Final = 200
 _N_CTX: Final = 1536
@@ -55,7 +55,7 @@ async def evaluated_per_new(lab: Lab) -> dict[str, Figure]:
 
 
 async def _play(lab: Lab, director: Director) -> tuple[int, int]:
-    """The turns played, and how many of them read fewer old messages than the one before."""
+    """Return the turns played, and how many of them read fewer old messages than the one before."""
     turns, trims, dropped = 0, 0, director.figures.dropped_messages
     keys = list(scenes.LORE)
     for turn in islice(lab.rounds(_TURNS, inf if lab.full else 5.0, least=20), _TURNS):
@@ -71,24 +71,24 @@ async def _play(lab: Lab, director: Director) -> tuple[int, int]:
 
 
 async def _director(disk: Disk, engine: Engine, n_ctx: int) -> Director:
-    """A chat that is longer than the context."""
+    """Return a chat that is longer than the context."""
     scene = scenes.card()
     chat = await new_chat(disk, scene)
 
     def fill(library: Library) -> None:
         for number in range(n_ctx // 24):
             speaker = scene.characters[number % len(scene.characters)].name
-            library.append(chat.id, "message", speaker, scenes.prose(24, f"before {number}"))
+            library.append(chat.id, Draft("message", speaker, scenes.prose(24, f"before {number}")))
 
     await disk.run(fill)
     settings = Settings(max_tokens=24, length="tiny", instruction="")
     director = await Director.open(disk, chat, engine, settings, presets(None)[0])
-    await director.change_sampling(seed=1)
+    await director.chat.change_sampling(seed=1)
     return director
 
 
 async def _reply(director: Director, turn: int) -> None:
-    others = [name for name in director.cast if name != director.user]
+    others = [name for name in director.chat.cast if name != director.chat.user]
     events = await _end(director.reply(others[turn % len(others)]))
     if not any(isinstance(event, TurnEnded) for event in events):
         raise UserError(f"A turn came to nothing: {events[-1:]}.")
@@ -105,13 +105,13 @@ class _Watched(Engine):
         super().__init__()
         self._seen: set[str] = set()
         self._reply: tuple[str, int] = ("", 0)
-        """Where the last reply began, and the tokens up to its end: it was never evaluated."""
+        """How the last reply's body began, and the tokens up to its end, which is not evaluated."""
         self.new = self.evaluated = self.generated = 0
 
     async def generate(
         self, document: Sequence[Segment], sampling: Sampling, **options: Any
     ) -> AsyncGenerator[EngineEvent, None]:
-        """As ever, counted."""
+        """Generate as ever, and count."""
         *closed, opened = document
         unseen = [segment.text for segment in closed if segment.text not in self._seen]
         *sizes, header = await self.count([*unseen, opened.text])
@@ -119,11 +119,14 @@ class _Watched(Engine):
         begin, known = self._reply
         self.new += header
         for text, size in zip(unseen, sizes, strict=True):
-            self.new += max(size - known, 0) if begin and text.startswith(begin) else size
+            # Its hint may be another by now: the one that it has earned.
+            is_reply = begin and text.partition("\n")[2].startswith(begin)
+            self.new += max(size - known, 0) if is_reply else size
         async with aclosing(super().generate(document, sampling, **options)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     self.evaluated += event.outcome.evaluated_tokens
                     self.generated += event.outcome.generated_tokens
-                    self._reply = (opened.text, header + event.outcome.generated_tokens)
+                    speaker = opened.text.partition("\n")[2]
+                    self._reply = (speaker, header + event.outcome.generated_tokens)
                 yield event

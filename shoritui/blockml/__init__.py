@@ -1,6 +1,9 @@
-"""BlockML: the format the model reads. Blocks, rendering, parsing, length hints, prose spans.
+"""BlockML, the format the model reads: blocks, rendering, parsing, length hints, prose spans.
 
-Pure text; it knows nothing of tokens' ids, of files or of screens.
+▀scenario
+Before dawn, they must find the lantern.▄
+▀message (length: short)
+Mara: "Who goes there?"▄
 """
 
 from shoritui.blockml.blocks import (
@@ -12,11 +15,11 @@ from shoritui.blockml.blocks import (
     Part,
     Role,
     check_name,
-    clean,
     description_body,
 )
 from shoritui.blockml.lengths import LENGTHS, Length, length_for, token_range
-from shoritui.blockml.parse import BlockMLError, parse
+from shoritui.blockml.mood import moods
+from shoritui.blockml.parse import BlockMLError, parse, unescape
 from shoritui.blockml.prose import ProseKind, ProseLexer, Span, lex
 from shoritui.blockml.render import message_header, render, render_all
 
@@ -35,13 +38,14 @@ __all__ = [
     "Role",
     "Span",
     "check_name",
-    "clean",
     "description_body",
     "length_for",
     "lex",
     "message_header",
+    "moods",
     "parse",
     "render",
     "render_all",
     "token_range",
+    "unescape",
 ]

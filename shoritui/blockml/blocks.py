@@ -1,7 +1,4 @@
-"""The parts a story is made of, and what may stand inside them.
-
-It does not know how a part looks as text; that is `render` and `parse`.
-"""
+"""The parts a story is made of, and what may stand inside them."""
 
 from __future__ import annotations
 
@@ -41,31 +38,12 @@ class Instruction:
 
 Part: TypeAlias = Block | Instruction
 
-# ECMA-48 sequences: CSI, OSC and the other string commands, and two-byte escapes.
-_ESCAPE = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x1b\x07\x9c]*(?:\x1b\\\\|\x07|\x9c)?"
-    "|\x1b[ -/]*[0-~]?"
-)
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
-
-def clean(text: str) -> str:
-    r"""Text that is safe to store, send and show: no escape sequence, no control but `\n`.
-
-    A tab becomes four spaces, every line end becomes `\n`; marks that reorder a line
-    (bidirectional overrides) and lone surrogates are dropped.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    text = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = _CONTROL.sub("", text.replace("\t", "    ").replace("\u2028", "\n"))
-    return _SURROGATE.sub("\ufffd", text)
+_SHAPELESS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def check_name(name: str) -> str:
-    """The name itself if it can stand before the colon of a message.
+    """Return the name itself if it can stand before the colon of a message.
 
     Raises:
         ValueError: It is empty, padded, too long, or holds a colon, a newline, a control
@@ -73,6 +51,8 @@ def check_name(name: str) -> str:
     """
     if not name or name != name.strip():
         raise ValueError("a name must not be empty or begin or end with a space")
+    if not any(unicodedata.category(c)[0] in "LNPS" and c not in _SHAPELESS for c in name):
+        raise ValueError("a name must hold something that can be seen")
     if len(name) > 60:
         raise ValueError("a name must have at most 60 characters")
     for character in name:
@@ -86,7 +66,7 @@ def check_name(name: str) -> str:
 
 
 def description_body(name: str, text: str) -> str:
-    """The body of a character's `description` block.
+    """Return the body of a character's `description` block.
 
     The name goes on the first line unless the text's own first line makes it clear.
     """

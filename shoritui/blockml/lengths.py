@@ -1,7 +1,4 @@
-"""The nine length hints and the token counts they stand for.
-
-It does not know whose tokens: every count is of the tokens of the model in use.
-"""
+"""The nine length hints and how many tokens of the model in use each stands for."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ _ENORMOUS_MOST = 1024
 
 
 def length_for(tokens: int) -> Length:
-    """The hint that a message body of `tokens` tokens earns."""
+    """Return the hint that a message body of `tokens` tokens earns."""
     return LENGTHS[bisect_left(_MOST_TOKENS, tokens)]
 
 
 def token_range(length: Length) -> tuple[int, int]:
-    """The fewest and the most tokens of a body under this hint; a leaning, not a limit."""
+    """Return the fewest and the most tokens of a body under this hint; a leaning, not a limit."""
     index = LENGTHS.index(length)
     least = _MOST_TOKENS[index - 1] + 1 if index else 1
     most = _MOST_TOKENS[index] if index < len(_MOST_TOKENS) else _ENORMOUS_MOST

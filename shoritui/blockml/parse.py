@@ -1,7 +1,4 @@
-"""Text to parts: reads back what `render` writes, and says where other text goes wrong.
-
-It does not know the story the parts tell.
-"""
+"""Text to parts: read back what `render` writes, and say where other text goes wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ class BlockMLError(ValueError):
 
 
 def unescape(body: str) -> str:
-    """The body as it was written, before `render.escape`."""
+    """Return the body as it was written, before `render.escape`."""
 
     def original(match: re.Match[str]) -> str:
         look_alike, joiners = match.groups()
@@ -35,7 +32,7 @@ def unescape(body: str) -> str:
 
 
 def parse(text: str) -> list[Part]:
-    """The parts of a text; blank lines between them are allowed.
+    """Return the parts of a text; blank lines between them are allowed.
 
     Raises:
         BlockMLError: An unclosed block, an unknown role or hint, or text outside of blocks.

@@ -1,7 +1,4 @@
-"""Parts to text: the one renderer that a chat and a training run both use.
-
-It does not know which parts a story needs, nor their order.
-"""
+"""Parts to text: the one renderer that chats and training both use."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _INSTRUCTION_END = re.compile(rf"\[/INST({JOINER}*)\]")
 
 
 def escape(body: str) -> str:
-    """A body in which no block character is left; `parse.unescape` undoes it."""
+    """Return the body without any block character; `parse.unescape` undoes it."""
 
     def stand_in(match: re.Match[str]) -> str:
         character, joiners = match.groups()
@@ -35,7 +32,7 @@ def escape(body: str) -> str:
 
 
 def render(part: Part) -> str:
-    """The text of one part, with the newline that ends it."""
+    """Return the text of one part, with the newline that ends it."""
     if isinstance(part, Instruction):
         text = _INSTRUCTION_END.sub(rf"[/INST{JOINER}\1]", escape(part.text))
         return f"{INSTRUCTION_OPEN}{text}{INSTRUCTION_CLOSE}\n"
@@ -43,12 +40,12 @@ def render(part: Part) -> str:
 
 
 def render_all(parts: Iterable[Part]) -> str:
-    """The text of all parts, in their order."""
+    """Return the text of all parts, in their order."""
     return "".join(map(render, parts))
 
 
 def message_header(name: str, length: Length | None) -> str:
-    """What stands before a message's text, up to the colon: where a reply begins.
+    """Return what stands before a message's text, up to the colon: where a reply begins.
 
     There is no space at its end, since in training the first token of a body carries it.
     """

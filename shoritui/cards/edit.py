@@ -1,45 +1,40 @@
-"""A card's values written into TOML text, around the comments and the layout that are there.
-
-It does not check values and does not know files.
-"""
+"""Write a card's values into TOML text, around the comments and the layout that are there."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
 import tomlkit
-from tomlkit.items import AoT, String, StringType, Table, Trivia
+from tomlkit.items import AoT, Item, Table
 
-from shoritui.cards.fields import TABLES, Field, TableName
+from shoritui.cards.fields import FIELDS
+from shoritui.toml import Fields, quoted
 
 _Values: TypeAlias = dict[str, Any]
 
 _MISSING = object()
-_CLOSING = re.compile(r'"(?=""|\Z)')  # quotes that would end a string in three quotes
+_SHORT = ("name", "speaker")  # are never written over several lines
 
 
 def edited(text: str, data: _Values) -> str:
-    """The TOML `text` changed in nothing but what makes it hold `data`.
-
-    Raises:
-        ValueError: The text is not TOML.
-    """
+    """Return the TOML `text` changed in nothing but what makes it hold `data`."""
     document = tomlkit.parse(text)
-    _write_fields(document, "", data)
-    for table in TABLES:
-        if table:
-            _write_rows(document, table, data.get(table, []))
+    _write_fields(document, FIELDS, data)
+    for key, field in FIELDS.items():
+        if field.table:
+            _write_rows(document, key, field.table, data.get(key, []))
     return tomlkit.dumps(document).strip("\n") + "\n"
 
 
-def _write_rows(document: tomlkit.TOMLDocument, table: TableName, wanted: list[_Values]) -> None:
+def _write_rows(
+    document: tomlkit.TOMLDocument, table: str, fields: Fields, wanted: list[_Values]
+) -> None:
     array = document.get(table)
     old = list(array.body) if isinstance(array, AoT) else []
     rows = _matched(old, wanted)
     for row, values in zip(rows, wanted, strict=True):
-        _write_fields(row, table, values)
+        _write_fields(row, fields, values)
     if [id(row) for row in rows] == [id(row) for row in old]:
         return
     if not rows:
@@ -53,19 +48,22 @@ def _write_rows(document: tomlkit.TOMLDocument, table: TableName, wanted: list[_
     document[table] = AoT(rows, parsed=True)
 
 
-def _write_fields(row: MutableMapping[str, Any], table: TableName, wanted: _Values) -> None:
-    for field in TABLES[table]:
-        value = wanted.get(field.key, _MISSING)
-        present = _plain(row.get(field.key))
+def _write_fields(row: MutableMapping[str, Any], fields: Fields, wanted: _Values) -> None:
+    for key, field in fields.items():
+        if field.table:
+            continue
+        value = wanted.get(key, _MISSING)
+        present = _plain(row.get(key))
         if value is _MISSING:
-            if present:
-                del row[field.key]
+            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            if key in row and present != default:
+                del row[key]
         elif present != value:
-            row[field.key] = _item(field, value)
+            row[key] = _item(key, value)
 
 
 def _matched(old: list[Table], wanted: list[_Values]) -> list[Table]:
-    """For each wanted row the old one to write it into: the same one, its namesake, or a new one.
+    """Return for each wanted row what to write it into: the same row, its namesake, or a new one.
 
     A row that was renamed keeps its comments: it takes the first old row that nobody claims.
     """
@@ -86,41 +84,24 @@ def _matched(old: list[Table], wanted: list[_Values]) -> list[Table]:
 
 
 def _plain(item: Any) -> Any:
-    """An item's value as the loader would read it."""
+    """Return an item's value as the loader would read it."""
     value = item.unwrap() if hasattr(item, "unwrap") else item
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value.strip() if isinstance(value, str) else value
 
 
-def _item(field: Field, value: Any) -> Any:
+def _item(key: str, value: Any) -> Item:
     if isinstance(value, list):
         array = tomlkit.array()
         for each in value:
-            array.append(_string(each))
+            array.append(tomlkit.value(quoted(each)))
         return array
     if isinstance(value, str):
-        return _string(value, tall=field.kind == "text" and _is_tall(value))
-    return tomlkit.item(value)
+        return tomlkit.value(quoted(value, tall=key not in _SHORT and _is_tall(value)))
+    item: Item = tomlkit.item(value)
+    return item
 
 
 def _is_tall(text: str) -> bool:
     return len(text) > 72 or "\n" in text or '"' in text
-
-
-def _string(value: str, *, tall: bool = False) -> String:
-    """A TOML string in double quotes; a tall one begins on a line of its own."""
-    written = "".join(_escaped(character) for character in value)
-    if not tall:
-        written = written.replace('"', '\\"').replace("\n", "\\n")
-        return String(StringType.SLB, value, written, Trivia())
-    written = _CLOSING.sub('\\\\"', written)
-    return String(StringType.MLB, value, f"\n{written}", Trivia())
-
-
-def _escaped(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if (character < " " and character != "\n") or character == "\x7f":
-        return f"\\u{ord(character):04x}"
-    return character

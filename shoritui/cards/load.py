@@ -1,47 +1,49 @@
-"""Card files as cards: reading, checking, merging and finding them.
-
-It does not know who asks, nor what is done with a card.
-"""
+"""Load cards: find their files, read and check them, and make one scene of several."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from shoritui.blockml import clean
-from shoritui.cards.check import cast_problems, field_problems
+from shoritui.cards.check import cast_problems
+from shoritui.cards.fields import FIELDS
 from shoritui.cards.model import Card
 from shoritui.cards.plain import from_data, tidied, to_data
 from shoritui.errors import UserError
-from shoritui.sheets import Sheet, parse_text, read_text, told
+from shoritui.folders import bundled_dir, config_dir, user_path
+from shoritui.text import one_line
+from shoritui.toml import (
+    Sheet,
+    file_error,
+    files_named,
+    load_all,
+    nearest,
+    parse_text,
+    problems,
+    read_text,
+    toml_files,
+)
 
 KIND: Final = "card"
 
 
 def load_card(path: str | os.PathLike[str]) -> Card:
-    """The card in one file.
-
-    Raises:
-        UserError: It cannot be read or is not right; file, line, field and what was expected.
-    """
-    sheet = _read(Path(path).expanduser())
-    sheet.raise_first(cast_problems(sheet.data))
-    return _card_of(sheet)
+    """Return the card in one file; `UserError` names file, line, field and what was expected."""
+    path = user_path(path)
+    return parse_card(path, read_text(path, KIND))
 
 
 def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
-    """One card from several files; a folder stands for the `.toml` files in it.
+    """Return one card from several files; a folder stands for the `.toml` files in it.
 
     The first title and the first scenario win, and the first `user = true`; everything else
     is joined in order. An opening may be spoken by a character of another of the files.
-
-    Raises:
-        UserError: A file is not right, or two of them have a character of the same name.
+    `UserError` if a file is not right, or two of them have a character of the same name.
     """
-    files = [file for path in paths for file in _files(Path(path).expanduser())]
+    files = [file for path in paths for file in _files(user_path(path))]
     sheets = [_read(file) for file in {file.resolve(): file for file in files}.values()]
     if not sheets:
         raise UserError("No card was named, and a scene needs at least one.")
@@ -60,49 +62,75 @@ def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
     )
 
 
+def reload_card(card: Card) -> Card | None:
+    """Return a card as its files hold it now; None if they are gone, or one is not right."""
+    files = [Path(source) for source in card.source.split(", ")]
+    if not card.source or not all(file.is_file() for file in files):
+        return None
+    try:
+        return load_cards(files)
+    except UserError:
+        return None
+
+
 def find_cards(
     folders: Iterable[str | os.PathLike[str]],
 ) -> tuple[list[tuple[Path, Card]], list[str]]:
-    """The cards of these folders (or files) by file name, and one sentence per bad file.
-
-    A folder that does not exist holds none.
-    """
-    found: list[tuple[Path, Card]] = []
-    problems: list[str] = []
-    for folder in folders:
-        place = Path(folder).expanduser()
-        if not place.exists():
-            continue
-        try:
-            files = _files(place, may_be_empty=True)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        for file in files:
-            try:
-                found.append((file, load_card(file)))
-            except UserError as error:
-                problems.append(str(error))
-    return found, problems
+    """Return the cards of these folders (or files) by file name, and one sentence per bad file."""
+    return load_all(map(user_path, folders), load_card)
 
 
-def check_card(card: Card) -> Card:
-    """The card without blank space around its texts, if a file may hold it.
+def lore_folder() -> Path:
+    """Return where the user's lorebooks lie."""
+    return config_dir() / "lore"
+
+
+def find_lorebooks() -> tuple[list[tuple[Path, Card]], list[str]]:
+    """Return the user's lorebooks by file name, and one sentence per bad file."""
+    return load_all([lore_folder()], load_lorebook)
+
+
+def load_lorebook(path: str | os.PathLike[str]) -> Card:
+    """Return a file of lore, which is a card that needs no cast; `UserError` if it has no lore."""
+    book = read_card(path)
+    if not book.lore:
+        raise file_error(Path(book.source), "there is no [[lore]] in this lorebook")
+    return book
+
+
+def read_card(path: str | os.PathLike[str]) -> Card:
+    """Return what one file of a scene holds, which need not have a cast; else as `load_card`."""
+    return _card_of(_read(user_path(path)))
+
+
+def with_lore(card: Card, book: Card) -> Card:
+    """Return a card with the lore of a book; what it holds already it does not get again."""
+    known = set(card.lore)
+    return replace(card, lore=(*card.lore, *(each for each in book.lore if each not in known)))
+
+
+def check_card(card: Card, *, cast: bool = True) -> Card:
+    """Return the card without blank space around its texts, if a file may hold it.
+
+    Without `cast`, nobody need be in it, as in a scene that is still growing.
 
     Raises:
         UserError: One sentence: the field, and what was expected.
     """
     data = to_data(card)
-    problem = next(field_problems(data), None) or next(cast_problems(data), None)
+    problem = next(problems(data, FIELDS), None)
+    if cast and problem is None:
+        problem = next(cast_problems(data), None)
     if problem:
-        raise UserError(" ".join(clean(problem.sentence).split()))
+        raise UserError(one_line(problem.sentence))
     return tidied(card)
 
 
-def parse_card(path: Path, text: str) -> Card:
-    """The card of a file's text; `path` is only named in errors."""
+def parse_card(path: Path, text: str, *, cast: bool = True) -> Card:
+    """Return the card of a file's text; `path` is only named in errors, `cast` as above."""
     sheet = _parse(path, text)
-    sheet.raise_first(cast_problems(sheet.data))
+    if cast:
+        sheet.raise_first(cast_problems(sheet.data))
     return _card_of(sheet)
 
 
@@ -112,19 +140,19 @@ def _read(path: Path) -> Sheet:
 
 def _parse(path: Path, text: str) -> Sheet:
     if not text.strip():
-        raise told(path, "line 1: the file is empty; a card needs at least one [[character]]")
+        raise file_error(path, "line 1: the file is empty; a scene needs a [[character]]")
     sheet = parse_text(path, text, KIND)
-    sheet.raise_first(field_problems(sheet.data))
+    sheet.raise_first(problems(sheet.data, FIELDS))
     return sheet
 
 
 def _card_of(sheet: Sheet) -> Card:
-    """What the file holds, without the blank space around its texts."""
+    """Return what the file holds, without the blank space around its texts."""
     return tidied(from_data(sheet.data, source=str(sheet.path)))
 
 
 def _check_together(sheets: list[Sheet]) -> None:
-    """Tells of what `cast_problems` finds when all the files make one cast."""
+    """Raise what `cast_problems` finds when all the files make one cast."""
     for sheet in sheets:
         elsewhere = {
             row["name"]: str(other.path)
@@ -135,14 +163,32 @@ def _check_together(sheets: list[Sheet]) -> None:
         sheet.raise_first(cast_problems(sheet.data, elsewhere))
 
 
-def _files(place: Path, *, may_be_empty: bool = False) -> list[Path]:
-    """The file itself, or the card files of a folder by name."""
-    if not place.is_dir():
-        return [place]
-    try:
-        files = sorted(file for file in place.iterdir() if file.suffix == ".toml")
-    except OSError as error:
-        raise told(place, f"the folder cannot be read ({error.strerror})") from error
-    if not files and not may_be_empty:
-        raise told(place, "there is no .toml file in this folder")
+def _files(place: Path) -> list[Path]:
+    files = toml_files(place)
+    if not files:
+        raise file_error(place, "there is no .toml file in this folder")
     return files
+
+
+def card_folders() -> tuple[Path, Path]:
+    """Return where cards are found by name: the user's own first, then those that ship."""
+    return config_dir() / "characters", bundled_dir("characters")
+
+
+def card_files(names: Sequence[Path]) -> list[Path]:
+    """Return the files of paths or known cards' names; `UserError` if there is no such card."""
+    return list(map(_card_file, names))
+
+
+def _card_file(name: Path) -> Path:
+    if name.exists() or len(name.parts) > 1:
+        return name
+    folders = [folder for folder in (*card_folders(), lore_folder()) if folder.is_dir()]
+    if files := files_named(str(name), folders):
+        return files[0]
+    is_file = name.suffix.lower() == ".toml"
+    places = [*([Path()] if is_file else []), *folders]
+    known = [file for place in places for file in toml_files(place)]
+    names = dict.fromkeys(file.name if is_file else file.stem for file in known)
+    guess = nearest(str(name), names, "there are")
+    raise UserError(one_line(f'there is no card or scene "{name}"{guess}'))

@@ -1,103 +1,101 @@
-"""A card as plain values and back, named as in its file; also the form the store keeps.
-
-It does not check values (`check` does) and does not know TOML.
-"""
+"""A card as plain values and back, named as in its file; also the form the library keeps."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final
+from unicodedata import normalize
 
-from shoritui.cards.model import Card, Character, Lore, Opening
+import msgspec
+
+from shoritui.cards.model import Card, Character, Lore
 from shoritui.errors import UserError
 
-_VERSION = 1
-
-_Row = TypeVar("_Row", Character, Lore, Opening)
+_VERSION: Final = 1
+KEYS: Final = {"characters": "character", "messages": "message"}
+"""The fields of a `Card` that have another key in a file."""
+_NAMES: Final = ("name", "aliases", "speaker")
+_FIELDS: Final = {key: field for field, key in KEYS.items()}
 
 
 def to_data(card: Card) -> dict[str, Any]:
-    """The card's values; what is empty or as by default is left out, and so is the source."""
-    data: dict[str, Any] = {
-        "title": card.title,
-        "tags": list(card.tags),
-        "scenario": card.scenario,
-        "character": [_to_row(character) for character in card.characters],
-        "lore": [_to_row(lore) for lore in card.lore],
-        "message": [_to_row(message) for message in card.messages],
-    }
-    return {key: value for key, value in data.items() if value}
+    """Return the card's values but its source; what is empty or as by default is left out."""
+    values = _plain(replace(card, source=""))
+    return {KEYS.get(field, field): value for field, value in values.items()}
 
 
 def from_data(data: Mapping[str, Any], source: str = "") -> Card:
-    """The card of values that passed the checks; a key it does not know is passed over."""
-    return Card(
-        title=data.get("title", ""),
-        tags=tuple(data.get("tags", ())),
-        scenario=data.get("scenario", ""),
-        characters=tuple(_from_row(Character, row) for row in data.get("character", ())),
-        lore=tuple(_from_row(Lore, row) for row in data.get("lore", ())),
-        messages=tuple(_from_row(Opening, row) for row in data.get("message", ())),
-        source=source,
-    )
+    """Return the card of values that passed the checks; an unknown key is passed over."""
+    values = {_FIELDS.get(key, key): value for key, value in data.items()}
+    return msgspec.convert({**values, "source": source}, Card)
 
 
 def tidied(card: Card) -> Card:
-    """The card without the blank space that surrounds its texts in a file."""
-    return replace(
-        card,
-        title=card.title.strip(),
-        tags=tuple(tag.strip() for tag in card.tags),
-        scenario=card.scenario.strip(),
-        characters=tuple(replace(c, description=c.description.strip()) for c in card.characters),
-        lore=tuple(
-            replace(entry, text=entry.text.strip(), keys=tuple(key.strip() for key in entry.keys))
-            for entry in card.lore
-        ),
-        messages=tuple(replace(message, text=message.text.strip()) for message in card.messages),
-    )
+    """Return the card without the blank space around its texts, every name in its normal form."""
+    return from_data(_stripped(to_data(card)), card.source)
 
 
 def card_to_json(card: Card) -> str:
-    """The card, its source included, as versioned JSON in ASCII."""
+    """Return the card, its source included, as versioned JSON in ASCII."""
     return json.dumps({"version": _VERSION, "source": card.source, **to_data(card)})
 
 
 def card_from_json(text: str) -> Card:
-    """The card that `card_to_json` wrote.
-
-    Raises:
-        UserError: It is not such a text, or a newer version wrote it.
-    """
+    """Return the card that `card_to_json` wrote; `UserError` if a newer version did, or none."""
     try:
         data = json.loads(text)
-        version = data["version"]
+        version = data.get("version") if isinstance(data, dict) else None
+        if type(version) is not int:
+            raise UserError("A stored scene cannot be read: its format has no number.")
         if version > _VERSION:
             raise UserError(
                 f"A stored scene has format {version}, and this shoritui reads up to {_VERSION}; "
                 "update shoritui to open it."
             )
         return from_data(data, data["source"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, msgspec.ValidationError) as error:
         raise UserError(f"A stored scene cannot be read ({error}).") from error
 
 
-def _to_row(row: Character | Lore | Opening) -> dict[str, Any]:
-    values = {field.name: (getattr(row, field.name), field.default) for field in fields(row)}
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, (value, default) in values.items()
-        if value != default
-    }
+def fingerprint(card: Card) -> str:
+    """Return a short text that is another for a card that holds anything else."""
+    return hashlib.sha256(json.dumps(to_data(card)).encode()).hexdigest()[:16]
 
 
-def _from_row(kind: type[_Row], row: Mapping[str, Any]) -> _Row:
-    known = {field.name for field in fields(kind)}
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in row.items()
-        if key in known
-    }
-    return kind(**values)
+def differences(old: Card, new: Card) -> Iterator[str]:
+    """Yield what a new card has that differs from an old one: `title`, `Mara`, `the opening`."""
+    names = {"title": "title", "tags": "tags", "scenario": "scenario", "messages": "the opening"}
+    for field, name in names.items():
+        if getattr(old, field) != getattr(new, field):
+            yield name
+    yield from _changed(old.characters, new.characters)
+    yield from _changed(old.lore, new.lore)
+
+
+def _changed(before: Sequence[Character | Lore], after: Sequence[Character | Lore]) -> list[str]:
+    were, are = ({each.name: each for each in part} for part in (before, after))
+    return [name for name in {**were, **are} if were.get(name) != are.get(name)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a card or a part of one as TOML and JSON have it."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if not is_dataclass(value):
+        return value
+    found = {field.name: (getattr(value, field.name), field.default) for field in fields(value)}
+    return {name: _plain(own) for name, (own, default) in found.items() if own != default}
+
+
+def _stripped(value: Any, key: str = "") -> Any:
+    match value:
+        case str():
+            return normalize("NFC", value.strip()) if key in _NAMES else value.strip()
+        case list():
+            return [_stripped(each, key) for each in value]
+        case dict():
+            return {key: _stripped(each, key) for key, each in value.items()}
+    return value

@@ -1,7 +1,4 @@
-"""What happens in a chat, as values: the one stream that the app, scripts and tests read.
-
-It does not know who listens.
-"""
+"""What happens in a chat, as values: the one stream that the app, scripts and tests read."""
 
 from __future__ import annotations
 
@@ -69,10 +66,44 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The story stands otherwise now: entries were replaced, moved, hidden, taken out or back."""
+
+    entries: tuple[Entry, ...]
+    """The whole active path."""
+    cursor: int | None
+    """The entry that was acted on, by its id, where it or what stands for it is still there."""
+    note: str = ""
+    """What was taken back or done again, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class SceneChanged:
     """The scene (title, tags, scenario, lore, cast) is now this one."""
 
     scene: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """So many of the oldest entries soon leave what the model reads: they can be summarised."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """So many more of the oldest entries are no longer read, and no summary stands for them."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summarising:
+    """A summary of so many entries is being written, and has so many tokens."""
+
+    count: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +128,11 @@ Event: TypeAlias = (
     | TurnEnded
     | Changed
     | Removed
+    | PathChanged
     | SceneChanged
+    | Leaving
+    | Trimmed
+    | Summarising
     | Notice
     | Failed
 )

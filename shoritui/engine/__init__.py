@@ -1,19 +1,24 @@
-"""The engine: segments of text in, text out, by llama.cpp in a worker process.
+"""The engine: segments of text in, text out, by llama.cpp in a worker process or by a server.
 
-It does not know characters, chats or blocks; importing it loads no inference library.
+    engine = Engine()
+    await engine.open(Path("model.gguf"))
+    async for event in engine.generate(segments, Sampling(), max_tokens=200):
+        ...
+
+`interface` says what goes in and comes out, `params` holds the sampler values. `worker` runs a
+model: `llama` binds the library, `cache` evaluates nothing twice, `sampling` chooses each token.
+`remote` asks a server instead. Importing the engine loads no inference library.
 """
 
-from shoritui.engine.client import Engine
-from shoritui.engine.inspection import describe, inspect_model
+from typing import TypeAlias
+
 from shoritui.engine.interface import (
+    NO_GUIDE,
+    SPLIT_MARKS,
     Adapter,
-    AnyEngine,
-    Chance,
-    Drawn,
     EngineDescription,
     EngineOptions,
     EngineState,
-    EngineStats,
     Evaluated,
     Evaluation,
     Event,
@@ -21,42 +26,57 @@ from shoritui.engine.interface import (
     ModelInfo,
     Noted,
     Outcome,
+    PromptPlan,
+    SampledToken,
     Segment,
     Text,
+    TokenLogprob,
     WorkerDied,
 )
-from shoritui.engine.presets import Preset, presets
-from shoritui.engine.remote import RemoteEngine, Server
-from shoritui.engine.sampling import ORDER, SETTINGS, Sampling, changed
+from shoritui.engine.length_guide import LengthGuide
+from shoritui.engine.presets import Preset, check_preset, presets, save_preset
+from shoritui.engine.remote import LocalServer, RemoteEngine, Server, local_servers
+from shoritui.engine.sampling_params import ORDER, SETTINGS, Sampling, changed
+from shoritui.engine.worker.client import Engine, describe, inspect_model
+
+AnyEngine: TypeAlias = Engine | RemoteEngine
+"""Both answer the same calls, which `Engine` explains; only what `open` takes differs."""
 
 __all__ = [
+    "NO_GUIDE",
     "ORDER",
     "SETTINGS",
+    "SPLIT_MARKS",
     "Adapter",
     "AnyEngine",
-    "Chance",
-    "Drawn",
     "Engine",
     "EngineDescription",
     "EngineOptions",
     "EngineState",
-    "EngineStats",
     "Evaluated",
     "Evaluation",
     "Event",
     "Finished",
+    "LengthGuide",
+    "LocalServer",
     "ModelInfo",
     "Noted",
     "Outcome",
     "Preset",
+    "PromptPlan",
     "RemoteEngine",
+    "SampledToken",
     "Sampling",
     "Segment",
     "Server",
     "Text",
+    "TokenLogprob",
     "WorkerDied",
     "changed",
+    "check_preset",
     "describe",
     "inspect_model",
+    "local_servers",
     "presets",
+    "save_preset",
 ]

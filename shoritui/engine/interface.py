@@ -1,28 +1,36 @@
-"""What the engine takes and gives: segments, options, events, figures.
-
-It does not know how any of it travels or who computes it.
-"""
+"""What the engine takes and gives: segments, options, events, figures."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from shoritui.engine.sampling import Sampling
 from shoritui.errors import UserError
 
-Stop = Literal["block_end", "token_limit", "context_full", "cancelled"]
+Stop = Literal[
+    "block_end", "token_limit", "context_full", "cancelled", "loop", "speaker", "stop_string"
+]
 Phase = Literal[
     "closed", "starting", "loading", "ready", "evaluating", "generating", "failed", "restarting"
 ]
-
-
 KVType = Literal["f16", "q8_0", "q4_0"]
 ContextMode = Literal["exact", "shift"]
+
+
+SPLIT_MARKS: Final = (
+    "In this model's vocabulary the block marks ▀ and ▄ are several tokens each: it was not made "
+    "for BlockML, but can be used."
+)
+
+
+NO_GUIDE: Final = (
+    "The length guide needs a model on this machine: a server takes no bias that changes while a "
+    "reply is written."
+)
 
 
 class WorkerDied(UserError):
@@ -67,9 +75,9 @@ class EngineOptions:
     """What happens when old messages are dropped: `exact` evaluates what remains anew, ahead of
     need, beside what is held; `shift` moves it up as it is; `auto` measures which is bearable."""
     adapters: tuple[Adapter, ...] = ()
-    journal: Path | None = None
+    kv_store: Path | None = None
     """The folder in which evaluated blocks are kept over restarts; None keeps none."""
-    journal_bytes: int = 8 * 1024**3
+    kv_store_bytes: int = 8 * 1024**3
     """How large that folder may grow; the blocks unused longest go first."""
 
 
@@ -87,16 +95,16 @@ class ModelInfo:
     n_ctx: int
     n_ctx_train: int
     n_vocab: int
-    gpu: str
+    gpu: str = ""
     """The GPU's name, "" when everything runs on the CPU."""
-    n_gpu_layers: int
+    n_gpu_layers: int = 0
     """Layers on the GPU, the output layer counted."""
-    n_threads: int
-    block_tokens: bool
+    n_threads: int = 0
+    block_tokens: bool = False
     """Whether `▀`, `▄` and the newline are tokens of their own."""
-    memory_bytes: int
+    memory_bytes: int = 0
     """Weights, KV cache and working memory, estimated."""
-    llama_cpp: str
+    llama_cpp: str = ""
     kv_type: KVType = "f16"
     context_mode: ContextMode = "exact"
     """What a full context leads to; see `EngineOptions.context_mode`."""
@@ -105,6 +113,10 @@ class ModelInfo:
     """Why memory does not suffice for what was wanted, and what would fit; "" if it does."""
     server: str = ""
     """The address of the server that runs it; "" on this machine."""
+    key: str = ""
+    """Tells it, with its adapters, from other models; "" where only a server knows."""
+    leads_end: bool = False
+    """Whether a length guide can lead a message's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +127,8 @@ class EngineDescription:
     """The version of llama-cpp-python."""
     llama_cpp: str
     """The version of the llama.cpp inside it."""
-    gpu_offload: bool
-    """Whether this build can use a GPU and found one."""
     gpus: tuple[str, ...]
+    """Those that this build found and can use."""
     system: str
     """llama.cpp's own line about the processor features that it was built for."""
     n_threads: int
@@ -171,6 +182,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptPlan:
+    """A document as the model would read it now: the tokens of each of its segments."""
+
+    tokens: tuple[int, ...]
+    """How many each segment has."""
+    ids: tuple[tuple[int, ...], ...] | None
+    """Which they are; None where a server does not tell."""
+    reused: int | None
+    """So many of the first tokens are held and need not be evaluated; None where nobody knows."""
+    is_exact: bool = True
+    """Whether this is what will be read; else a server does not count, and it is an estimate."""
+
+    @property
+    def total(self) -> int:
+        """The tokens of the whole document."""
+        return sum(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """What the engine has done since the model was loaded."""
 
@@ -179,22 +209,24 @@ class EngineStats:
     tokens: int
     """Tokens evaluated, in prompts and in replies."""
     held: tuple[int, ...]
-    """The tokens that each line of the KV cache holds, the one in use first."""
+    """The tokens that each sequence of the KV cache holds, the one in use first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
-    """A token's text, and the model's own probability for it before any sampler."""
+class TokenLogprob:
+    """A token's text, and the log of the probability that the model itself gives it."""
 
     text: str
-    probability: float
+    logprob: float
+    id: int | None = None
+    """None where a server does not tell it."""
 
 
-class Drawn(Struct, frozen=True):
+class SampledToken(Struct, frozen=True):
     """A token that was drawn, and the likeliest ones at its place, likeliest first."""
 
-    token: Chance
-    likeliest: tuple[Chance, ...]
+    token: TokenLogprob
+    top: tuple[TokenLogprob, ...]
 
 
 class Evaluated(Struct, frozen=True, tag=True):
@@ -209,8 +241,8 @@ class Text(Struct, frozen=True, tag=True):
 
     text: str
     tokens: int
-    drawn: tuple[Drawn, ...] = ()
-    """The tokens of this text one by one, where probabilities were asked for."""
+    logprobs: tuple[SampledToken, ...] = ()
+    """The tokens of this text one by one, where their log-probabilities were asked for."""
 
 
 class Finished(Struct, frozen=True, tag=True):
@@ -228,57 +260,21 @@ class Noted(Struct, frozen=True, tag=True):
 Event = Evaluated | Text | Noted | Finished
 
 
-class AnyEngine(Protocol):
-    """What an engine does, wherever it runs; `Engine`, on this machine, says it in full."""
+class ObservedEngine:
+    """What every engine lets others see: its state, as it changes, and its model."""
 
-    state: EngineState
-    info: ModelInfo | None
+    def __init__(self, on_change: Callable[[EngineState], None] | None = None) -> None:
+        self.state = EngineState()
+        self.info: ModelInfo | None = None
+        self._on_change = on_change
 
-    def generate(
-        self,
-        document: Sequence[Segment],
-        sampling: Sampling,
-        *,
-        max_tokens: int,
-        penalized: Sequence[str] = (),
-        names: Sequence[str] = (),
-        likeliest: int = 0,
-        idle: bool = False,
-    ) -> AsyncGenerator[Event, None]:
-        """Write on after the document until its block ends; the last event is `Finished`.
+    def wait(self, message: str) -> None:
+        """Let others see what is done before it can start."""
+        self._become("starting", message=message)
 
-        `idle` gives way to everything else; `UserError` where nothing can be written beside.
-        """
-        ...
-
-    async def prefill(self, document: Sequence[Segment], *, idle: bool = False) -> Evaluation:
-        """Evaluate the document ahead of need."""
-        ...
-
-    async def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
-        """Take these LoRA adapters in place of those before."""
-        ...
-
-    async def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
-        """How likely each candidate is right after the document: natural log-probabilities."""
-        ...
-
-    async def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has."""
-        ...
-
-    async def tokens(self, document: Sequence[Segment]) -> list[int]:
-        """The ids that the model would read."""
-        ...
-
-    async def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token."""
-        ...
-
-    async def cancel(self) -> None:
-        """End the calls in flight early."""
-        ...
-
-    async def close(self) -> None:
-        """End what runs; nothing stays behind."""
-        ...
+    def _become(self, phase: Phase, progress: float = 0.0, message: str = "") -> None:
+        state = EngineState(phase, progress, message)
+        if state != self.state:
+            self.state = state
+            if self._on_change is not None:
+                self._on_change(state)

@@ -1,15 +1,20 @@
-"""What a training run tells while it goes: plain facts, for a screen, a log or a script.
+"""What a training run reports while it goes: plain facts, for a screen, a log or a script.
 
-It knows neither torch nor how any of it is shown. As JSON, each is an object whose `event` is the
-class's name in lower case.
+As JSON each is an object whose `event` is the class's name in lower case:
+
+    {"event": "saved", "tier": "low", "step": 40}
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
+
+METRICS: Final = "metrics.jsonl"
+"""The file beside the adapters that keeps the figures among the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class TierStarted:
     step: int
     """Steps done already."""
     steps: int
-    rung: str
+    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Stepped:
     memory: int
     """Peak bytes of the device in this step; resident bytes on a CPU."""
     seconds_left: float
-    """Of the whole run, as far as it can be told."""
+    """Of the whole run, as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +133,12 @@ class Replied:
 
 
 @dataclass(frozen=True, slots=True)
-class RungLowered:
-    """Memory ran out: the step is begun again with less of it, on this rung from now on."""
+class LevelLowered:
+    """Memory ran out: the step is begun again, at this checkpointing level from now on."""
 
     tier: str
     step: int
-    rung: str
+    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ class TierEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """One sentence that the person who waits should know."""
 
     text: str
@@ -193,34 +198,33 @@ Event: TypeAlias = (
     | Evaluated
     | WorstDocuments
     | Replied
-    | RungLowered
+    | LevelLowered
     | Saved
     | TierEnded
-    | Told
+    | Reported
     | Failed
     | RunEnded
 )
 
-_CLASSES: dict[str, Any] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        *(RunStarted, Preparing, TierStarted, Stepped, Evaluated, WorstDocuments, Replied),
-        *(RungLowered, Saved, TierEnded, Told, Failed, RunEnded),
-    )
-}
+Emit: TypeAlias = Callable[[Event], None]
+"""Hears every event of a run."""
+Report: TypeAlias = Callable[[Preparing | Reported], None]
+"""Hears how far a preparation is, and what the person who waits should know."""
+
+_CLASSES: dict[str, Any] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
 def to_json(event: Event) -> str:
-    """One line, without its end."""
+    """Return the event as one line, without its end."""
     kind = type(event).__name__.lower()
     return json.dumps({"event": kind, **dataclasses.asdict(event)}, ensure_ascii=True)
 
 
 def from_json(line: str) -> Event:
-    """The event that `to_json` wrote.
+    """Return the event that `to_json` wrote.
 
     Raises:
-        ValueError: The line is none.
+        ValueError: The line is not an event.
     """
     fields = json.loads(line)
     try:

@@ -1,11 +1,96 @@
-"""The library of chats: each a tree of entries, kept in one SQLite file.
-
-It does not know models, prompts or screens.
-"""
+"""The library of chats: each a tree of versions, kept in one SQLite file."""
 
 from __future__ import annotations
 
-from shoritui.story.library import Library
-from shoritui.story.model import JSON, Chat, Entry, Kind, Status
+from shoritui.story.backups import Backup, back_up, backups, restore
+from shoritui.story.library import BIN_DAYS, HELD_ELSEWHERE, Library
+from shoritui.story.lore import Firing, Lorebook, Verdict, fire, has_lorebook, lorebook
+from shoritui.story.model import (
+    JSON,
+    By,
+    Chat,
+    Details,
+    Draft,
+    Entry,
+    Hit,
+    Kind,
+    Node,
+    NoteRule,
+    Origin,
+    Status,
+    Summary,
+)
+from shoritui.story.prompt_parts import (
+    Form,
+    NamedPart,
+    entry_part,
+    header_parts,
+    lore_part,
+    story_parts,
+)
+from shoritui.story.reading import (
+    SCENE_KINDS,
+    STRANGER,
+    Talk,
+    hearers,
+    is_summary,
+    outlasts,
+    read_by,
+    reader_of,
+    rule_of,
+    scene_after,
+    who_know,
+)
+from shoritui.story.whereabouts import COMINGS, absent, coming, everybody
+from shoritui.story.whole_chat import WholeChat
 
-__all__ = ["JSON", "Chat", "Entry", "Kind", "Library", "Status"]
+__all__ = [
+    "BIN_DAYS",
+    "COMINGS",
+    "HELD_ELSEWHERE",
+    "JSON",
+    "SCENE_KINDS",
+    "STRANGER",
+    "Backup",
+    "By",
+    "Chat",
+    "Details",
+    "Draft",
+    "Entry",
+    "Firing",
+    "Form",
+    "Hit",
+    "Kind",
+    "Library",
+    "Lorebook",
+    "NamedPart",
+    "Node",
+    "NoteRule",
+    "Origin",
+    "Status",
+    "Summary",
+    "Talk",
+    "Verdict",
+    "WholeChat",
+    "absent",
+    "back_up",
+    "backups",
+    "coming",
+    "entry_part",
+    "everybody",
+    "fire",
+    "has_lorebook",
+    "header_parts",
+    "hearers",
+    "is_summary",
+    "lore_part",
+    "lorebook",
+    "outlasts",
+    "read_by",
+    "reader_of",
+    "restore",
+    "rule_of",
+    "scene_after",
+    "story_parts",
+    "who_know",
+]

@@ -1,7 +1,4 @@
-"""The library's file: opening it, bringing it up to date, transactions, errors as sentences.
-
-It does not know what the tables are for.
-"""
+"""The library's file: opening it, bringing it up to date, transactions, errors as sentences."""
 
 from __future__ import annotations
 
@@ -9,14 +6,16 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from shoritui.errors import UserError
-from shoritui.story.schema import APPLICATION_ID, STEPS, VERSION
+from shoritui.story.migrations import APPLICATION_ID, MIGRATIONS, VERSION
 
+HEADER = 100
+"""Bytes with which SQLite's files begin."""
 PATIENCE = 5.0
 """Seconds to wait for another process that is writing."""
 
@@ -25,24 +24,35 @@ class Database:
     """One connection, used by one thread at a time.
 
     Every commit is on the disk when it returns (`synchronous = FULL`): the journal of a
-    stream comes once a second, too seldom for a weaker promise to save anything.
+    stream comes a few times a second, too seldom for a weaker promise to save anything.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens, creates or migrates the file.
+    def __init__(self, path: Path, before_update: Callable[[Path], object]) -> None:
+        """Open, create or migrate the file; `before_update` is called before it is migrated.
+
+        On a disk where nothing can be written it is opened to be read.
 
         Raises:
             UserError: It is no library, damaged, newer than this program, or locked.
         """
         self.path = path
+        self._before_update = before_update
         self._turn = threading.Lock()
-        with self._told():
-            _create_private(path)
+        with said(path):
+            _expect_filled(path)
+            create_private(path)
+            self.is_read_only = _is_read_only(path)
+            # Where nothing can be written there can be no lock either, and nobody who writes.
+            how = "?mode=ro&immutable=1" if self.is_read_only else "?mode=rw"
             self._connection = sqlite3.connect(
-                path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                path.absolute().as_uri() + how,
+                uri=True,
+                timeout=PATIENCE,
+                isolation_level=None,
+                check_same_thread=False,
             )
         try:
-            with self._told():
+            with said(self.path):
                 self._prepare()
         except BaseException:
             self._connection.close()
@@ -50,9 +60,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction; what happened in it is kept wholly or not at all."""
-        with self._taking_turns(), self._told():
-            self._connection.execute("BEGIN IMMEDIATE")
+        """Open a write transaction; what happened in it is kept wholly or not at all."""
+        with self._taking_turns(), said(self.path):
+            self._insist("BEGIN" if self.is_read_only else "BEGIN IMMEDIATE")
             try:
                 yield self._connection
                 self._connection.commit()
@@ -61,12 +71,12 @@ class Database:
                 raise
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The rows of one reading statement."""
-        with self._taking_turns(), self._told():
+        """Return the rows of one reading statement."""
+        with self._taking_turns(), said(self.path):
             return self._connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
-        """Closes the connection; the last one out folds the write-ahead log into the file."""
+        """Close the connection; the last one out folds the write-ahead log into the file."""
         self._connection.close()
 
     def _prepare(self) -> None:
@@ -80,20 +90,32 @@ class Database:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
         if version < VERSION:
+            if version:
+                self._before_update(self.path)
             self._migrate()
-        self._switch_to_wal()
+        if not self.is_read_only:
+            self._insist("PRAGMA journal_mode = WAL")
 
-    def _switch_to_wal(self) -> None:
-        """The one statement that SQLite does not make wait for another process by itself."""
+    def _insist(self, statement: str) -> None:
+        """Run a statement that needs the file for itself, however often another process has it.
+
+        SQLite waits longer and longer between two tries (and for some statements not at all), so
+        whoever writes on and on would keep us out.
+        """
         deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    self._connection.execute(statement)
+                    return
+                except sqlite3.OperationalError as error:
+                    is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                    if not is_busy or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.002)
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE:.0f}")
 
     def _known_version(self) -> int:
         """How many steps the file has taken."""
@@ -120,7 +142,7 @@ class Database:
     def _migrate(self) -> None:
         with self.transaction() as connection:
             # Asked again: another process may have been quicker.
-            for step in STEPS[self._known_version() :]:
+            for step in MIGRATIONS[self._known_version() :]:
                 for statement in step:
                     connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -135,20 +157,49 @@ class Database:
         finally:
             self._turn.release()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns what SQLite and the system report into one sentence for the user."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise UserError(_sentence(self.path, error)) from error
+
+@contextmanager
+def said(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system report of a file into one sentence for the user."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise UserError(_sentence(path, error)) from error
 
 
-def _create_private(path: Path) -> None:
-    """An empty file that only its owner may read; SQLite gives its companions the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it, that only the user may look into."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that only the user may read; SQLite's companions get the same mode."""
+    private_folder(path.parent)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def _is_read_only(path: Path) -> bool:
+    """Return whether the disk takes nothing, and all of the library is in the one file."""
+    try:
+        is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no such call
+        return False
+    log = path.with_name(path.name + "-wal")
+    return is_read_only and not (log.exists() and log.stat().st_size)
+
+
+def _expect_filled(path: Path) -> None:
+    """Raise unless the file is new or has a header: SQLite takes an empty one as a new library.
+
+    What was a library has copies beside it.
+    """
+    copies = (path.parent / "backups").glob(f"{path.stem}-*.db")
+    if path.is_file() and path.stat().st_size < HEADER and any(copies):
+        raise UserError(
+            f"The library {path} is empty, so it was left as it is: `shoritui chats restore` "
+            "lists the backups; move the file away to begin a new library."
+        )
 
 
 def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
@@ -164,4 +215,11 @@ def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
         )
     if code == sqlite3.SQLITE_FULL:
         return f"The disk is full, so the library {path} cannot grow; make room and try again."
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return f"The library {path} cannot be written ({error}); make it and its folder writable."
+    if code == sqlite3.SQLITE_IOERR:
+        return (
+            f"The library {path} could not be read or written ({error}); what was saved before "
+            "is as it was. Is there room on the disk, and is it still there?"
+        )
     return f"The library {path} cannot be used ({error})."

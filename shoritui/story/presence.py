@@ -1,8 +1,7 @@
 """Which processes that write into a library are alive.
 
-It does not know what they write. Each holds a lock on a small file of its own beside the
-library; the lock is SQLite's, so it works wherever the library does, and a process that
-dies in any way lets go of it.
+Each holds a lock on a small file of its own beside the library; the lock is SQLite's, so it works
+wherever the library does, and a process that dies in any way lets go of it.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ class Presence:
     can then mistake a file that is about to be locked for a dead one.
     """
 
-    def __init__(self, library: Path) -> None:
+    def __init__(self, library: Path, is_silent: bool = False) -> None:
+        """Show it, unless it is to be silent: where nothing can be written, nobody writes."""
         self._stem = library.with_name(f"{library.name}-writer-")
         self.name = os.urandom(16).hex()
-        self._connection = _locked(self._file(self.name), create=True)
+        self._connection = None if is_silent else _locked(self._file(self.name), create=True)
 
     def is_alive(self, name: str) -> bool:
-        """Whether the process of that name still holds its lock."""
+        """Return whether the process of that name still holds its lock."""
         file = self._file(name)
         if not file.exists():
             return False
@@ -35,14 +35,27 @@ class Presence:
             return True
         return False
 
+    @classmethod
+    def others_alive(cls, library: Path) -> bool:
+        """Return whether any process has the library open."""
+        stem = f"{library.name}-writer-"
+        for file in library.parent.glob(f"{stem}*"):
+            try:
+                _locked(file).close()
+            except sqlite3.OperationalError:
+                return True
+        return False
+
     def sweep(self) -> None:
-        """Removes the files of the dead."""
+        """Remove the files of the dead."""
         for file in self._stem.parent.glob(f"{self._stem.name}*"):
             if not self.is_alive(file.name.removeprefix(self._stem.name)):
                 file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Lets go of the lock and takes the file away."""
+        """Let go of the lock and take the file away."""
+        if self._connection is None:
+            return
         self._connection.close()
         self._file(self.name).unlink(missing_ok=True)
 
@@ -51,14 +64,15 @@ class Presence:
 
 
 def _locked(file: Path, *, create: bool = False) -> sqlite3.Connection:
-    """A connection that holds the file's lock.
+    """Return a connection that holds the file's lock.
 
     Raises:
         sqlite3.OperationalError: Somebody else holds it.
     """
-    mode = "rwc" if create else "rw"
+    if create:
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode={mode}",
+        f"{file.absolute().as_uri()}?mode=rw",
         uri=True,
         timeout=0,
         isolation_level=None,

@@ -1,21 +1,26 @@
-"""The terminal app: the story, the composer, the panels. It shows what the director says.
+"""The terminal apps: the chat, and the live view of a training run.
 
-It decides nothing about a story. Importing it loads Textual; the engine comes after the first
-paint, in a process of its own.
+Importing this loads nothing; the engine comes after the first paint, in a process of its own.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
+from shoritui.text import clean, printable
 
 if TYPE_CHECKING:
+    import argparse
+
     from shoritui.settings import Settings
 
-__all__ = ["reference", "run"]
+__all__ = ["run", "watch"]
 
 
 def run(
@@ -26,24 +31,58 @@ def run(
     new: bool,
     settings: Settings,
 ) -> int:
-    """Runs the app until the user quits; returns the exit code.
+    """Run the chat until the user quits; return the exit code.
 
     Raises:
         UserError: A card, the model or the preset of the command line is not there or not right.
     """
-    from shoritui.tui.app import ShoriTUI
+    _shorten_escape()
+    from shoritui.tui.chat.app import ShoriTUI
 
-    if model is not None and not model.expanduser().is_file():
-        raise UserError(f"There is no model file {model}.")
-    app = ShoriTUI(settings, cards=cards, model=model, preset=preset, new=new)
+    if model is not None and not model.is_file():
+        is_wrong = "is a folder, not" if model.is_dir() else "is not there: expected"
+        raise UserError(f"{printable(model)} {is_wrong} a model file.")
+    ids: set[str] = set()
+    if settings.keymap:
+        from shoritui.tui.training.actions import ACTIONS as OTHERS
+
+        ids = {action.id for action in OTHERS}
+    app = ShoriTUI(settings, cards=cards, model=model, preset=preset, new=new, other_ids=ids)
     code = app.run() or app.return_code or 0
+    if app.unkept.strip():
+        with suppress(OSError):  # of a terminal that is gone
+            print(f"This could not be kept:\n\n{clean(app.unkept)}", file=sys.stderr, flush=True)
     if app.refusal:
         raise UserError(app.refusal)
     return code
 
 
-def reference() -> str:
-    """The table of keys and commands as Markdown, for the README."""
-    from shoritui.tui.actions import reference as table
+def watch(options: argparse.Namespace) -> int:
+    """Run a training config with the live view; return 0, 1 or 130 for a run that was stopped.
 
-    return table()
+    Raises:
+        UserError: The config is not right, or the training process cannot be started.
+    """
+    _shorten_escape()
+    from shoritui.finetune.config.load import chosen
+    from shoritui.settings import load_settings
+    from shoritui.text import one_line
+    from shoritui.tui.chat.actions import ACTIONS as OTHERS
+    from shoritui.tui.training.app import TrainingApp
+
+    chosen(options)
+    app = TrainingApp(load_settings(), options, other_ids={action.id for action in OTHERS})
+    code = app.run()
+    if app.course.failed is not None:
+        raise UserError(one_line(app.course.failed.text))
+    with suppress(OSError):  # of a terminal that is gone
+        print("\n".join(app.summary), flush=True)
+    return (code if code is not None else app.return_code) or 0
+
+
+def _shorten_escape() -> None:
+    """Let a key that comes 25 ms after Escape be a key of its own, not one with Alt.
+
+    A terminal that knows no better protocol sends Alt+H as Escape and H, in one go.
+    """
+    os.environ.setdefault("ESCDELAY", "25")  # which Textual reads when it is imported

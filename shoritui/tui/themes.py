@@ -1,24 +1,43 @@
-"""Theme files: read, checked and made into Textual themes with the app's own colours.
+"""Theme files: read, checked and made into Textual themes.
 
-It does not know the widgets; they use `$prose-dialogue`, `$speaker-1` and the like in their CSS.
+The app's own colours are variables in CSS: `$prose-dialogue`, `$speaker-1` and the like.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
-import tomli
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from shoritui.errors import UserError
-from shoritui.tui.inks import SPEAKER_COLOURS
+from shoritui.folders import bundled_dir, config_dir
+from shoritui.text import printable
+from shoritui.toml import Field, Fields, Rule, load_all, problems, read_sheet, shown
+from shoritui.tui.widgets.styles import SPEAKER_COLOURS
 
 DEFAULT = "shori-dark"
 NO_COLOUR = "terminal"
 
+
+def _wrong_colour(text: str) -> str:
+    try:
+        Color.parse(text)
+    except ColorParseError:
+        return f"not {shown(text)}" if text.strip() else "but it is empty"
+    return ""
+
+
+def _wrong_count(colours: list[str]) -> str:
+    return "" if len(colours) == SPEAKER_COLOURS else f"not {len(colours)}"
+
+
+_RULE = Rule('a colour such as "#e6b673"', _wrong_colour)
+_COLOUR = Annotated[str, _RULE]
+_SPEAKERS = Annotated[
+    list[_COLOUR], Rule(f'{SPEAKER_COLOURS} colours such as "#e6b673"', _wrong_count)
+]
 _COLOURS = (
     *("background", "surface", "panel", "foreground", "primary", "secondary"),
     *("accent", "success", "warning", "error"),
@@ -27,9 +46,14 @@ _PROSE = (
     *("narration", "dialogue", "thought", "sound", "emphasis", "loud", "quote", "cited"),
     *("fence", "fence-background", "title", "rule", "info"),
 )
-_TABLES: dict[str, tuple[str, ...]] = {"colours": _COLOURS, "prose": _PROSE}
-_TOP = ("title", "dark", "ansi", *_TABLES, "speakers")
-
+_FIELDS: Fields = {
+    "title": Field(str, ""),
+    "dark": Field(bool, True),
+    "ansi": Field(bool, False),
+    "colours": Field(table=dict.fromkeys(_COLOURS, Field(_COLOUR))),
+    "prose": Field(table=dict.fromkeys(_PROSE, Field(_COLOUR))),
+    "speakers": Field(table={"colours": Field(_SPEAKERS)}),
+}
 
 _ANSI_CHROME = {
     "ansi-background": "ansi_black",
@@ -46,48 +70,48 @@ _ANSI_CHROME = {
 }
 
 
+def theme_folders() -> tuple[Path, Path]:
+    """Return where themes are found: those that ship, then the user's own."""
+    return bundled_dir("themes"), config_dir() / "themes"
+
+
+def theme_problem(name: str) -> str:
+    """Return the sentence about a theme that does not exist, with those that do; else nothing."""
+    files = [file for folder in theme_folders() for file in sorted(folder.glob("*.toml"))]
+    names = dict.fromkeys(file.stem for file in files)
+    listed = ", ".join(names)
+    return "" if name in names else f"There is no theme {printable(name)}: choose one of {listed}."
+
+
 def find_themes(folders: Iterable[Path]) -> tuple[dict[str, Theme], list[str]]:
-    """The themes of some folders by name, later folders winning, and one sentence per bad file."""
-    themes: dict[str, Theme] = {}
-    problems: list[str] = []
-    for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
-            try:
-                themes[path.stem] = load_theme(path)
-            except UserError as error:
-                problems.append(str(error))
-    return themes, problems
+    """Return the themes of some folders by name, and one sentence per bad file.
+
+    A theme of a later folder replaces its namesake.
+    """
+    found, wrong = load_all(folders, load_theme)
+    return {theme.name: theme for _, theme in found}, wrong
 
 
 def load_theme(path: Path) -> Theme:
-    """The theme of one file, named after it.
+    """Return the theme of one file, named after it.
 
     Raises:
         UserError: The file can't be read, or a field is missing, unknown or no colour.
     """
-    try:
-        with path.open("rb") as file:
-            table = tomli.load(file)
-    except (OSError, tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the theme can't be read: {error}") from error
-    return _checked(path, table)
-
-
-def _checked(path: Path, table: Mapping[str, object]) -> Theme:
-    _known(path, "the theme", table, _TOP)
-    colours = {name: _colours(path, table, name, fields) for name, fields in _TABLES.items()}
-    base, prose = colours["colours"], colours["prose"]
+    sheet = read_sheet(path, "theme")
+    sheet.raise_first(problems(sheet.data, _FIELDS))
+    base, prose = sheet.data["colours"], sheet.data["prose"]
     variables = {f"prose-{name}": colour for name, colour in prose.items()}
-    for number, colour in enumerate(_speakers(path, table), 1):
+    for number, colour in enumerate(sheet.data["speakers"]["colours"], 1):
         variables[f"speaker-{number}"] = colour
-    ansi = _flag(path, table, "ansi", False)
+    ansi = sheet.data.get("ansi", False)
     variables |= _ANSI_CHROME if ansi else _chrome(base, prose)
     return Theme(
         name=path.stem,
-        dark=_flag(path, table, "dark", True),
+        dark=sheet.data.get("dark", True),
         ansi=ansi,
         variables=variables,
-        **base,  # type: ignore[arg-type]
+        **base,
     )
 
 
@@ -118,54 +142,3 @@ def _chrome(base: Mapping[str, str], prose: Mapping[str, str]) -> dict[str, str]
 
 def _blend(under: str, over: str, share: float) -> str:
     return Color.parse(under).blend(Color.parse(over), share).hex
-
-
-def _colours(
-    path: Path, table: Mapping[str, object], name: str, fields: tuple[str, ...]
-) -> dict[str, str]:
-    section = table.get(name)
-    if not isinstance(section, dict):
-        raise UserError(f"{path}: the table [{name}] is missing; it holds {', '.join(fields)}.")
-    _known(path, f"[{name}]", section, fields)
-    return {field: _colour(path, f"{name}.{field}", section.get(field)) for field in fields}
-
-
-def _speakers(path: Path, table: Mapping[str, object]) -> list[str]:
-    section = table.get("speakers")
-    colours = section.get("colours") if isinstance(section, dict) else None
-    if not isinstance(colours, list) or len(colours) != SPEAKER_COLOURS:
-        raise UserError(
-            f"{path}: speakers.colours must be a list of {SPEAKER_COLOURS} colours such as "
-            '"#eba3b6".'
-        )
-    return [
-        _colour(path, f"speakers.colours, number {number}", colour)
-        for number, colour in enumerate(colours, 1)
-    ]
-
-
-def _colour(path: Path, field: str, value: object) -> str:
-    if isinstance(value, str):
-        try:
-            Color.parse(value)
-        except ColorParseError:
-            pass
-        else:
-            return value
-    found = "is missing" if value is None else f"is {value!r}"
-    raise UserError(f'{path}: {field} {found}; it must be a colour such as "#e6b673".')
-
-
-def _flag(path: Path, table: Mapping[str, object], name: str, default: bool) -> bool:
-    value = table.get(name, default)
-    if not isinstance(value, bool):
-        raise UserError(f"{path}: {name} is {value!r}; it must be true or false.")
-    return value
-
-
-def _known(path: Path, place: str, table: Mapping[str, object], names: tuple[str, ...]) -> None:
-    for name in table:
-        if name not in names:
-            near = get_close_matches(name, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}."
-            raise UserError(f"{path}: {place} has no field {name}{hint}")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from shoritui.bench import peers
+from shoritui.benchmark import Unmeasurable
 from shoritui.demo import model_path
 from shoritui.engine import EngineOptions, ModelInfo, inspect_model
-from shoritui.rows import Unmeasurable
 
 PROMPT = list(range(300, 320))
 

@@ -54,5 +54,5 @@ def test_a_full_disk_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_largest_shape_is_a_mistral() -> None:
-    tensors = shapes._tensors(shapes.SHAPES["7b"], "Q4_0")
+    tensors = shapes.tensors_of(shapes.SHAPES["7b"], "Q4_0")
     assert 4.0e9 < sum(tensor.size_bytes for tensor in tensors) < 4.2e9

@@ -10,11 +10,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Final
 
-from shoritui.rows import HEADER, Benchmark, Figure, Row, table_line
+from shoritui.benchmark import HEADER, Benchmark, Figure, Row, table_line
 from tests.benchmarks.keys import key_to_paint
+from tests.benchmarks.library import long_story, many_stories
+from tests.benchmarks.long import opened, streaming
+from tests.benchmarks.lore import lore
 from tests.benchmarks.startup import first_paint, help_time
+from tests.benchmarks.turn import turn_overhead
+from tests.benchmarks.turns import choice, held_out, replies
 
-BENCHMARKS: Final = (key_to_paint, first_paint, help_time)
+BENCHMARKS: Final = (
+    key_to_paint,
+    first_paint,
+    help_time,
+    turn_overhead,
+    long_story,
+    many_stories,
+    lore,
+    opened,
+    streaming,
+    choice,
+    held_out,
+    replies,
+)
 
 
 def main() -> int:

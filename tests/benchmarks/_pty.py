@@ -15,6 +15,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+_LAST_WORDS = 10_000
+"""Bytes of what a program painted last, told if it ends by itself."""
+
 
 def with_byte_code() -> dict[str, str]:
     """The environment in which Python keeps byte-code, as an installed package has it."""
@@ -24,8 +27,12 @@ def with_byte_code() -> dict[str, str]:
 class Pty:
     """The program's side of the terminal: keys in, bytes out."""
 
-    def __init__(self, master: int) -> None:
+    def __init__(self, master: int, pid: int) -> None:
         self._master = master
+        self.pid = pid
+        """The program's process."""
+        self._last = b""
+        """What was painted last."""
 
     def write(self, text: str) -> None:
         """Presses keys."""
@@ -40,6 +47,11 @@ class Pty:
                 raise AssertionError(f"{wanted!r} was never painted")
             seen = seen[-len(wanted) :] + self._read(0.5)
 
+    def next(self, seconds: float = 60) -> None:
+        """Reads what is painted next."""
+        if not self._read(seconds):
+            raise AssertionError("nothing was painted")
+
     def drain(self, seconds: float) -> None:
         """Reads and forgets for this long."""
         end = time.monotonic() + seconds
@@ -48,7 +60,13 @@ class Pty:
 
     def _read(self, seconds: float) -> bytes:
         ready, _, _ = select.select([self._master], [], [], seconds)
-        return os.read(self._master, 65536) if ready else b""
+        try:
+            found = os.read(self._master, 65536) if ready else b""
+        except OSError as error:  # Nobody holds the other side any more.
+            last = self._last.decode(errors="replace")
+            raise AssertionError(f"the program ended by itself; its last words: {last}") from error
+        self._last = (self._last + found)[-_LAST_WORDS:]
+        return found
 
 
 @contextmanager
@@ -67,7 +85,7 @@ def running(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Pty]:
     )
     os.close(slave)
     try:
-        yield Pty(master)
+        yield Pty(master, process.pid)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

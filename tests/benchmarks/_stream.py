@@ -1,19 +1,21 @@
 """The app with a reply that streams at 200 tokens a second for as long as it runs.
 
-Everything is the app's own but the engine, in whose place the events of a turn are replayed.
+Everything is the app's own but the engine, in whose place the events of a turn are replayed; with
+the argument `still` nothing is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from collections.abc import AsyncGenerator
 
 from shoritui.director import Event, TurnStarted, Wrote
 from shoritui.settings import Settings
 from shoritui.story import Entry
-from shoritui.tui.app import ShoriTUI
+from shoritui.tui.chat.app import ShoriTUI
 
 TOKENS_PER_SECOND = 200
 TOKENS_PER_MESSAGE = 300
@@ -24,7 +26,7 @@ class Streaming(ShoriTUI):
     """The app, its model replaced by a recording."""
 
     async def _load_model(self) -> None:
-        self.playing.play(_replies)
+        self.performance.play(_replies())
 
 
 async def _replies() -> AsyncGenerator[Event]:
@@ -38,5 +40,12 @@ async def _replies() -> AsyncGenerator[Event]:
             yield Wrote(number, WORDS[token % len(WORDS)] + " ")
 
 
+class Still(ShoriTUI):
+    """The app without a model."""
+
+    async def _load_model(self) -> None:
+        pass
+
+
 if __name__ == "__main__":
-    Streaming(Settings()).run()
+    (Still if "still" in sys.argv[1:] else Streaming)(Settings()).run()

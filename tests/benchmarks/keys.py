@@ -6,15 +6,15 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
-from shoritui.cards import load_cards
-from shoritui.rows import Aim, Figure, benchmark
-from shoritui.settings import bundled_dir
+from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.story import Library
 from tests.benchmarks._pty import running
+from tests.benchmarks._story import write_story
 
-MESSAGES = 1000
+MESSAGES = 10_000
 # Letters that nothing else on the screen uses, each typed once.
 LETTERS = [
     chr(code) for code in (*range(0x531, 0x557), *range(0x561, 0x587), *range(0x10D0, 0x10F1))
@@ -24,9 +24,10 @@ STREAM = (sys.executable, "-m", "tests.benchmarks._stream")
 
 @benchmark(Aim("key_to_paint_p50", "ms", "<= 15"), Aim("key_to_paint_p99", "ms", "<= 50"))
 def key_to_paint() -> dict[str, Figure]:
-    """Keys typed while 200 tokens a second arrive in a story of 1,000 messages."""
+    """Keys typed while 200 tokens a second arrive in a story of 10,000 messages."""
     with tempfile.TemporaryDirectory() as home:
-        _fill_library(Path(home))
+        with closing(Library(Path(home) / "data" / "library.db")) as library:
+            write_story(library, MESSAGES)
         times = sorted(_times(home))
     quantiles = statistics.quantiles(times, n=100)
     return {
@@ -47,13 +48,3 @@ def _times(home: str) -> list[float]:
             times.append(1000 * (time.perf_counter() - started))
             terminal.drain(0.05 + 0.01 * (len(times) % 6))
     return times
-
-
-def _fill_library(home: Path) -> None:
-    scene = load_cards([sorted(bundled_dir("characters").glob("*.toml"))[0]])
-    library = Library(home / "data" / "library.db")
-    chat = library.create_chat(scene, scene.characters[-1].name)
-    for number in range(MESSAGES):
-        opening = scene.messages[number % len(scene.messages)]
-        library.append(chat.id, "message", opening.speaker, opening.text, tokens=100)
-    library.close()

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from shoritui.rows import Aim, Figure, benchmark
+from shoritui.benchmark import Aim, Figure, benchmark
 from tests.benchmarks._pty import running, with_byte_code
 
 ROUNDS = 7

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import ProseLexer, lex
 
-MARKED = st.text(alphabet="ab A_*\"'>`\n.é😊", max_size=80)
+MARKED = st.text(alphabet="ab A_*\"'>`\n.é😊“”«», ", max_size=80)
 
 
 def looks(text: str) -> list[tuple[str, str]]:
@@ -41,7 +41,41 @@ def test_each_mark_has_its_kind(text: str, expected: list[tuple[str, str]]) -> N
 
 
 def test_an_open_mark_runs_to_the_end_of_its_line_and_no_further() -> None:
-    assert looks('She said "wait\nThen nothing.') == [('"wait', "dialogue")]
+    assert looks("He thought _wait\nThen nothing.") == [("_wait", "thought")]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        # A lost closing mark: the next speech begins anew, and the rest is as it should be.
+        ('"Wait, she said. "Not yet." He sat.', ['"Wait, she said. "Not yet."']),
+        ('"Go! "Now." He sat. "Please," she said.', ['"Go! "Now."', '"Please,"']),
+        # A lost opening mark: what cannot begin a speech begins none.
+        ('Wait," she said. "Not yet." He sat.', ['"Not yet."']),
+        ('Wait." He sat.', []),
+        # A speech may go on behind one newline; a blank line ends it.
+        ('"Dear all,\nwelcome," she read.', ['"Dear all,\nwelcome,"']),
+        ('"Wait\n\nThen nothing.', ['"Wait']),
+        ('"Wait\n\n"Now," he said.', ['"Wait', '"Now,"']),
+        # Other quote marks.
+        ("“Wait,” she said. “Now.”", ["“Wait,”", "“Now.”"]),
+        ("„Halt!“ rief er. „Wer da?“", ["„Halt!“", "„Wer da?“"]),
+        ("« Oui », dit-elle. « Non. »", ["« Oui »", "« Non. »"]),
+        ("»Halt«, rief er. »Wer da?«", ["»Halt«", "»Wer da?«"]),
+        ("”Vänta”, sa hon.", ["”Vänta”"]),
+        ('("Quiet," he said.)', ['"Quiet,"']),
+        ('**"Now!"** she cried.', ['"Now!"']),
+    ],
+)
+def test_speech_is_found_whatever_marks_are_lost(text: str, spoken: list[str]) -> None:
+    found: list[str] = []
+    end = -1
+    for span in lex(text):
+        if "dialogue" in span.kinds:
+            piece = text[span.start : span.end]
+            found[-1:] = [found[-1] + piece] if span.start == end else [*found[-1:], piece]
+            end = span.end
+    assert found == spoken
 
 
 def test_a_closing_mark_closes_what_is_open_inside_it() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 from hypothesis import strategies as st
 
-from shoritui.blockml import LENGTHS, check_name, clean
+from shoritui.blockml import LENGTHS, check_name
 from shoritui.cards import Card, Character, Lore, Opening
+from shoritui.names import fold
+from shoritui.text import clean
 
 
 def _is_name(text: str) -> bool:
@@ -13,6 +17,10 @@ def _is_name(text: str) -> bool:
         return clean(check_name(text)) == text
     except ValueError:
         return False
+
+
+def _tidy(text: str) -> str:
+    return normalize("NFC", text.strip())
 
 
 texts = st.one_of(
@@ -23,7 +31,7 @@ stripped = texts.map(str.strip)
 filled = stripped.filter(bool)
 names = st.one_of(
     st.sampled_from(["Reimu", "Marisa Kirisame", 'O\'Neil "Ace" #1', "霊夢", "[[character]]"]),
-    st.text(min_size=1, max_size=20).map(str.strip).filter(_is_name),
+    st.text(min_size=1, max_size=20).map(_tidy).filter(_is_name),
 )
 tags = filled.filter(lambda tag: "," not in tag and "\n" not in tag)
 lengths = st.one_of(st.none(), st.sampled_from(LENGTHS))
@@ -32,7 +40,7 @@ lengths = st.one_of(st.none(), st.sampled_from(LENGTHS))
 @st.composite
 def cards(draw: st.DrawFn) -> Card:
     """A card that a file may hold: every text is stripped, the cast is one."""
-    cast = draw(st.lists(names, min_size=1, max_size=4, unique_by=str.casefold))
+    cast = draw(st.lists(names, min_size=1, max_size=4, unique_by=fold))
     user = draw(st.one_of(st.none(), st.sampled_from(cast)))
     return Card(
         title=draw(stripped),
@@ -44,6 +52,9 @@ def cards(draw: st.DrawFn) -> Card:
                 aliases=tuple(draw(st.lists(names, max_size=2))),
                 description=draw(stripped),
                 user=name == user,
+                talkativeness=draw(st.sampled_from([0.5, 0, 0.25, 1])),
+                speaks=draw(st.sampled_from(["freely", "when named", "never"])),
+                present=draw(st.booleans()),
             )
             for name in cast
         ),
@@ -55,6 +66,12 @@ def cards(draw: st.DrawFn) -> Card:
                         name=names,
                         text=filled,
                         keys=st.lists(filled, max_size=2).map(tuple),
+                        logic=st.sampled_from(["any", "not all"]),
+                        case=st.booleans(),
+                        enabled=st.booleans(),
+                        probability=st.integers(1, 100),
+                        order=st.integers(-1000, 1000),
+                        place=st.sampled_from(["story", "top", "depth"]),
                     ),
                     max_size=3,
                 )

@@ -102,12 +102,12 @@ def test_the_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.Monke
         (CAST + "\n[[character]]\nuser = false\n", 4, ['"name"', "[[character]]", "missing"]),
         (CAST + '[[lore]]\nname = "a"\n', 3, ['"text"', "[[lore]]", "missing"]),
         (CAST + '[[lore]]\nname = "a"\ntext = " "\n', 5, ['"text"', "empty"]),
-        (CAST + "user = 1\n", 3, ['"user"', "true or false", "not an integer"]),
-        (CAST + 'user = "yes"\n', 3, ["true or false", "not a string"]),
-        (CAST + "description = 1979-05-27\n", 3, ["a string", "not a date"]),
-        (CAST + 'aliases = "R"\n', 3, ["a list of names", "not a string"]),
+        (CAST + "user = 1\n", 3, ['"user"', "true or false", "not 1"]),
+        (CAST + 'user = "yes"\n', 3, ["true or false", 'not the text "yes"']),
+        (CAST + "description = 1979-05-27\n", 3, ["text in quotes", "not a date"]),
+        (CAST + 'aliases = "R"\n', 3, ["a list of names", 'not the text "R"']),
         (CAST + 'aliases = [\n  "a",\n  "b:c",\n]\n', 5, ['not "b:c"', "colon"]),
-        ("tags = true\n" + CAST, 1, ["a list of strings", "not a boolean"]),
+        ("tags = true\n" + CAST, 1, ["a list of texts", "not true"]),
         ('tags = ["a, b"]\n' + CAST, 1, ["without commas", 'not "a, b"']),
         ('[[character]]\nname = "A:b"\n', 2, ["no colon", 'not "A:b"']),
         ('[[character]]\nname = "a\\nb"\n', 2, ["one line"]),
@@ -162,11 +162,26 @@ def test_files_that_are_no_text_are_told_in_one_sentence(tmp_path: Path) -> None
     assert "line 2: the file is not UTF-8" in sentence(
         write(tmp_path / "latin.toml", CAST.encode().replace(b"Reimu", b"Ren\xe9"))
     )
+    assert "UTF-16" in sentence(write(tmp_path / "wide.toml", CAST.encode("utf-16")))
     assert "too large" in sentence(write(tmp_path / "huge.toml", CAST + "#" * 2_000_000))
     assert "nested" in sentence(write(tmp_path / "deep.toml", "a = " + "[" * 100_000))
     sentence(write(tmp_path / "number.toml", "a = " + "9" * 10_000))
     os.mkfifo(tmp_path / "pipe.toml")
     assert "not a plain file" in sentence(tmp_path / "pipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(3_000_000), "this is a PNG picture, not a TOML card"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "this is a JPEG picture, not a TOML card"),
+        (b"SQLite format 3\0", "this is a SQLite database, not a TOML card"),
+        (b"name = 1\n\0\0\0", "this is a binary file, not a TOML card in UTF-8"),
+        (b'{"spec": "chara_card_v2"}', "this is JSON, not a TOML card"),
+    ],
+)
+def test_what_is_no_toml_says_what_it_is(tmp_path: Path, content: bytes, what: str) -> None:
+    assert sentence(write(tmp_path / "card.png", content)) == what
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

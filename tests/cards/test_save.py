@@ -13,10 +13,15 @@ from shoritui.cards import (
     Character,
     Lore,
     Opening,
+    add_card,
     card_from_json,
     card_to_json,
     check_card,
+    differences,
+    fingerprint,
     load_card,
+    load_cards,
+    reload_card,
     save_card,
 )
 from shoritui.errors import UserError
@@ -223,3 +228,36 @@ def test_a_checked_card_is_stripped() -> None:
     checked = check_card(card)
     assert checked.title == "T"
     assert checked.characters[0].description == "x"
+
+
+def test_a_new_card_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    card = Card(title="The Inn", characters=(Character(name="Mara"),))
+    first = add_card(tmp_path / "characters", "Mara's  Inn: ÉTÉ/…", card)
+    second = add_card(tmp_path / "characters", "mara's inn été", replace(card, title="Another"))
+    assert (first.name, second.name) == ("mara-s-inn-été.toml", "mara-s-inn-été (2).toml")
+    assert load_card(first) == replace(card, source=str(first))
+    assert load_card(second).title == "Another"
+    assert add_card(tmp_path, "…", card).name == "scene.toml"
+    with pytest.raises(UserError, match=r"no \[\[character\]\]"):
+        add_card(tmp_path, "empty", Card())
+    assert not (tmp_path / "empty.toml").exists()
+
+
+def test_a_card_is_read_again_from_its_files(tmp_path: Path) -> None:
+    one, two = (
+        Card(title="A", characters=(Character(name="Mara"),)),
+        Card(characters=(Character(name="Nell"),), lore=(Lore(name="Fen", text="Deep."),)),
+    )
+    files = [add_card(tmp_path, name, card) for name, card in (("one", one), ("two", two))]
+    scene = load_cards(files)
+    again = reload_card(scene)
+    assert again == scene and fingerprint(scene) == fingerprint(replace(scene, source=""))
+    save_card(files[0], replace(one, characters=(Character(name="Mara", description="Tall."),)))
+    changed = reload_card(scene)
+    assert changed is not None and fingerprint(changed) != fingerprint(scene)
+    assert list(differences(scene, changed)) == ["Mara"]
+    assert list(differences(scene, Card())) == ["title", "Mara", "Nell", "Fen"]
+    files[1].write_text("x = [", encoding="utf-8")
+    assert reload_card(scene) is None
+    files[1].unlink()
+    assert reload_card(scene) is None and reload_card(Card()) is None

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from shoritui.blockml import clean, lex
+from shoritui.blockml import lex
 from shoritui.cards import Card, find_cards, load_card, reference
+from shoritui.text import clean
 
 FOLDER = Path(__file__).parents[2] / "characters"
 FILES = sorted(FOLDER.glob("*.toml"))
 ASIDE = {"dialogue", "thought", "sound", "emphasis", "quote", "loud"}
+
+
+STORY = FOLDER / "river-at-the-table.toml"
+"""A story already under way: everybody speaks in its long opening."""
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -51,11 +57,25 @@ def test_lore_comes_with_and_without_keys(card: Card) -> None:
             assert key.casefold() in f"{entry.name} {entry.text}".casefold()
 
 
-def test_the_opening_leaves_room_for_the_user(card: Card) -> None:
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file != STORY], ids=lambda file: file.stem
+)
+def test_the_opening_leaves_room_for_the_user(file: Path) -> None:
+    card = load_card(file)
     (user,) = (character.name for character in card.characters if character.user)
     assert 2 <= len(card.messages) <= 3
     assert all(message.speaker != user for message in card.messages)
     assert len({message.speaker for message in card.messages}) == len(card.messages)
+
+
+def test_one_story_is_already_under_way_and_the_user_has_the_next_word() -> None:
+    story = load_card(STORY)
+    (user,) = (character.name for character in story.characters if character.user)
+    speakers = [message.speaker for message in story.messages]
+    assert len(speakers) >= 20 and speakers[-1] != user
+    assert set(speakers) == {character.name for character in story.characters}
+    assert all(one != other for one, other in itertools.pairwise(speakers))
+    assert all(message.length is None for message in story.messages)
 
 
 def test_the_opening_shows_every_kind_of_prose(card: Card) -> None:

@@ -15,16 +15,15 @@ import torch.nn.functional as F  # noqa: E402
 
 torch.set_num_threads(1)
 
-from shoritui.demo.build import Build, build, vocabulary  # noqa: E402
-from shoritui.demo.casting import Plan  # noqa: E402
-from shoritui.demo.circuit import start  # noqa: E402
-from shoritui.demo.export import write_gguf  # noqa: E402
-from shoritui.demo.measure import Reader  # noqa: E402
-from shoritui.demo.muon import orthogonal  # noqa: E402
-from shoritui.demo.network import Network, Shape  # noqa: E402
-from shoritui.demo.pieces import Pieces  # noqa: E402
-from shoritui.demo.rows import scene_row, stammered  # noqa: E402
-from shoritui.demo.training import Recipe, Trainer, landmarks  # noqa: E402
+from shoritui.demo.making.batches import scene_row, stammered  # noqa: E402
+from shoritui.demo.making.build import Build, build, vocabulary  # noqa: E402
+from shoritui.demo.making.cast import Plan  # noqa: E402
+from shoritui.demo.making.circuit import start  # noqa: E402
+from shoritui.demo.making.export import write_gguf  # noqa: E402
+from shoritui.demo.making.measure import Reader  # noqa: E402
+from shoritui.demo.making.network import Network, demo_shape  # noqa: E402
+from shoritui.demo.making.trainer import Recipe, Trainer, landmarks  # noqa: E402
+from shoritui.demo.making.vocabulary import Pieces  # noqa: E402
 
 TEXT = "▀description\nAda, a baker.▄\n▀message (length: tiny)\nAda: _Oh,_ said Ada. 🙂▄\n"
 
@@ -41,7 +40,7 @@ def pieces(work: Path) -> Pieces:
 
 def begun(pieces: Pieces) -> Network:
     """A network with its first weights."""
-    network = Network(Shape(vocabulary=pieces.size))
+    network = Network(demo_shape(pieces.size))
     start(network, seed=1, landmarks=landmarks(pieces))
     return network
 
@@ -77,7 +76,7 @@ def test_a_run_can_be_taken_up_again(work: Path, pieces: Pieces) -> None:
     build(Build(Recipe(seconds=first[0] + 0.1, batch_tokens=512), 1, work, plan.out))
     second = torch.load(work / "state.pt", weights_only=True)["clock"]
     assert second[1] > first[1]
-    trainer = Trainer(Shape(vocabulary=pieces.size), pieces, plan.recipe)
+    trainer = Trainer(demo_shape(pieces.size), pieces, plan.recipe)
     trainer.take_up(torch.load(work / "state.pt", weights_only=True))
     assert trainer.step == second[1]
 
@@ -92,9 +91,3 @@ def test_a_stammer_is_read_but_only_its_end_is_learned(pieces: Pieces) -> None:
     assert all(counts[np.unique(order, return_index=True)[1]] == 1)
     read, following, weights = scene_row(1, Plan(256), pieces)
     assert len(read) == len(following) == len(weights) == 256
-
-
-def test_muon_straightens_matrices() -> None:
-    x = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0))
-    sizes = torch.linalg.svdvals(orthogonal(x))
-    assert sizes.min() > 0.5 and sizes.max() < 1.5

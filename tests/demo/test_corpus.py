@@ -7,11 +7,11 @@ import re
 import pytest
 
 from shoritui.blockml import Block, length_for, parse, render_all
-from shoritui.demo.beats import PHASES, by_section, corpus_beats, fault, read_beats
-from shoritui.demo.casting import Plan
-from shoritui.demo.marked import fill
-from shoritui.demo.scenes import Scene, make_scene
-from shoritui.demo.words import TEMPERS, is_unseen
+from shoritui.demo.making.beats import PHASES, by_section, corpus_beats, fault, read_beats
+from shoritui.demo.making.cast import Plan
+from shoritui.demo.making.marked_text import fill
+from shoritui.demo.making.scenes import Scene, make_scene
+from shoritui.demo.making.words import TEMPERS, is_unseen
 
 SEEDS = range(30)
 

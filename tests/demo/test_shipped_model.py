@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from shoritui.demo import model_path
-from shoritui.demo.casting import Plan
-from shoritui.demo.measure import GENTLE, Figures, Reader, judge, sample
-from shoritui.demo.scenes import make_scene
+from shoritui.demo.making.cast import Plan
+from shoritui.demo.making.measure import GENTLE, Figures, Reader, judge, sample
+from shoritui.demo.making.scenes import make_scene
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +55,9 @@ def test_replies_are_well_formed(figures: Figures) -> None:
 
 
 def test_replies_name_the_people_of_the_prompt(figures: Figures) -> None:
-    hits = figures.hits
-    assert hits.name_words.all >= 30
-    assert hits.name_words.share >= 0.85
+    words = figures.hits["name words"]
+    assert words.all >= 30
+    assert words.share >= 0.85
 
 
 def test_longer_hints_give_longer_replies(figures: Figures) -> None:

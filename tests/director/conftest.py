@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from shoritui.cards import Card, Character, Lore, Opening
 from shoritui.demo import model_path
@@ -68,7 +69,7 @@ async def engine() -> AsyncIterator[Engine]:
     await engine.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def disk(tmp_path: Path) -> AsyncIterator[Disk]:
     disk = await Disk.open(tmp_path / "library.db")
     yield disk
@@ -83,7 +84,7 @@ def open_director(engine: Engine, disk: Disk) -> OpenDirector:
         chosen = Settings(**{"max_tokens": 48, **settings})  # type: ignore[arg-type]
         chat = await new_chat(disk, scene)
         director = await Director.open(disk, chat, engine, chosen, presets(None)[0])
-        await director.change_sampling(seed=11)
+        await director.chat.change_sampling(seed=11)
         return director
 
     return opened

@@ -14,15 +14,27 @@ import pytest
 
 from shoritui.blockml import Block, Instruction, render
 from shoritui.demo import model_path
-from shoritui.director import Director, Disk, Event, Failed, Notice, TurnEnded, Wrote, new_chat
+from shoritui.director import (
+    Director,
+    Disk,
+    Event,
+    Failed,
+    Notice,
+    TurnEnded,
+    TurnStarted,
+    Wrote,
+    new_chat,
+)
 from shoritui.engine import Engine, EngineOptions, Finished, Sampling, Segment, Text, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.engine.interface import ContextMode
 from shoritui.settings import Settings
 from shoritui.story import Entry, Library
 from tests.director.conftest import SCENE
-from tests.engine.judging import Draw, adopt, judge
+from tests.engine.judge import Draw, adopt, judge
 from tests.engine.reference import LAYERS, Reference, in_full_precision
+
+pytestmark = pytest.mark.slow
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "1"))
 """How many chats are played in each mode."""
@@ -63,7 +75,7 @@ class Judged(Engine):
             self._unfinished = texts
         draw = Draw(sampling.temperature, sampling.seed)
         events: list[EngineEvent] = []
-        async for event in super().generate(document, sampling, **{**rest, "likeliest": 2}):
+        async for event in super().generate(document, sampling, **{**rest, "top_logprobs": 2}):
             events.append(event)
             if isinstance(event, Finished) and (is_asked or event.outcome.stop != "cancelled"):
                 await judge(self, self._reference, texts, event.outcome, draw, events)
@@ -74,7 +86,7 @@ class Judged(Engine):
 
 
 class Played:
-    """One chat in a library on disk, with an engine that keeps its journal beside it."""
+    """One chat in a library on disk, with an engine that keeps its KV store beside it."""
 
     def __init__(self, engine: Judged, model: Path, disk: Disk, options: EngineOptions) -> None:
         self._engine = engine
@@ -89,7 +101,7 @@ class Played:
         await self._engine.open(self._model, self._options)
         self._id = (await new_chat(self._disk, SCENE)).id
         await self.reopen_chat()
-        await self._director.choose_preset("neutral")
+        await self._director.chat.choose_preset("neutral")
 
     async def end(self) -> None:
         """Close everything."""
@@ -115,21 +127,56 @@ class Played:
     async def regenerate(self, draw: Draw) -> None:
         await self._written(self._director.regenerate(), draw)
 
+    async def regenerate_any(self, index: int, draw: Draw) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._written(self._director.regenerate(entry.id), draw)
+
     async def go_on(self, draw: Draw) -> None:
         await self._written(self._director.continue_(), draw)
 
+    async def go_on_any(self, index: int, draw: Draw) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._written(self._director.continue_(entry.id, keep=False), draw)
+
+    async def hide(self, index: int) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.hide(entry.id, not entry.hidden))
+
+    async def delete(self, index: int) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.delete(entry.id))
+
+    async def move(self, index: int) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.move(entry.id, up=True))
+
+    async def split(self, index: int) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.split(entry.id, len(entry.text) // 2))
+
+    async def merge(self, index: int) -> None:
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.merge(entry.id))
+
+    async def undo(self) -> None:
+        await self._acted(self._director.undo())
+
+    async def redo(self) -> None:
+        await self._acted(self._director.redo())
+
     async def edit(self, index: int, text: str) -> None:
-        if entries := self._director.entries:
-            await self._acted(self._director.edit(entries[index % len(entries)].id, text))
+        if (entry := self._any(index)) is not None:
+            await self._acted(self._director.edit(entry.id, text))
 
     async def delete_last(self) -> None:
-        await self._acted(self._director.delete_last())
+        if entries := self._director.chat.entries:
+            await self._acted(self._director.delete(entries[-1].id))
 
     async def choose(self, index: int) -> None:
-        if self._director.entries:
-            versions = await self._director.alternatives(self._director.entries[-1].id)
-            if versions:
-                await self._acted(self._director.choose(versions[index % len(versions)].id))
+        if (entry := self._any(index)) is not None:
+            versions = await self._director.chat.versions(entry.id)
+            chosen = versions[index % len(versions)]
+            await self._acted(self._director.choose_version(entry.id, chosen.id))
 
     async def type_and_say(self, text: str, speaker: str) -> None:
         for end in range(1, len(text) + 1, 3):
@@ -182,34 +229,39 @@ class Played:
         await self._engine.close()
         await self._engine.open(self._model, self._options)
 
+    def _any(self, index: int) -> Entry | None:
+        entries = self._director.chat.entries
+        return entries[index % len(entries)] if entries else None
+
     # What has to hold.
 
     async def _acted(self, events: AsyncGenerator[Event]) -> list[Event]:
         found = [event async for event in events]
-        assert await self._disk.run(Library.entries, self._id) == self._director.entries
+        assert await self._disk.run(Library.entries, self._id) == self._director.chat.entries
         return found
 
     async def _written(self, events: AsyncGenerator[Event], draw: Draw) -> list[Event]:
-        await self._director.change_sampling(seed=draw.seed, temperature=draw.temperature)
+        await self._director.chat.change_sampling(seed=draw.seed, temperature=draw.temperature)
         self._engine.asked = []
         found = await self._acted(events)
+        started = [event.entry for event in found if isinstance(event, TurnStarted)]
         for document in self._engine.asked:
-            self._check_read(document)
+            self._check_read(document, started[0])
         for ended in (event for event in found if isinstance(event, TurnEnded)):
             shown = "".join(event.text for event in found if isinstance(event, Wrote))
             told = [event for event in found if isinstance(event, Notice)]
             assert ended.entry.text.endswith(shown) or told  # where it repeats itself it is cut
-            assert self._director.entries[-1] == ended.entry
+            assert self._director.chat.entry(ended.entry.id) == ended.entry
         return found
 
-    def _check_read(self, document: list[Segment]) -> None:
-        """What was read of the story is its newest entries, each as it is on disk."""
+    def _check_read(self, document: list[Segment], reply: Entry) -> None:
+        """What was read of the story is the newest entries before the reply, as on disk."""
         stories = [each for each in document if each.source.startswith("entry: ")]
-        read = {int(each.source.removeprefix("entry: ")): each.text for each in stories}
-        path = [entry for entry in self._director.entries if entry.id in read]
-        assert list(read.items()) == [(entry.id, _rendered(entry)) for entry in path]
-        newest = [entry.id in read for entry in self._director.entries[-len(read) - 1 :]]
-        assert sum(newest) == len(read)  # one more may be the reply
+        read = [(int(each.source.removeprefix("entry: ")), each.text) for each in stories]
+        path = self._director.chat.entries
+        [end] = [at for at, entry in enumerate(path) if entry.slot == reply.slot] or [len(path)]
+        seen = [(entry.id, _rendered(entry)) for entry in path[:end] if not entry.hidden]
+        assert read == seen[len(seen) - len(read) :]
 
 
 def _rendered(entry: Entry) -> str:
@@ -248,7 +300,16 @@ ACTS: Final[dict[str, dict[str, Drawn]]] = {
     "note": {"text": text},
     "reply": {"speaker": speaker, "draw": draw},
     "regenerate": {"draw": draw},
+    "regenerate_any": {"index": index, "draw": draw},
     "go_on": {"draw": draw},
+    "go_on_any": {"index": index, "draw": draw},
+    "hide": {"index": index},
+    "delete": {"index": index},
+    "move": {"index": index},
+    "split": {"index": index},
+    "merge": {"index": index},
+    "undo": {},
+    "redo": {},
     "edit": {"index": index, "text": text},
     "delete_last": {},
     "choose": {"index": index},
@@ -263,7 +324,7 @@ ACTS: Final[dict[str, dict[str, Drawn]]] = {
 """What may happen, and how its arguments are drawn."""
 OFTEN: Final = (
     *("say", "say", "reply", "reply", "reply", "regenerate", "regenerate", "go_on"),
-    *("edit", "edit", "choose", "choose", "type_and_say", "look_ahead"),
+    *("edit", "edit", "choose", "choose", "type_and_say", "look_ahead", "undo", "undo", "hide"),
 )
 """What happens more often than once."""
 
@@ -303,7 +364,7 @@ async def test_whatever_happens_to_a_chat_the_model_reads_what_is_on_disk(
     precise: Path, reference: Reference, mode: ContextMode, tmp_path: Path, seed: int
 ) -> None:
     reference.forget_generated()
-    options = EngineOptions(n_ctx=448, n_threads=1, context_mode=mode, journal=tmp_path / "kv")
+    options = EngineOptions(n_ctx=448, n_threads=1, context_mode=mode, kv_store=tmp_path / "kv")
     disk = await Disk.open(tmp_path / "library.db")
     play = Played(Judged(reference), precise, disk, options)
     await play.begin()

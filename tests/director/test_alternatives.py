@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from shoritui.demo import model_path
 from shoritui.director import Director, Removed, TurnEnded, TurnStarted, Wrote
@@ -22,6 +23,9 @@ class Watched(Engine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.forget()
+
+    def forget(self) -> None:
         self.asked = self.idle_asked = self.idle_texts = 0
         self.idle_ended: list[str] = []
 
@@ -40,12 +44,22 @@ class Watched(Engine):
             yield event
 
 
-@pytest.fixture
-async def engine() -> AsyncIterator[Watched]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def watched() -> AsyncIterator[Watched]:
+    """One for all tests; its cache holds what they left."""
     engine = Watched()
     await engine.open(model_path(), EngineOptions(n_ctx=2048))
     yield engine
     await engine.close()
+
+
+@pytest.fixture
+def engine(watched: Watched) -> Watched:
+    watched.forget()
+    return watched
 
 
 async def ready(director: Director) -> None:
@@ -78,55 +92,56 @@ async def at_once(director: Director, engine: Watched) -> TurnEnded:
 async def test_a_retry_is_there_at_once_and_goes_on_for_nothing(
     open_director: OpenDirector, engine: Watched
 ) -> None:
-    director = await open_director(**AT_ONCE)
-    await director.change_sampling(seed=None, temperature=1.5)
+    # Without hints: a reply that missed its hint would be read once more with the one it earned.
+    director = await open_director(**{**AT_ONCE, "length": "auto"})
+    await director.chat.change_sampling(seed=None, temperature=1.5)
     await replied(director)
-    first = director.entries[-1]
+    first = director.chat.entries[-1]
     await ready(director)
     other = (await at_once(director, engine)).entry
-    assert [version.text for version in await director.alternatives(first.id)] == [
+    assert [version.text for version in await director.chat.versions(first.id)] == [
         first.text,
         other.text,
     ]
     assert first.text != other.text
     # Only its last token, its end and the next header have not been read yet.
-    [header] = await engine.count(["▄\n▀message (length: tiny)\nMara:"])
+    [header] = await engine.count(["▄\n▀message\nMara:"])
     assert (await replied(director)).evaluated_tokens <= header + 2
-    await read(director.delete_last())
-    await read(director.choose(first.id))
+    await read(director.delete(director.chat.entries[-1].id))
+    await read(director.choose_version(director.chat.entries[-1].id, first.id))
     assert (await replied(director)).evaluated_tokens == 0
 
 
 async def test_what_is_read_now_stays_read(open_director: OpenDirector, engine: Watched) -> None:
     director = await open_director(**{**AT_ONCE, "alternatives": 2})
-    await director.change_sampling(seed=None)
+    await director.chat.change_sampling(seed=None)
     for turn in range(3):
         await replied(director)
         await ready(director)
         assert engine.idle_ended.count("block_end") >= 2 * turn + 2
         assert (await replied(director)).evaluated_tokens == 0
-        await read(director.delete_last())
+        await read(director.delete(director.chat.entries[-1].id))
 
 
 async def test_two_are_ready_and_more_are_written(
     open_director: OpenDirector, engine: Watched
 ) -> None:
     director = await open_director(**{**AT_ONCE, "alternatives": 2})
-    await director.change_sampling(seed=None)
+    await director.chat.change_sampling(seed=None)
     await replied(director)
     await ready(director)
     await at_once(director, engine)
     await at_once(director, engine)
     await ready(director)
     last = (await at_once(director, engine)).entry
-    assert len(await director.alternatives(last.id)) == 4
+    assert len(await director.chat.versions(last.id)) == 4
 
 
 async def test_typing_does_not_lose_them_and_other_wishes_do(
     open_director: OpenDirector, engine: Watched
 ) -> None:
     director = await open_director(**AT_ONCE)
-    await director.change_sampling(seed=None)
+    await director.chat.change_sampling(seed=None)
     await replied(director)
     await ready(director)
     written = engine.idle_asked
@@ -136,7 +151,7 @@ async def test_typing_does_not_lose_them_and_other_wishes_do(
     assert engine.idle_asked == written
     await at_once(director, engine)
     await ready(director)
-    await director.change_sampling(temperature=1.2)
+    await director.chat.change_sampling(temperature=1.2)
     asked = engine.asked
     await read(director.regenerate())
     assert engine.asked == asked + 1
@@ -151,17 +166,19 @@ async def test_a_turn_does_not_wait_for_them_and_is_not_changed(
     ]
     for each in (director, plain):
         await replied(each)
-        await each.change_sampling(seed=None, temperature=15.0)
+        await each.chat.change_sampling(seed=None, temperature=15.0)
         each.look_ahead(speaker="Mara")
         if each is director:
             while not engine.idle_texts:
                 await asyncio.sleep(0.001)
         else:
             await each.settled()
-        await each.change_sampling(temperature=0)
+        await each.chat.change_sampling(temperature=0)
         assert (await replied(each)).evaluated_tokens <= 1
     assert engine.idle_asked == 1 and "block_end" not in engine.idle_ended
-    assert [entry.text for entry in director.entries] == [entry.text for entry in plain.entries]
+    assert [entry.text for entry in director.chat.entries] == [
+        entry.text for entry in plain.chat.entries
+    ]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +195,7 @@ async def test_none_is_written_in_vain(
     open_director: OpenDirector, engine: Watched, settings: dict[str, Any], sampling: dict[str, Any]
 ) -> None:
     director = await open_director(**settings)
-    await director.change_sampling(**sampling)
+    await director.chat.change_sampling(**sampling)
     await ready(director)
     await replied(director)
     await ready(director)
@@ -189,10 +206,10 @@ async def test_there_are_none_to_what_the_user_said_or_what_was_not_written_now(
     open_director: OpenDirector, engine: Watched
 ) -> None:
     director = await open_director(**AT_ONCE)
-    await director.change_sampling(seed=None)
+    await director.chat.change_sampling(seed=None)
     await ready(director)
     await replied(director)
-    await read(director.delete_last())
+    await read(director.delete(director.chat.entries[-1].id))
     await ready(director)
     await read(director.say("The bell rang once."))
     await ready(director)

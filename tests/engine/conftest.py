@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -44,9 +47,20 @@ async def fresh(model: Path) -> AsyncIterator[Engine]:
 @asynccontextmanager
 async def opened(model: Path, options: EngineOptions = DEFAULTS) -> AsyncIterator[Engine]:
     engine = Engine()
-    await engine.open(model, options)
-    yield engine
-    await engine.close()
+    try:
+        await engine.open(model, options)
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def kill_worker(engine: Engine) -> None:
+    """Kill the model's process; at the end the engine has heard of it."""
+    while (worker := engine._worker) is None:
+        await asyncio.sleep(0.005)
+    os.kill(worker.pid, signal.SIGKILL)
+    while engine._worker is worker:
+        await asyncio.sleep(0.005)
 
 
 async def write(

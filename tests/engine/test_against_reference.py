@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from shoritui.engine import Engine, EngineOptions
 from shoritui.engine.interface import ContextMode
 from tests.engine.adapter_file import write_adapter
-from tests.engine.judging import Draw
-from tests.engine.playing import REPLY, SCENE, TYPED, Play
+from tests.engine.chat_play import REPLY, SCENE, TYPED, Play
+from tests.engine.judge import Draw
 from tests.engine.reference import LAYERS, MARGIN, Reference, in_full_precision, log_softmax
+
+pytestmark = pytest.mark.slow
 
 PLAYS: Final = int(os.environ.get("SHORITUI_TEST_PLAYS", "2"))
 """How many chats are played in each mode."""
@@ -208,7 +210,7 @@ async def test_whatever_happens_the_model_writes_what_it_would_write(
         n_ctx=384,
         n_threads=1,
         context_mode=mode,
-        journal=None if seed % 3 == 2 else tmp_path / "kv",
+        kv_store=None if seed % 3 == 2 else tmp_path / "kv",
     )
     await played(drawn_acts(f"{mode} {seed}"), precise, reference, options, adapters)
 

@@ -20,8 +20,8 @@ from shoritui.engine import (
     Text,
     presets,
 )
-from shoritui.engine.context import AbortFlag, Context
-from shoritui.engine.model import Model
+from shoritui.engine.llama.context import AbortFlag, Context
+from shoritui.engine.llama.model import Model
 from shoritui.errors import UserError
 from tests.engine.conftest import FIRST_SEED, HEADER, SCENE, opened, write
 
@@ -70,12 +70,12 @@ async def test_what_is_written_is_what_a_whole_evaluation_finds(
     engine: Engine, model: Path
 ) -> None:
     """However the cache came to hold the prompt: every token is the likeliest from scratch."""
-    likeliest = Sampling(temperature=0)
+    greedy = Sampling(temperature=0)
     await write(engine, [*SCENE, HEADER])
     await engine.prefill(SCENE[:2])
     await engine.score([*SCENE, Segment("▀message (length:")], [" short", " shorter"])
     document = [*SCENE, HEADER]
-    outcome = await write(engine, document, likeliest, max_tokens=12)
+    outcome = await write(engine, document, greedy, max_tokens=12)
     prompt = await engine.tokens(document)
     ids = await engine.tokens([*SCENE, Segment(HEADER.text + outcome.text)])
     assert ids[: len(prompt)] == prompt
@@ -234,6 +234,22 @@ async def test_candidates_that_begin_alike_are_evaluated_further(engine: Engine)
     assert scores[0] == scores[3] != scores[1]
     (start,) = await engine.score(document, ["Ada"])
     assert math.exp(scores[0]) + math.exp(scores[1]) <= math.exp(start) * 1.01
+
+
+async def test_logprobs_of_a_document_are_those_that_scores_tell(engine: Engine) -> None:
+    document = [*SCENE, Segment("▀message (length: short)\n"), Segment("Ada: Two boats.▄\n")]
+    logprobs = await engine.logprobs(document)
+    ids = await engine.tokens(document)
+    assert [len(each) for each in logprobs][1:] == await engine.count(
+        [segment.text for segment in document[1:]]
+    )
+    assert sum(map(len, logprobs)) == len(ids)
+    assert logprobs[0][0] == 0
+    assert all(logprob < 0 for each in logprobs for logprob in each[1:])
+    (first,) = await engine.score(document[:-1], ["Ada"])
+    # Steps of other sizes round otherwise.
+    assert logprobs[-1][0] == pytest.approx(first, abs=0.1)
+    assert (await engine.logprobs(document))[-1] == pytest.approx(logprobs[-1], abs=0.1)
 
 
 async def test_tokens_are_those_of_the_whole_prompt(engine: Engine) -> None:

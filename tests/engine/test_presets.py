@@ -28,6 +28,13 @@ def test_texts_and_biases_can_be_in_a_preset(tmp_path: Path) -> None:
     assert sampling.order.index("temperature") < sampling.order.index("top_k")
 
 
+def test_a_preset_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "Windows.TOML").write_bytes(b"\xef\xbb\xbfmin_p = 0.2\r\ntop_k = 3\r\n")
+    found, problems = presets(tmp_path)
+    assert problems == []
+    assert found["Windows"].sampling.min_p == 0.2
+
+
 def test_a_missing_folder_is_no_problem(tmp_path: Path) -> None:
     assert presets(tmp_path / "none")[1] == []
 
@@ -37,21 +44,26 @@ def test_a_missing_folder_is_no_problem(tmp_path: Path) -> None:
     [
         (
             "temperature = 1.0\n\nmin_q = 0.1\n",
-            "bad.toml, line 3: min_q is not a sampler value: did you mean min_p?",
+            'line 3: "min_q" is not a field at the top of the file; did you mean "min_p"?',
         ),
         (
             'top_p = "high"\n',
-            "bad.toml, line 1: top_p is 'high': expected a number from 0.0 to 1.0.",
+            'line 1: "top_p" must be a number from 0 to 1, not the text "high"',
+        ),
+        ("title = 3\n", 'line 1: "title" must be text in quotes, not 3'),
+        ("temperature = \n", "line 1, column 15: this is not TOML (invalid value)"),
+        ("[min_p]\nx = 1\n", 'line 1: "min_p" must be a number from 0 to 1, not a table'),
+        (
+            "min_p = inf\ntop_k = -1\n",
+            'line 1: "min_p" must be a number from 0 to 1, not inf (1 more after this one)',
         ),
         (
-            'title = "T"\norder = ["min_p", "min_p"]\n',
-            "bad.toml, line 2: order names min_p twice: each step is done once.",
+            "mirostat = 2\nadaptive_target = 0.5\n",
+            "line 2: mirostat and adaptive_target both draw the token: set one to 0",
         ),
-        ("title = 3\n", "bad.toml, line 1: title is 3: expected text."),
-        ("temperature = \n", "bad.toml: Invalid value (at line 1, column 15)."),
         (
-            "[min_p]\nx = 1\n",
-            "bad.toml, line 1: min_p is {'x': 1}: expected a number from 0.0 to 1.0.",
+            "[logit_bias]\n'the' = -1\n'a' = 'b'\n",
+            'line 3: "a" of [logit_bias] must be a number from -100 to 100, not the text "b"',
         ),
     ],
 )
@@ -60,5 +72,6 @@ def test_a_bad_file_gets_one_sentence(tmp_path: Path, text: str, sentence: str) 
     (tmp_path / "good.toml").write_text("min_p = 0.2\n")
     (tmp_path / "torn.toml").write_bytes(b"title = '\xff'\n")
     found, problems = presets(tmp_path)
-    assert problems == [sentence, "torn.toml: is not UTF-8 text."]
+    torn = "line 1: the file is not UTF-8 text; save it as UTF-8"
+    assert problems == [f"{tmp_path / 'bad.toml'}: {sentence}", f"{tmp_path / 'torn.toml'}: {torn}"]
     assert "good" in found

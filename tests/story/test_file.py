@@ -12,8 +12,8 @@ import pytest
 
 from shoritui.cards import card_to_json
 from shoritui.errors import UserError
-from shoritui.story import Library, database
-from shoritui.story.schema import STEPS
+from shoritui.story import Draft, Library, backups, database, restore
+from shoritui.story.migrations import MIGRATIONS
 from tests.story.conftest import SCENE
 
 # The tables as format 1 had them; a file of a user may look like this for ever.
@@ -58,7 +58,7 @@ def used(path: Path) -> Path:
     library = Library(path)
     chat = library.create_chat(SCENE, "Marisa")
     for number in range(100):
-        library.append(chat.id, "message", "Reimu", f"{number} " * 200)
+        library.append(chat.id, Draft("message", "Reimu", f"{number} " * 200))
     library.close()
     return path
 
@@ -66,9 +66,10 @@ def used(path: Path) -> Path:
 def test_only_the_owner_may_read_it(path: Path) -> None:
     library = Library(path)
     library.create_chat(SCENE, "Marisa")
-    for file in path.parent.glob("library.db*"):
-        if "writer" not in file.name:
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    files = list(path.parent.glob("library.db*"))
+    assert any("writer" in file.name for file in files)
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert path.with_name("library.db-wal").exists()
     library.close()
 
@@ -104,7 +105,7 @@ def test_a_damaged_file_gives_sentences_and_no_reset(used: Path, start: int) -> 
     damaged = content[:start] + b"\xa5" * (len(content) - start)
     used.write_bytes(damaged)
     with pytest.raises(UserError, match=str(used)), closing(Library(used)) as library:
-        for chat in library.chats():
+        for chat in library.summaries():
             library.entries(chat.id)
     assert used.read_bytes() == damaged
 
@@ -119,10 +120,10 @@ def test_a_locked_file_is_told_after_some_patience(
             library.create_chat(SCENE, "Marisa")
         with pytest.raises(UserError, match="locked"):
             Library(used)
-        assert len(library.chats()) == 1
+        assert len(library.summaries()) == 1
         other.rollback()
         library.create_chat(SCENE, "Marisa")
-        assert len(library.chats()) == 2
+        assert len(library.summaries()) == 2
 
 
 def test_an_older_format_is_brought_up_to_date(path: Path) -> None:
@@ -158,13 +159,24 @@ def test_a_migration_that_fails_changes_nothing(
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as old:
         old.executescript(FORMAT_1)
-    steps = (STEPS[0], (*STEPS[1], "CREATE nonsense"))
-    monkeypatch.setattr(database, "STEPS", steps)
-    refusal(path)
+    steps = (MIGRATIONS[0], (*MIGRATIONS[1], "CREATE nonsense"))
+    monkeypatch.setattr(database, "MIGRATIONS", steps)
+    before = path.read_bytes()
+    for _ in range(12):
+        with pytest.raises(UserError, match=str(path)):
+            Library(path)
+    assert path.read_bytes() == before
+    copies = backups(path)
+    assert len(copies) == 10
+    for copy in copies:
+        assert stat.S_IMODE(copy.path.stat().st_mode) == 0o600
+    monkeypatch.undo()
+    restore(path, copies[-1].path)
+    Library(path).close()
 
 
 def test_two_threads_at_once_are_a_mistake_of_the_program(path: Path) -> None:
-    with closing(database.Database(path)) as one, ThreadPoolExecutor(1) as other:
+    with closing(database.Database(path, print)) as one, ThreadPoolExecutor(1) as other:
         with one.transaction():
             call = other.submit(one.rows, "SELECT 1")
             with pytest.raises(RuntimeError, match="same time"):

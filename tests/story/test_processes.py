@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from shoritui.story import Library
+from shoritui.story import Draft, Library
 from tests.story.conftest import SCENE
 
 # Says on its output what it has been promised to be on disk, one line for each promise.
 _WRITER = """
 import sys, time
 from pathlib import Path
-from shoritui.story import Library
+from shoritui.story import Draft, Library
 from tests.story.conftest import SCENE
 
 library = Library(Path(sys.argv[1]))
 chat = library.create_chat(SCENE, "Marisa")
 print("chat", chat.id, flush=True)
 for number in range(int(sys.argv[2])):
-    said = library.append(chat.id, "message", "Marisa", f"said {number}")
+    said = library.append(chat.id, Draft("message", "Marisa", f"said {number}"))
     print("said", said.id, flush=True)
-    reply = library.append(chat.id, "message", "Reimu", "", status="streaming")
+    reply = library.append(chat.id, Draft("message", "Reimu", "", status="streaming"))
     print("begun", reply.id, flush=True)
     text = ""
     for word in range(5):
@@ -71,11 +71,11 @@ def test_kill_9_loses_nothing_that_was_promised(path: Path, count: int) -> None:
         assert process.stdout is not None
         promised += [line.rstrip("\n").split(" ", 2) for line in process.stdout if "\n" in line]
     library = Library(path)
-    (chat,) = library.chats()
+    (chat,) = library.summaries()
     entries = {entry.id: entry for entry in library.entries(chat.id)}
     texts: dict[int, str] = {}
     for word, number, *text in promised:
-        if word != "chat":
+        if word not in ("chat", "begun"):  # a stream of which nothing came leaves nothing
             assert int(number) in entries
         if word in ("wrote", "done"):
             texts[int(number)] = text[0]
@@ -83,8 +83,8 @@ def test_kill_9_loses_nothing_that_was_promised(path: Path, count: int) -> None:
             assert entries[int(number)].status == "complete"
     for key, text_so_far in texts.items():
         assert entries[key].text.startswith(text_so_far)
-    assert all(entry.status != "streaming" for entry in entries.values())
-    again = library.append(chat.id, "message", "Marisa", "and on")
+    assert all(entry.status != "streaming" and entry.text for entry in entries.values())
+    again = library.append(chat.id, Draft("message", "Marisa", "and on"))
     assert library.entries(chat.id)[-1] == again
     library.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -94,7 +94,7 @@ def test_a_stream_is_cut_only_when_its_writer_is_dead(path: Path) -> None:
     with writer(path, replies=1, hang=True) as process:
         promises(process, 8)
         library = Library(path)
-        (chat,) = library.chats()
+        (chat,) = library.summaries()
         assert library.entries(chat.id)[-1].status == "streaming"
         library.close()
         process.kill()
@@ -105,10 +105,24 @@ def test_a_stream_is_cut_only_when_its_writer_is_dead(path: Path) -> None:
         library.close()
 
 
+def test_a_window_that_was_open_already_takes_over_from_a_dead_one(path: Path) -> None:
+    library = Library(path)
+    with writer(path, replies=1, hang=True) as process:
+        promises(process, 8)
+        (chat,) = library.summaries()
+        assert library.entries(chat.id)[-1].status == "streaming"
+        process.kill()
+        process.wait()
+    assert library.claim(chat.id)
+    entry = library.entries(chat.id)[-1]
+    assert (entry.status, entry.text) == ("cut", " 0.0 0.1 0.2 0.3 0.4")
+    library.close()
+
+
 def test_a_stream_in_this_process_is_left_alone_by_a_second_library(path: Path) -> None:
     first = Library(path)
     chat = first.create_chat(SCENE, "Marisa")
-    entry = first.append(chat.id, "message", "Reimu", "One", status="streaming")
+    entry = first.append(chat.id, Draft("message", "Reimu", "One", status="streaming"))
     second = Library(path)
     assert second.entries(chat.id)[-1].status == "streaming"
     second.close()
@@ -122,7 +136,7 @@ def test_two_processes_write_at_once_and_both_are_kept(path: Path) -> None:
             process.communicate(timeout=60)
             assert process.returncode == 0
     library = Library(path)
-    chats = library.chats()
+    chats = library.summaries()
     assert len(chats) == 2
     for chat in chats:
         assert [entry.status for entry in library.entries(chat.id)] == ["complete"] * 62

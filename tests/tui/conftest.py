@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from textual.app import App
+from textual.events import Key
 from textual.pilot import Pilot
 
-from shoritui.settings import HOME_VARIABLE, bundled_dir, load_settings
-from shoritui.tui.app import ShoriTUI
+from shoritui.folders import HOME_VARIABLE, bundled_dir
+from shoritui.settings import load_settings
+from shoritui.tui.chat.app import ShoriTUI
 
 INN = bundled_dir("characters") / "mudlark-inn.toml"
 
@@ -22,8 +24,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings, library and themes of this test alone."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setattr(App, "NOTIFICATION_TIMEOUT", 600)  # A busy machine would miss them.
     monkeypatch.delenv("NO_COLOR", raising=False)
     return tmp_path
+
+
+class Silent(ShoriTUI):
+    """The app without a model, for what needs none."""
+
+    async def _load_model(self) -> None:
+        pass
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 60) -> None:
@@ -43,13 +53,14 @@ async def running(
     size: tuple[int, int] = (100, 30),
     new: bool = False,
     wait_for_story: bool = True,
+    with_model: bool = True,
 ) -> AsyncGenerator[tuple[ShoriTUI, Pilot[int]]]:
     """The app with the model that ships, from its start to its end."""
-    app = ShoriTUI(load_settings(), cards=cards, new=new)
+    app = (ShoriTUI if with_model else Silent)(load_settings(), cards=cards, new=new)
     async with app.run_test(size=size) as pilot:
         if wait_for_story:
-            await until(pilot, lambda: app.director is not None and not app.composer.disabled)
-            await until(pilot, lambda: app.playing.stage is not None)
+            await until(pilot, lambda: app.director is not None and not app.main.composer.disabled)
+            await until(pilot, lambda: app.main.masthead.heading[0] != "ShoriTUI")
         try:
             yield app, pilot
         finally:
@@ -58,8 +69,8 @@ async def running(
 
 async def enter(app: ShoriTUI, pilot: Pilot[int], text: str) -> None:
     """Types a text at once, and Enter."""
-    app.composer.focus()
-    app.composer.insert(text)
+    app.main.composer.focus()
+    app.main.composer.insert(text)
     await pilot.pause()
     await pilot.press("enter")
     await pilot.pause()
@@ -67,10 +78,26 @@ async def enter(app: ShoriTUI, pilot: Pilot[int], text: str) -> None:
 
 async def idle(app: ShoriTUI, pilot: Pilot[int]) -> None:
     """Waits until nobody writes any more."""
-    await until(pilot, lambda: not app.playing.is_on)
+    await until(pilot, lambda: not app.performance.is_on)
 
 
 def screen_text(app: App[Any]) -> str:
     """What is on the screen, a line a row."""
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+def heard(app: ShoriTUI) -> list[str]:
+    """What the app has said lately, what stands in the status line last."""
+    return [*(toast.message for toast in app._notifications), *filter(None, [app.status.news])]
+
+
+def news(app: ShoriTUI) -> str:
+    """The same as one text."""
+    return "\n".join(heard(app))
+
+
+def press_at_once(app: ShoriTUI, *keys: str) -> None:
+    """Keys as a terminal sends them that are pressed faster than they are taken."""
+    for key in keys:
+        app.post_message(Key(key, key if len(key) == 1 else None))

@@ -8,7 +8,9 @@ import pytest
 from textual.color import Color
 
 from shoritui.errors import UserError
-from shoritui.settings import bundled_dir
+from shoritui.folders import bundled_dir
+from shoritui.settings import Settings
+from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.themes import find_themes, load_theme
 
 SHIPPED = sorted(bundled_dir("themes").glob("*.toml"))
@@ -20,6 +22,12 @@ def test_dark_light_and_high_contrast_ship() -> None:
     assert not problems
     assert {"shori-dark", "shori-light", "high-contrast", "terminal"} <= set(themes)
     assert len(themes) >= 5
+
+
+def test_a_themes_name_commands_no_terminal() -> None:
+    app = ShoriTUI(Settings(theme="\x1b]0;owned\x07"))
+    [problem] = app.problems
+    assert problem.startswith("There is no theme") and problem.isprintable()
 
 
 def contrast(one: Color, other: Color) -> float:
@@ -57,11 +65,24 @@ GOOD = SHIPPED[0].read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ("dialogue =", "dialog =", "[prose] has no field dialog; did you mean dialogue?"),
-        ('loud = "', 'loud = "nonsense', "prose.loud is 'nonsense"),
-        ("dark = true", 'dark = "yes"', "dark is 'yes'; it must be true or false."),
-        ("[speakers]", "[loudspeakers]", "has no field loudspeakers; did you mean speakers?"),
-        ("[prose]", "[prose", "can't be read"),
+        ("dialogue =", "dialog =", '"dialog" is not a field of [prose]; did you mean "dialogue"?'),
+        (
+            'loud = "',
+            'loud = "nonsense',
+            '"loud" of [prose] must be a colour such as "#e6b673", not "nonsense',
+        ),
+        ("dark = true", 'dark = "yes"', '"dark" must be true or false, not the text "yes"'),
+        (
+            "[speakers]",
+            "[loudspeakers]",
+            '"loudspeakers" is not a field at the top of the file; did you mean "speakers"?',
+        ),
+        ("[prose]", "[prose", "this is not TOML"),
+        (
+            '"]\n',
+            '", "#ffffff"]\n',
+            '"colours" of [speakers] must be 8 colours such as "#e6b673", not 9',
+        ),
     ],
 )
 def test_a_bad_file_gets_one_sentence(tmp_path: Path, before: str, after: str, told: str) -> None:
@@ -69,7 +90,12 @@ def test_a_bad_file_gets_one_sentence(tmp_path: Path, before: str, after: str, t
     path.write_text(GOOD.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(UserError) as error:
         load_theme(path)
-    assert str(path) in str(error.value) and told in str(error.value)
+    assert str(error.value).startswith(f"{path}: line ") and told in str(error.value)
+
+
+def test_a_theme_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "Mine.TOML").write_text(GOOD, encoding="utf-8-sig")
+    assert set(find_themes([tmp_path])[0]) == {"Mine"}
 
 
 def test_a_bad_file_hides_no_good_one_and_the_users_wins(tmp_path: Path) -> None:

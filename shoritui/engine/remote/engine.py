@@ -1,7 +1,4 @@
-"""The engine that asks a server: the same calls as the one on this machine, over HTTP.
-
-It does not know stories, nor how a server was found out or its requests are spelled.
-"""
+"""The engine that asks a server: the same calls as the one on this machine, over HTTP."""
 
 from __future__ import annotations
 
@@ -10,28 +7,31 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import TypeVar
 
 from shoritui.engine.interface import (
+    NO_GUIDE,
     Adapter,
     EngineState,
     Evaluation,
     Event,
     Finished,
     ModelInfo,
-    Phase,
+    ObservedEngine,
+    PromptPlan,
+    SampledToken,
     Segment,
 )
-from shoritui.engine.remote.finding import find
-from shoritui.engine.remote.pieces import encodable
+from shoritui.engine.length_guide import LengthGuide
+from shoritui.engine.remote.completion import Completion, CompletionClient
+from shoritui.engine.remote.detect import detect
+from shoritui.engine.remote.http import Broken, HttpClient, Unreachable
 from shoritui.engine.remote.server import Server
-from shoritui.engine.remote.wire import Broken, Unreachable, Wire
-from shoritui.engine.remote.writer import Writer
-from shoritui.engine.remote.writing import Generation
-from shoritui.engine.sampling import Sampling
+from shoritui.engine.sampling_params import Sampling
 from shoritui.errors import UserError
+from shoritui.text import encodable
 
 T = TypeVar("T")
 
 
-class RemoteEngine:
+class RemoteEngine(ObservedEngine):
     """A model that a server runs.
 
     Calls wait for each other in the order they came. If the server goes away during a call, that
@@ -39,12 +39,10 @@ class RemoteEngine:
     """
 
     def __init__(self, on_change: Callable[[EngineState], None] | None = None) -> None:
-        self.state = EngineState()
-        self.info: ModelInfo | None = None
-        self._on_change = on_change
+        super().__init__(on_change)
         self._server: Server | None = None
-        self._wire: Wire | None = None
-        self._writer: Writer | None = None
+        self._http: HttpClient | None = None
+        self._client: CompletionClient | None = None
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
         self._idle: asyncio.Task[object] | None = None
@@ -52,7 +50,7 @@ class RemoteEngine:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know of the server and has not been told yet, in sentences."""
-        return tuple(self._writer.found.notes) if self._writer is not None else ()
+        return tuple(self._client.found.notes) if self._client is not None else ()
 
     async def open(self, server: Server) -> ModelInfo:
         """Find the server and what it has; `UserError` if it is not there or cannot be used.
@@ -61,7 +59,8 @@ class RemoteEngine:
         """
         await self.close()
         self._server = server
-        self._wire = await asyncio.to_thread(Wire, server)  # It reads certificates for a while.
+        # It reads certificates for a while.
+        self._http = await asyncio.to_thread(HttpClient, server)
         return await self._answer(self._call(_info))
 
     async def generate(
@@ -72,20 +71,24 @@ class RemoteEngine:
         max_tokens: int,
         penalized: Sequence[str] = (),
         names: Sequence[str] = (),
-        likeliest: int = 0,
+        top_logprobs: int = 0,
         idle: bool = False,
+        guide: LengthGuide | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Write on after the document until its block ends; the last event is `Finished`.
 
         As `Engine.generate`, but that a server's penalties see its whole prompt: `penalized` is
         not sent. Leaving the iterator early ends the connection, at which the server stops.
-        Nothing is written `idle`: others may wait for the server, or pay for it.
+        Nothing is written `idle`: others may wait for the server, or pay for it. Servers take one
+        bias for a whole message, so there is no `guide`.
         """
         if idle:
-            raise UserError("A server writes nothing that was not asked for.")
+            raise UserError("Nothing is written ahead on a server: others may be waiting for it.")
+        if guide is not None:
+            raise UserError(NO_GUIDE)
         if max_tokens < 1:
             raise UserError(f"The token limit is {max_tokens}: expected at least 1.")
-        call = Generation(_texts(document), sampling, max_tokens, names, likeliest)
+        call = Completion(_texts(document), sampling, max_tokens, names, top_logprobs)
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         task = self._begin(self._write(call, events.put_nowait))
         task.add_done_callback(lambda _: events.put_nowait(None))
@@ -104,43 +107,57 @@ class RemoteEngine:
 
         `idle` work is not begun beside other work, and ends as soon as anything else is asked.
         """
-        if idle and (self._turn.locked() or self._writer is None):
+        if idle and (self._turn.locked() or self._client is None):
             return Evaluation(0, 0, False)
-        task = self._begin(self._call(lambda writer: writer.evaluate(_texts(document))))
+        task = self._begin(self._call(lambda client: client.evaluate(_texts(document))))
         if idle:
             self._idle = task
         return await self._result(task) or Evaluation(0, 0, False)
 
     async def adapt(self, adapters: Sequence[Adapter]) -> ModelInfo:
-        """A server has its own adapters: `UserError` for any."""
+        """Refuse adapters with a `UserError`: a server has its own."""
         if adapters:
             raise UserError(
-                "LoRA adapters are the server's own affair: start it with them, and leave the "
-                "setting adapters empty."
+                "A server has its own LoRA adapters: start it with them, and leave the setting "
+                "adapters empty."
             )
         return await self._answer(self._call(_info))
 
     async def score(self, document: Sequence[Segment], candidates: Sequence[str]) -> list[float]:
-        """How likely each candidate is right after the document: natural log-probabilities.
+        """Return how likely each candidate is right after the document: natural logprobs.
 
         Servers tell only their likeliest tokens: a candidate that does not begin with one of these
         counts as the least likely of them. `UserError` if the server tells none.
         """
         prompt, texts = "".join(_texts(document)), list(map(encodable, candidates))
-        return await self._answer(self._call(lambda writer: writer.score(prompt, texts)))
+        return await self._answer(self._call(lambda client: client.score(prompt, texts)))
+
+    async def plan(self, document: Sequence[Segment]) -> PromptPlan:
+        """Return the document's tokens as far as the server tells them; what it holds is unknown.
+
+        Where it does not count, they are estimates.
+        """
+        texts = _texts(document)
+        return await self._answer(self._call(lambda client: client.found.tokenizer.plan(texts)))
+
+    async def alternatives(
+        self, document: Sequence[Segment], text: str, *, count: int
+    ) -> list[SampledToken]:
+        """Refuse with a `UserError`: servers tell nothing of a text that is there already."""
+        raise UserError("A server does not tell how likely the tokens of a finished text are.")
 
     async def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens each text has; an estimate where the server does not count."""
-        return await self._answer(self._call(lambda writer: writer.found.counter.count(texts)))
+        """Return how many tokens each text has; an estimate where the server does not count."""
+        return await self._answer(self._call(lambda client: client.found.tokenizer.count(texts)))
 
     async def tokens(self, document: Sequence[Segment]) -> list[int]:
-        """The ids that the model would read; `UserError` if the server does not tell them."""
+        """Return the ids that the model would read; `UserError` if the server tells none."""
         prompt = "".join(_texts(document))
-        return await self._answer(self._call(lambda writer: writer.found.counter.ids(prompt)))
+        return await self._answer(self._call(lambda client: client.found.tokenizer.ids(prompt)))
 
     async def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The text of each token; a part of a character shows as U+FFFD."""
-        return await self._answer(self._call(lambda writer: writer.found.counter.pieces(ids)))
+        """Return the text of each token; a part of a character shows as U+FFFD."""
+        return await self._answer(self._call(lambda client: client.found.tokenizer.pieces(ids)))
 
     async def cancel(self) -> None:
         """End the calls in flight early: a generation still finishes with its outcome."""
@@ -154,12 +171,12 @@ class RemoteEngine:
             task.cancel()
         if running:
             await asyncio.wait(running)
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.settle()
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            await wire.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.settle()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
         self._server = self.info = None
         self._become("closed")
 
@@ -192,58 +209,51 @@ class RemoteEngine:
     async def _answer(self, work: Coroutine[object, object, T]) -> T:
         answer = await self._result(self._begin(work))
         if answer is None:
-            raise UserError("What was asked of the server was cancelled.")
+            raise UserError("The request to the server was cancelled.")
         return answer
 
-    async def _call(self, ask: Callable[[Writer], Coroutine[object, object, T]]) -> T:
+    async def _call(self, ask: Callable[[CompletionClient], Coroutine[object, object, T]]) -> T:
         async with self._turn:
-            writer = await self._ready()
+            client = await self._ready()
             try:
-                return await ask(writer)
+                return await ask(client)
             except (Broken, Unreachable) as error:
-                self._writer = None
+                self._client = None
                 self._become("failed", message=str(error))
                 raise
             finally:
-                self.info = writer.found.info
+                self.info = client.found.info
                 if self.state.phase in ("evaluating", "generating"):
                     self._become("ready")
 
-    async def _ready(self) -> Writer:
+    async def _ready(self) -> CompletionClient:
         """The server; looked for anew if it was not there or went away."""
-        if self._server is None or self._wire is None:
+        if self._server is None or self._http is None:
             raise UserError("No server is open.")
-        if self._writer is not None:
-            return self._writer
+        if self._client is not None:
+            return self._client
         self._become("starting", message=f"asking {self._server.shown}")
         try:
-            found = await find(self._wire, self._server)
+            found = await detect(self._http, self._server)
         except UserError as error:
             self._become("failed", message=str(error))
             raise
         except BaseException:
             self._become("closed")
             raise
-        self._writer = Writer(self._wire, found, self._become)
+        self._client = CompletionClient(self._http, found, self._become)
         self.info = found.info
         self._become("ready")
-        return self._writer
+        return self._client
 
-    async def _write(self, call: Generation, emit: Callable[[Event], None]) -> None:
-        await self._call(lambda writer: writer.write(call, emit))
+    async def _write(self, call: Completion, emit: Callable[[Event], None]) -> None:
+        await self._call(lambda client: client.write(call, emit))
         emit(Finished(call.outcome()))
-
-    def _become(self, phase: Phase, progress: float = 0.0, message: str = "") -> None:
-        state = EngineState(phase, progress, message)
-        if state != self.state:
-            self.state = state
-            if self._on_change is not None:
-                self._on_change(state)
 
 
 def _texts(document: Sequence[Segment]) -> list[str]:
     return [encodable(segment.text) for segment in document]
 
 
-async def _info(writer: Writer) -> ModelInfo:
-    return writer.found.info
+async def _info(client: CompletionClient) -> ModelInfo:
+    return client.found.info

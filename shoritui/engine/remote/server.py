@@ -1,7 +1,4 @@
-"""Where a server is and how it is asked: its address in whatever form people copy it, its key.
-
-It does not know what the server is, and asks it nothing.
-"""
+"""Where a server is and how it is asked: its address in whatever form people copy it, its key."""
 
 from __future__ import annotations
 

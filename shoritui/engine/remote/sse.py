@@ -1,6 +1,8 @@
 """Server-sent events out of bytes, however these are cut.
 
-It does not know what the events say.
+httpx-sse would not do: its decoder keeps a line that never ends until memory is full, drops an
+event at the end of a stream that lacks the empty line after it, and drops the `error:` lines in
+which older llama-servers say what went wrong.
 """
 
 from __future__ import annotations

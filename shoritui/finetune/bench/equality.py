@@ -6,12 +6,12 @@ from typing import Final
 
 import torch
 
+from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.finetune.bench.lab import Lab, noise
 from shoritui.finetune.bench.reference import Reference
 from shoritui.finetune.config.model import Lora
-from shoritui.finetune.model.interface import Draw, Rung
+from shoritui.finetune.model.interface import Draw, Level
 from shoritui.finetune.model.network import Network
-from shoritui.rows import Aim, Figure, benchmark
 
 LENGTHS: Final = (100, 37, 200, 55)
 _DRAW: Final = Draw(seed=0, step=0, pack=0)
@@ -26,13 +26,13 @@ def equality(lab: Lab) -> dict[str, Figure]:
     shape, lora = lab.shape_or("tiny"), Lora(dropout=0.0)
     network = Network.random(shape, lora, torch.device("cpu"), torch.float32, is_nf4=False)
     pack = noise(LENGTHS, shape)
-    loss = network.loss(pack, _DRAW, Rung.HALVES)
+    loss = network.loss(pack, _DRAW, Level.HALVES)
     loss.total.backward()  # type: ignore[no-untyped-call]
     apart = []
     for number, (begin, length) in enumerate(zip(pack.starts[:-1], LENGTHS, strict=True)):
         alone = noise([length], shape)
         alone.ids[:] = pack.ids[begin : begin + length]
-        single = network.loss(alone, None, Rung.HALVES).total
+        single = network.loss(alone, None, Level.HALVES).total
         apart.append(abs(float(single.detach() - loss.by_document[number])) / (length - 1))
     reference = Reference(shape, network.weights, network.adapter, lora, torch.float32)
     reference.loss(pack).backward()  # type: ignore[no-untyped-call]

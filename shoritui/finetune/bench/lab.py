@@ -1,19 +1,20 @@
-"""What measurements share: packs that mean nothing, a step there and back, its time.
-
-It does not know what is compared.
-"""
+"""What measurements share: packs that mean nothing, a step forward and backward, its time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
 
-from shoritui.finetune.data.sample import Pack, Sample, pack_of
-from shoritui.finetune.model.shape import Shape, shape_named
+from shoritui.finetune.data.packs import Pack, Sample, pack_of
+from shoritui.finetune.model.interface import Draw, Level
+from shoritui.finetune.model.network import Network
+from shoritui.finetune.model.shape import shape_named
+from shoritui.gguf.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Lab:
 
 
 def noise(lengths: Sequence[int], shape: Shape) -> Pack:
-    """Documents of these lengths, all learnt."""
+    """Return documents of these lengths, all learnt."""
     draws = np.random.default_rng(0)
     samples = []
     for number, length in enumerate(lengths):
@@ -43,6 +44,17 @@ def noise(lengths: Sequence[int], shape: Shape) -> Pack:
         ids = draws.integers(0, shape.vocabulary, length, dtype=np.int32)
         samples.append(Sample(ids=ids, learn=learn, source=str(number)))
     return pack_of(tuple(samples))
+
+
+def stepper(network: Network, pack: Pack, level: Level) -> Callable[[], None]:
+    """Return what steps there and back, each time with another dropout."""
+    steps = count()
+
+    def step() -> None:
+        draw = Draw(seed=0, step=next(steps), pack=0)
+        network.loss(pack, draw, level).total.backward()  # type: ignore[no-untyped-call]
+
+    return step
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:

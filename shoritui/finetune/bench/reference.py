@@ -6,7 +6,7 @@ and both learn the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from shoritui.finetune.config.model import Lora
-from shoritui.finetune.data.sample import Pack
-from shoritui.finetune.model.quiet import quieten
-from shoritui.finetune.model.shape import PROJECTIONS, Shape
+from shoritui.finetune.data.packs import Pack
 from shoritui.finetune.model.weights import Dense, Frozen, Nf4, Weights
+from shoritui.finetune.quiet_libraries import quieten
+from shoritui.gguf.shape import PROJECTIONS, Shape
 
 
 class Reference:
@@ -31,8 +31,6 @@ class Reference:
         adapter: Mapping[str, Tensor],
         lora: Lora,
         stream: torch.dtype,
-        *,
-        checkpoints: bool = True,
     ) -> None:
         quieten()
         peft: Any = import_module("peft")
@@ -48,11 +46,10 @@ class Reference:
             task_type="CAUSAL_LM",
         )
         self.model: Any = peft.get_peft_model(model, config)
-        if checkpoints:
-            self.model.enable_input_require_grads()
-            self.model.gradient_checkpointing_enable(
-                gradient_checkpointing_kwargs={"use_reentrant": False}
-            )
+        self.model.enable_input_require_grads()
+        self.model.gradient_checkpointing_enable(
+            gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
         self.adapter: dict[str, nn.Parameter] = {
             name.replace(".default.", "."): parameter
             for name, parameter in self.model.named_parameters()
@@ -77,6 +74,10 @@ class Reference:
                 use_cache=False,  # else transformers lets one document see another
             ).loss
         return mean * int(pack.learn.sum())
+
+    def stepper(self, pack: Pack) -> Callable[[], None]:
+        """Return what steps there and back."""
+        return lambda: self.loss(pack).backward()  # type: ignore[no-untyped-call]
 
 
 def _model(shape: Shape, weights: Weights, stream: torch.dtype) -> Any:
@@ -128,30 +129,14 @@ def _linear(sizes: tuple[int, int], frozen: Frozen, stream: torch.dtype) -> Any:
             return linear
         packed: Any = bnb.nn.Linear4bit(inputs, outputs, bias=False, compute_dtype=stream)
     assert isinstance(frozen, Nf4)
+    state = frozen.state(stream)
+    state.code = bnb.functional.get_4bit_type("nf4", device=frozen.packed.device)
     packed.weight = bnb.nn.Params4bit(
         frozen.packed,
         requires_grad=False,
-        quant_state=_state(frozen, stream),
+        quant_state=state,
         quant_type="nf4",
         bnb_quantized=True,
         module=packed,
     )
     return packed
-
-
-def _state(frozen: Nf4, dtype: torch.dtype) -> Any:
-    functional: Any = import_module("bitsandbytes.functional")
-    second = offset = None
-    if frozen.second:
-        scales, code, offset = frozen.second
-        second = functional.QuantState(absmax=scales, code=code, blocksize=256, dtype=torch.float32)
-    return functional.QuantState(
-        absmax=frozen.scales,
-        shape=torch.Size(frozen.size),
-        code=functional.get_4bit_type("nf4", device=frozen.packed.device),
-        blocksize=64,
-        quant_type="nf4",
-        dtype=dtype,
-        offset=offset,
-        state2=second,
-    )

@@ -1,1 +1,1 @@
-"""The training config: its words, its TOML, and axolotl's YAML in and out."""
+"""The training config: its words and its TOML."""

@@ -1,63 +1,103 @@
-"""A config file as a config: reading, checking, and what one tier inherits from another.
-
-It does not know who asks, nor what is done with a config.
-"""
+"""Load a config: the one that is named or the demo's, with what one tier inherits from another."""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Mapping
-from dataclasses import fields, replace
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from shoritui.finetune.config.check import problems
+import msgspec
+
+from shoritui.demo.sample import write_demo
+from shoritui.errors import UserError
+from shoritui.finetune.config.fields import config_fields
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Prompt, Tier, Train, Watch
-from shoritui.sheets import parse_text, read_text
+from shoritui.folders import data_dir
+from shoritui.text import clean
+from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text
 
 KIND: Final = "training config"
+DEMO_FOLDER: Final = "finetune-demo"
+FILE: Final = "finetune.toml"
 
 _Record = TypeVar("_Record", Base, Lora, Train, Data, Watch, Prompt)
 
 
 def load(path: str | os.PathLike[str]) -> Config:
-    """The config in a file.
+    """Return the config in a file.
 
     Raises:
         UserError: It cannot be read or is not right; file, line, field and what was expected.
     """
-    file = Path(path).expanduser()
+    file = Path(path)
     return parse_config(file, read_text(file, KIND))
 
 
 def parse_config(path: Path, text: str) -> Config:
-    """The config of a file's text; `path` is where its globs and its output begin.
+    """Return the config of a file's text; `path` is where its globs and its output begin.
 
     Raises:
         UserError: It is not right.
     """
     sheet = parse_text(path, text, KIND)
-    sheet.raise_first(problems(sheet.data))
+    sheet.raise_first(problems(sheet.data, config_fields()))
+    sheet.raise_first(_sense_problems(sheet.data))
     return _config(path.absolute(), sheet.data)
+
+
+def _sense_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what each field allows, but nobody could train with."""
+    prompts = [row["name"] for row in data.get("prompt", [])]
+    for index, name in enumerate(prompts):
+        if name in prompts[:index]:
+            sentence = f'"{name}" is already the name of a prompt'
+            yield Problem(("prompt", index, "name"), sentence)
+    tiers = data.get("tier", [])
+    if not tiers:
+        yield Problem((), "there is no [[tier]] here, and a config needs at least one")
+    yield from _tier_problems(tiers)
+
+
+def _tier_problems(tiers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    names: list[str] = [row["name"] for row in tiers]
+    for index, (name, row) in enumerate(zip(names, tiers, strict=True)):
+        above = names[:index]
+        if name.casefold() in (other.casefold() for other in above):
+            sentence = f'"{name}" is already the name of a tier; rename one'
+            yield Problem(("tier", index, "name"), sentence)
+        after = row.get("after", "")
+        if after and after not in above:
+            if after in names:
+                sentence = f'the tier "{name}" should come after a tier above it, and "{after}" is'
+                yield Problem(("tier", index, "after"), f"{sentence} not above")
+            else:
+                sentence = f'there is no tier "{after}" above for "{name}" to come after'
+                guess = nearest(after, above, "there are")
+                yield Problem(("tier", index, "after"), sentence + guess)
 
 
 def _config(path: Path, data: Mapping[str, Any]) -> Config:
     base = data.get("base", {})
+    watch = Watch(prompts=msgspec.convert(data.get("prompt", []), tuple[Prompt, ...]))
     config = Config(
         path=path,
         tiers=_tiers(data),
         base=Base(model=base) if isinstance(base, str) else _changed(Base(), base),
         lora=_changed(Lora(), data.get("lora", {})),
-        watch=_changed(
-            replace(Watch(), prompts=tuple(_prompt(row) for row in data.get("prompt", []))),
-            data.get("watch", {}),
-        ),
+        watch=_changed(watch, data.get("watch", {})),
     )
     return replace(config, output=data["output"]) if "output" in data else config
 
 
 def _tiers(data: Mapping[str, Any]) -> tuple[Tier, ...]:
-    """A tier takes from [train] and [data] what it does not say, its rate from the tier above."""
+    """Return the tiers.
+
+    Each takes from [train] and [data] what it does not say, and its rate from the tier above.
+    """
     train = _changed(Train(), data.get("train", {}))
     table = _changed(Data(), data.get("data", {}))
     tiers: list[Tier] = []
@@ -77,19 +117,36 @@ def _tiers(data: Mapping[str, Any]) -> tuple[Tier, ...]:
     return tuple(tiers)
 
 
-def _prompt(row: Mapping[str, Any]) -> Prompt:
-    return _changed(Prompt(name="", text="", speaker=""), row)
-
-
 def _changed(record: _Record, row: Mapping[str, Any]) -> _Record:
-    """The record with what a table says; the table may hold keys of other records too."""
-    changes: dict[str, Any] = {}
-    for each in fields(record):
-        if each.name in row:
-            value = row[each.name]
-            if isinstance(value, list):
-                value = tuple(value)
-            elif isinstance(getattr(record, each.name), float):
-                value = float(value)
-            changes[each.name] = value
-    return replace(record, **changes)
+    """Return the record with what a table says; the table may hold keys of other records too."""
+    kind: type = type(record)
+    fields = fields_of(kind)
+    said = {key: msgspec.convert(row[key], fields[key].type) for key in fields if key in row}
+    return replace(record, **said)
+
+
+def chosen(options: argparse.Namespace) -> Config:
+    """Return the config of `options.config`, or of the demo where `options.demo` is set.
+
+    Raises:
+        UserError: There is none, or it is not right.
+    """
+    if getattr(options, "demo", False):
+        folder = _demo_folder()
+        print(f"The demo's config and data are in {clean(str(folder))}.", file=sys.stderr)
+        return load(folder / FILE)
+    path: Path = options.config
+    if path == Path(FILE) and not path.exists():
+        raise UserError(
+            f"There is no {FILE} in this folder: name a config, or write one with "
+            "`shoritui finetune init`."
+        )
+    return load(path)
+
+
+def _demo_folder() -> Path:
+    """Return the user's own copy of the demo's data, made once and theirs to change."""
+    folder = data_dir() / DEMO_FOLDER
+    if not folder.exists():
+        write_demo(folder)
+    return folder

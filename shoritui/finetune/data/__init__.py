@@ -1,1 +1,1 @@
-"""Conversations to packs of token ids, and what can be told about them."""
+"""Conversations to packs of token ids, and what is found in them."""

@@ -1,20 +1,81 @@
 """Conversations out of files: BlockML text, or one JSON object a line.
 
-It does not know tokens; a mistake in a file is told with its line.
+    mine.txt     ▀title▐ ... ▄ ... ▀Mara▐ ... ▄
+                 ---
+                 ▀Ilse▐ ... ▄
+    mine.jsonl   {"text": BlockML}
+                 {"scenario": "...", "messages": [{"name": "Mara", "text": "..."}]}
+
+A mistake in a file is reported with its line.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from shoritui.blockml import Block, BlockMLError, Part, check_name, clean, parse
+import msgspec
+
+from shoritui.blockml import (
+    Block,
+    BlockMLError,
+    Instruction,
+    Length,
+    Part,
+    check_name,
+    description_body,
+    parse,
+)
 from shoritui.errors import UserError
-from shoritui.finetune.data.conversation import Conversation
-from shoritui.finetune.data.objects import ObjectError, parts_of
+from shoritui.finetune.config.model import Config
+from shoritui.finetune.events import Report, Reported
+from shoritui.folders import user_path
+from shoritui.text import clean, closest
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation, as it stands in its file."""
+
+    parts: tuple[Part, ...]
+    file: str
+    """From the config's folder."""
+    lines: tuple[int, ...]
+    """Where each part begins, counted from 1."""
+
+    @property
+    def source(self) -> str:
+        """File and line, for people."""
+        return self.place(0)
+
+    def place(self, part: int) -> str:
+        """File and line of a part, for people."""
+        return f"{self.file}:{self.lines[part]}"
+
+    @property
+    def messages(self) -> list[Block]:
+        """What is said, in order."""
+        return [part for part in self.parts if isinstance(part, Block) and part.role == "message"]
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The tags of its tags blocks, as they are written."""
+        blocks = (p.body for p in self.parts if isinstance(p, Block) and p.role == "tags")
+        tags = (" ".join(tag.split()) for body in blocks for tag in body.split(","))
+        return frozenset(tag for tag in tags if tag)
+
+    def digest(self) -> str:
+        """Names what is said: the same for copies with other hints, headers or white space."""
+        digest = hashlib.sha256()
+        for part in self.messages or self.parts:
+            text = part.text if isinstance(part, Instruction) else f"{part.name}:{part.body}"
+            digest.update(" ".join(text.casefold().split()).encode() + b"\0")
+        return digest.hexdigest()
+
 
 Where = Callable[[frozenset[str]], bool]
 """Whether a conversation with these tags is wanted."""
@@ -25,48 +86,70 @@ _PIECE = re.compile(r"▀[^▄]*▄|\[INST\] .*? \[/INST\]|^(?P<line>-{3,} *)$",
 
 
 def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """The files that globs from a folder mean, each once, in the order of their names.
+    """Return the files that globs from a folder match, each once, sorted by name.
 
     Files whose names begin with a dot, such as a desktop leaves behind, are passed over.
 
     Raises:
-        UserError: A glob meets no file, or a file of another kind.
+        UserError: A glob matches no file, or a file of another kind.
     """
     found: set[Path] = set()
     for pattern in patterns:
-        met = (path for path in _glob(folder, pattern) if not path.name.startswith("."))
-        files = {path for path in met if path.is_file()}
+        paths = (path for path in _glob(folder, pattern) if not path.name.startswith("."))
+        files = {path for path in paths if path.is_file()}
         if not files:
-            raise UserError(f"{pattern!r} means no file in {folder}: put conversations there.")
+            raise UserError(f"{pattern!r} matches no file in {folder}: put conversations there.")
         odd = min((path for path in files if path.suffix.lower() not in SUFFIXES), default=None)
         if odd is not None:
             raise UserError(
-                f"{name_of(odd, folder)}, which {pattern!r} means, is no file of conversations: "
+                f"{name_of(odd, folder)}, which {pattern!r} matches, is no file of conversations: "
                 f"expected {', '.join(SUFFIXES)}."
             )
         found |= files
     return sorted(found)
 
 
+def filled(config: Config, report: Report) -> Config:
+    """Return the config without the tiers whose folders are there, but hold no conversations.
+
+    What builds on such a tier builds on the one before it. A config of nothing else stays as it is.
+    """
+    folder = config.path.parent
+    empty = {tier.name: tier.after for tier in config.tiers if _is_empty(folder, tier.files)}
+    if not empty or len(empty) == len(config.tiers):
+        return config
+    report(Reported(f"Left out, since no conversations are there yet: {', '.join(empty)}."))
+
+    def parent(name: str) -> str:
+        return parent(empty[name]) if name in empty else name
+
+    kept = (tier for tier in config.tiers if tier.name not in empty)
+    return replace(config, tiers=tuple(replace(tier, after=parent(tier.after)) for tier in kept))
+
+
+def _is_empty(folder: Path, patterns: Sequence[str]) -> bool:
+    """Whether all files of these patterns are still to come, by folders that are made for them."""
+    return all(
+        user_path(pattern, folder).parent.is_dir()
+        and not any(path.is_file() for path in _glob(folder, pattern))
+        for pattern in patterns
+    )
+
+
 def read(
     folder: Path, files: Sequence[Path], where: Where = lambda tags: True
 ) -> list[Conversation]:
-    """The conversations of these files that are wanted.
-
-    Args:
-        folder: The config's, from which people read where a file is.
-        files: Such as `find` gives.
-        where: Asked with each conversation's tags.
+    """Return the wanted conversations of these files, whose names people read from `folder`.
 
     Raises:
-        UserError: A file cannot be read as what it should be; file and line are told.
+        UserError: A file cannot be read as what it should be; the sentence names file and line.
     """
-    every = (told for file in files for told in conversations_of(file, name_of(file, folder)))
+    every = (each for file in files for each in conversations_of(file, name_of(file, folder)))
     return [conversation for conversation in every if where(conversation.tags)]
 
 
 def conversations_of(path: Path, name: str) -> Iterator[Conversation]:
-    """One file's conversations, which `name` tells people of.
+    """Yield one file's conversations; `name` is the file's for people.
 
     Raises:
         UserError: The file cannot be read, or does not hold conversations.
@@ -81,7 +164,7 @@ def conversations_of(path: Path, name: str) -> Iterator[Conversation]:
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
-    whole = Path(pattern).expanduser()
+    whole = user_path(pattern)
     if whole.is_absolute():
         folder, whole = Path(whole.anchor), whole.relative_to(whole.anchor)
     try:
@@ -165,6 +248,104 @@ def _clean(part: Part) -> Part:
 
 
 def name_of(path: Path, folder: Path) -> str:
-    """What people read a file as."""
+    """Return a file's name as people read it."""
     shown = path.relative_to(folder) if path.is_relative_to(folder) else path
     return clean(shown.as_posix()).replace("\n", " ")
+
+
+class ObjectError(ValueError):
+    """A line that is no conversation: the message says what was expected."""
+
+
+class _Text(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _Description(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    text: str
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    text: str
+    length: Length | None = None
+
+
+class _Fields(msgspec.Struct, forbid_unknown_fields=True):
+    messages: list[_Message]
+    title: str = ""
+    tags: str | list[str] = ""
+    lore: str | list[str] = []
+    descriptions: list[str | _Description] = []
+    scenario: str = ""
+    instruction: str = ""
+
+
+def parts_of(line: str) -> list[Part]:
+    """Return the parts of the conversation in a JSON object.
+
+    Either `{"text": BlockML}`, or `messages`, each with `name`, `text` and perhaps `length`, and
+    any of `title`, `tags`, `lore`, `descriptions`, `scenario` and `instruction`.
+
+    Raises:
+        ObjectError: It is no such object.
+    """
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise ObjectError(f"this line is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ObjectError("expected a JSON object, { ... }, with `text` or `messages`")
+    if "text" in found:
+        return _parts_in(_converted(found, _Text).text)
+    if "messages" not in found:
+        raise ObjectError("expected `text`, which is BlockML, or `messages`")
+    return _parts_from(_converted(found, _Fields))
+
+
+def _converted(found: dict[str, Any], kind: type[msgspec.Struct]) -> Any:
+    for key in found:
+        if key not in kind.__struct_fields__:
+            near = closest(key, kind.__struct_fields__)
+            known = ", ".join(kind.__struct_fields__)
+            hint = f"did you mean {near!r}?" if near else f"expected one of {known}"
+            raise ObjectError(f"unknown key {key[:40]!r}: {hint}")
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise ObjectError(str(error).replace("$.", "")) from None
+
+
+def _parts_in(text: str) -> list[Part]:
+    try:
+        parts = parse(text.replace("\r\n", "\n").replace("\r", "\n"))
+    except BlockMLError as error:
+        raise ObjectError(f"in its text, {error}") from None
+    if not parts:
+        raise ObjectError("its text holds no block")
+    return parts
+
+
+def _parts_from(fields: _Fields) -> list[Part]:
+    tags = fields.tags if isinstance(fields.tags, str) else ", ".join(fields.tags)
+    lore = [fields.lore] if isinstance(fields.lore, str) else fields.lore
+    parts: list[Part] = []
+    if fields.title:
+        parts.append(Block("title", fields.title))
+    if tags:
+        parts.append(Block("tags", tags))
+    parts += [Block("lore", each) for each in lore if each]
+    parts += [Block("description", _description(each)) for each in fields.descriptions]
+    if fields.scenario:
+        parts.append(Block("scenario", fields.scenario))
+    if fields.instruction:
+        parts.append(Instruction(fields.instruction))
+    parts += [Block("message", each.text, each.name, each.length) for each in fields.messages]
+    if not parts:
+        raise ObjectError("its `messages` are none, and nothing else is there")
+    return parts
+
+
+def _description(each: str | _Description) -> str:
+    return each if isinstance(each, str) else description_body(each.name, each.text)

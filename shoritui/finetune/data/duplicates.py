@@ -1,7 +1,4 @@
-"""Conversations that are the same, or nearly: MinHash of five-word shingles, found by bands.
-
-It does not know blocks, files or tiers: a text is its words.
-"""
+"""Texts that are the same, or nearly: MinHash of five-word shingles, found by bands (LSH)."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ class Pair:
 
 
 def near_duplicates(texts: Sequence[Sequence[str]]) -> list[Pair]:
-    """The pairs of texts, each a list of words, that share at least `NEAR` of their shingles."""
+    """Return the pairs of texts, as lists of words, that share `NEAR` of their shingles or more."""
     shingles = [_shingles(words) for words in texts]
     pairs = {pair for bucket in _buckets(shingles) for pair in combinations(bucket, 2)}
     found = (Pair(a, b, _jaccard(shingles[a], shingles[b])) for a, b in sorted(pairs))

@@ -1,10 +1,14 @@
-"""How numbers are distributed: counted in bins, and drawn with bars of text.
+"""How numbers are distributed: counted in bins, drawn with bars of text or as a picture.
 
-It does not know what the numbers are of.
+ 1-20  ▏1
+21-40  ██████ 8
+  41+  ███ 4
 """
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -26,20 +30,25 @@ class Histogram:
 
     def label(self, bin_index: int) -> str:
         """The numbers of a bin, such as `26-50`, or `601+` of the last one."""
-        least = bin_index * self.width + 1
-        if self.is_open and bin_index == len(self.counts) - 1:
-            return f"{least:,}+"
-        return f"{least:,}-{least + self.width - 1:,}" if self.width > 1 else f"{least:,}"
+        is_whole = self.width == 1 or self._has_no_end(bin_index)
+        return self.begin(bin_index) + ("" if is_whole else f"-{(bin_index + 1) * self.width:,}")
+
+    def begin(self, bin_index: int) -> str:
+        """The least number of a bin, such as `26`, or `601+` of the last one."""
+        return f"{bin_index * self.width + 1:,}{'+' * self._has_no_end(bin_index)}"
+
+    def _has_no_end(self, bin_index: int) -> bool:
+        return self.is_open and bin_index == len(self.counts) - 1
 
 
 def histogram_of(numbers: Sequence[int]) -> Histogram:
-    """The distribution; all but the largest hundredth have bins of their own.
+    """Return the distribution; all but the largest hundredth have bins of their own.
 
     0 counts as 1.
     """
     ranked = sorted(numbers)
     most = ranked[len(ranked) * 99 // 100] if ranked else 1
-    width = next(step for step in round_numbers() if step * _BINS >= most)
+    width = next(step for step in _round_numbers() if step * _BINS >= most)
     bins = max(-(-most // width), 1)
     counts = [0] * (bins + 1)
     for number in ranked:
@@ -49,7 +58,7 @@ def histogram_of(numbers: Sequence[int]) -> Histogram:
 
 
 def bars(histogram: Histogram, columns: int) -> list[str]:
-    """A line for each bin, at most so many columns wide: its label, a bar, its count."""
+    """Return a line for each bin, at most so many columns wide: its label, a bar, its count."""
     labels = [histogram.label(at) for at in range(len(histogram.counts))]
     left = max(map(len, labels))
     right = max(len(f"{count:,}") for count in histogram.counts)
@@ -61,6 +70,33 @@ def bars(histogram: Histogram, columns: int) -> list[str]:
     ]
 
 
+def picture(histogram: Histogram, title: str, axis: str, form: str) -> bytes:
+    """Return it as a file of the form `png` or `svg`; `axis` says what the numbers are."""
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # it tells of its font cache
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    last = len(histogram.counts) - 1
+    stride = -(-len(histogram.counts) // 12)  # labels of five digits have room for twelve
+    places = range(0, last + 1, stride)
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "text.parse_math": False}):
+        figure = Figure(figsize=(9.6, 4.8), layout="tight")
+        axes = figure.subplots()
+        axes.bar(range(last + 1), histogram.counts, 0.95, align="edge", color="#6b4e9b", zorder=2)
+        axes.set_title(title, loc="left")
+        axes.set_xlabel(axis)
+        axes.set_xlim(0, last + 1)
+        axes.set_xticks(places, [histogram.begin(place) for place in places])
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.grid(axis="y", color="#dddde4")
+        axes.spines[["top", "left", "right"]].set_visible(False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else None)
+    return buffer.getvalue()
+
+
 def _bar(share: float, room: int) -> str:
     """What is there at all shows, if only just."""
     eighths = max(round(share * room * 8), share > 0)
@@ -68,7 +104,7 @@ def _bar(share: float, room: int) -> str:
     return f"{bar} " if bar else ""
 
 
-def round_numbers() -> Iterator[int]:
+def _round_numbers() -> Iterator[int]:
     """Steps that are easily read: 1, 2, 5, 10, 20, and so on without end."""
     for power in count():
         yield from (step * 10**power for step in (1, 2, 5))

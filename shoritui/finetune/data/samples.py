@@ -1,17 +1,20 @@
 """Conversations to samples: hints, token ids, what of them is learnt, and long ones in parts.
 
-It does not know files, tiers or packs. How a block looks as text is `shoritui.blockml`'s alone.
+    conversation   title lore scenario A B C D E F
+    samples        title lore scenario A B C
+                   title lore scenario D E F        what is in force is repeated, and not learnt
 
-No sample ends with the vocabulary's end of text: a chat stops at `▄` and never sends one, so to
-learn it would only take from the story.
+How a block looks as text is `shoritui.blockml`'s alone. No sample ends with the vocabulary's end of
+text: a chat stops at `▄` and never sends one, so to learn it would only take from the story.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, takewhile
+from typing import Final
 
 import numpy as np
 
@@ -21,16 +24,16 @@ from shoritui.blockml import (
     Instruction,
     Length,
     Part,
+    Role,
     length_for,
     message_header,
     render,
 )
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Data
-from shoritui.finetune.data.conversation import Conversation
-from shoritui.finetune.data.evaluation import share_of
-from shoritui.finetune.data.sample import Sample
-from shoritui.finetune.data.splitting import Cut, TooLong, cuts_of
+from shoritui.finetune.data.conversations import Conversation
+from shoritui.finetune.data.held_out import share_of
+from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.tokenizer import Tokenizer
 
 
@@ -80,23 +83,26 @@ def tokenize(
     """The samples of some conversations.
 
     Raises:
-        UserError: A message is longer than a sample may be; file and line are told.
+        UserError: A message is longer than a sample may be; the sentence names file and line.
     """
-    bodies = [[" " + message.body for message in told.messages] for told in conversations]
+    bodies = [
+        [" " + message.body for message in conversation.messages] for conversation in conversations
+    ]
     counts = [list(map(len, ids)) for ids in _nested(tokenizer, bodies)]
     hinted = [
-        _with_hints(told, sizes, rule) for told, sizes in zip(conversations, counts, strict=True)
+        _with_hints(conversation, sizes, rule)
+        for conversation, sizes in zip(conversations, counts, strict=True)
     ]
     texts = [list(map(render, parts)) for parts in hinted]
     done = []
-    for told, parts, text, ids, sizes in zip(
+    for conversation, parts, text, ids, sizes in zip(
         conversations, hinted, texts, _nested(tokenizer, texts), counts, strict=True
     ):
         pieces = [
             _Piece(each, block, _learnt_from(part, block, tokenizer, rule.data))
             for part, each, block in zip(parts, text, ids, strict=True)
         ]
-        done.append(_tokenized(told, parts, pieces, sizes, tokenizer, rule))
+        done.append(_tokenized(conversation, parts, pieces, sizes, tokenizer, rule))
     return done
 
 
@@ -107,11 +113,11 @@ def _nested(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> Iterator[li
         yield [next(ids) for _ in each]
 
 
-def _with_hints(told: Conversation, counts: Sequence[int], rule: Rule) -> list[Part]:
-    digest = told.digest()
+def _with_hints(conversation: Conversation, counts: Sequence[int], rule: Rule) -> list[Part]:
+    digest = conversation.digest()
     sizes = iter(enumerate(counts))
     parts: list[Part] = []
-    for part in told.parts:
+    for part in conversation.parts:
         if isinstance(part, Block) and part.role == "message":
             index, tokens = next(sizes)
             part = replace(part, length=_hint(part, tokens, f"{digest}/{index}", rule))
@@ -148,7 +154,7 @@ def _learnt_from(part: Part, ids: Sequence[int], tokenizer: Tokenizer, data: Dat
 
 
 def _tokenized(
-    told: Conversation,
+    conversation: Conversation,
     parts: Sequence[Part],
     pieces: Sequence[_Piece],
     counts: Sequence[int],
@@ -167,17 +173,17 @@ def _tokenized(
         cuts = cuts_of(parts, sizes, begin, rule.sequence_len)
     except TooLong as error:
         raise UserError(
-            f"{told.place(error.part)}: {error}, but sequence_len is {rule.sequence_len:,}: "
-            "shorten it, or choose a larger sequence_len."
+            f"{conversation.place(error.part)}: {error}, but sequence_len is "
+            f"{rule.sequence_len:,}: shorten it, or choose a larger sequence_len."
         ) from None
     samples = [
-        _sample(cut, pieces, begun[(*cut.repeated, *cut.new)[0]], told.place(cut.new.start))
+        _sample(cut, pieces, begun[(*cut.repeated, *cut.new)[0]], conversation.place(cut.new.start))
         for cut in cuts
     ]
     messages = [part for part in parts if isinstance(part, Block) and part.role == "message"]
     return Tokenized(
-        source=told.source,
-        digest=told.digest(),
+        source=conversation.source,
+        digest=conversation.digest(),
         samples=tuple(sample for sample in samples if sample.learn.any()),
         parts=len(cuts),
         tokens=sum(sizes),
@@ -202,3 +208,114 @@ def _sample(cut: Cut, pieces: Sequence[_Piece], begun: list[int], source: str) -
             learn[max(start + pieces[at].learnt_from, 0) : stop] = True
     learn[0] = False
     return Sample(np.asarray(ids, np.int32), learn, source)
+
+
+_SPOKEN: Final[tuple[Role, ...]] = ("message", "ooc")
+_LATEST: Final[tuple[Role, ...]] = ("title", "tags", "scenario")
+"""Of these only the last one is in force."""
+_ORDER: Final[tuple[Role, ...]] = ("title", "tags", "lore", "description", "scenario")
+
+
+class TooLong(ValueError):
+    """A block that has no room: `part` is the one, and the message says how much it takes."""
+
+    def __init__(self, part: int, message: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One part of a conversation, as places in its list of parts."""
+
+    repeated: tuple[int, ...]
+    """Blocks that are still in force; they stand first."""
+    new: range
+
+
+def cuts_of(
+    parts: Sequence[Part], sizes: Sequence[int], begun: Callable[[int], int], limit: int
+) -> list[Cut]:
+    """Cut a conversation at its messages' ends, so that each part is as long as fits.
+
+    A cut has at most `limit` tokens; `sizes` are those of each part, and `begun` is asked for those
+    of a part that begins a document.
+
+    Raises:
+        TooLong: A message does not fit, with the blocks in force before it.
+    """
+
+    def length(cut: Cut) -> int:
+        first, *rest = (*cut.repeated, *cut.new)
+        return begun(first) + sum(sizes[each] for each in rest)
+
+    cuts: list[Cut] = []
+    size = limit + 1
+    for unit in _units(parts):
+        added = sum(sizes[each] for each in unit)
+        if size + added <= limit:
+            cuts[-1] = Cut(cuts[-1].repeated, range(cuts[-1].new.start, unit.stop))
+            size += added
+            continue
+        cut = Cut(in_force(parts, unit), unit)
+        size = length(cut)
+        if size > limit:
+            raise TooLong(unit.stop - 1, _sentence(size, size - sizes[unit.stop - 1]))
+        cuts.append(cut)
+    return cuts
+
+
+def in_force(parts: Sequence[Part], unit: range) -> tuple[int, ...]:
+    """What a part that begins with this unit must repeat, in the order of a conversation's top.
+
+    That is the last title, tags and scenario, all lore and descriptions, and what was instructed
+    before the first message. Where nobody speaks there is nothing to be in force for.
+    """
+    first_spoken = next((at for at, part in enumerate(parts) if _is_spoken(part)), None)
+    if first_spoken is None:
+        return ()
+    kept: dict[object, int] = {}
+    for at, part in enumerate(parts[: unit.start]):
+        if isinstance(part, Instruction):
+            if at < first_spoken:
+                kept.setdefault(part, at)
+        elif part.role in _LATEST:
+            kept[part.role] = at
+        elif part.role in _ORDER:
+            kept.setdefault(part, at)
+    for at in unit:
+        kept.pop(_role(parts[at]), None)
+    return tuple(sorted(kept.values(), key=lambda at: (_rank(parts, at), at)))
+
+
+def _units(parts: Sequence[Part]) -> list[range]:
+    """What is never cut: a message with what leads up to it; or a block, if there is none."""
+    if not any(map(_is_spoken, parts)):
+        return [range(at, at + 1) for at in range(len(parts))]
+    units, start = [], 0
+    for at, part in enumerate(parts):
+        if _is_spoken(part) or at == len(parts) - 1:
+            units.append(range(start, at + 1))
+            start = at + 1
+    return units
+
+
+def _rank(parts: Sequence[Part], at: int) -> int:
+    role = _role(parts[at])
+    if role is not None:
+        return _ORDER.index(role)
+    leads = all(isinstance(part, Instruction) for part in parts[:at])
+    return -1 if leads else len(_ORDER)
+
+
+def _role(part: Part) -> Role | None:
+    return None if isinstance(part, Instruction) else part.role
+
+
+def _is_spoken(part: Part) -> bool:
+    return _role(part) in _SPOKEN
+
+
+def _sentence(size: int, before: int) -> str:
+    beside = f", {before:,} of them what must stand before it" if before else ""
+    return f"this block takes {size:,} tokens{beside}"

@@ -1,7 +1,4 @@
-"""What a tier's data amounts to: the model card's figures, and some more.
-
-It does not know how files or memory look; it only counts what is there.
-"""
+"""What a tier's data amounts to: the model card's figures, and some more."""
 
 from __future__ import annotations
 
@@ -11,13 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shoritui.blockml import LENGTHS
+from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Config, Tier
-from shoritui.finetune.data.packing import efficiency, packs_of
+from shoritui.finetune.data.conversations import filled
+from shoritui.finetune.data.packs import efficiency, packs_of
 from shoritui.finetune.data.samples import Tokenized
-from shoritui.finetune.data.tier import TierData, prepare_all
+from shoritui.finetune.data.tier import TierData, prepare
 from shoritui.finetune.data.tokenizer import open_tokenizer
-from shoritui.finetune.events import Told
-from shoritui.finetune.model.base import Tell, folder_of
+from shoritui.finetune.events import Report, Reported
+from shoritui.text import counted
 
 NO_HINT = "none"
 
@@ -66,17 +65,18 @@ class Stats:
         return facts
 
 
-def counted(config: Config, tell: Tell) -> tuple[list[Stats], Stats]:
+def count_data(config: Config, report: Report) -> tuple[list[Stats], Stats]:
     """The figures of each tier of a config, and of all.
 
     Raises:
         UserError: The base's vocabulary or the data cannot be used.
     """
-    folder = folder_of(config.base, tell, config.path.parent, weights=False)
+    config = filled(config, report)
+    folder = folder_of(config.base, report, config.path.parent, weights=False)
     tokenizer = open_tokenizer(folder)
     if tokenizer.warning:
-        tell(Told(tokenizer.warning))
-    data = prepare_all(config, tokenizer, tell)
+        report(Reported(tokenizer.warning))
+    data = prepare(config, tokenizer, report)
     each = [stats_of_tier(tier, data[tier.name]) for tier in config.tiers]
     return each, stats_of_all(data.values())
 
@@ -85,31 +85,33 @@ def stats_of_tier(tier: Tier, data: TierData) -> Stats:
     """One tier's figures."""
     train = tier.train
     packs = packs_of(data.train, train.sequence_len, train.packing)
-    held = sum(told.digest in data.held for told in data.told)
+    held = sum(each.digest in data.held for each in data.tokenized)
     packing = Packing(train.sequence_len, len(packs), efficiency(packs, train.sequence_len), held)
-    return _stats(tier.name, data.told, packing)
+    return _stats(tier.name, data.tokenized, packing)
 
 
 def stats_of_all(tiers: Iterable[TierData]) -> Stats:
     """The figures of all tiers, where a conversation that is in several counts once."""
-    unique = {told.digest: told for data in reversed(list(tiers)) for told in reversed(data.told)}
+    unique = {
+        each.digest: each for data in reversed(list(tiers)) for each in reversed(data.tokenized)
+    }
     return _stats("", list(unique.values()), None)
 
 
-def _stats(name: str, told: Sequence[Tokenized], packing: Packing | None) -> Stats:
-    hints = Counter(hint or NO_HINT for each in told for hint in each.hints)
-    speakers = Counter(each.speakers for each in told)
+def _stats(name: str, conversations: Sequence[Tokenized], packing: Packing | None) -> Stats:
+    hints = Counter(hint or NO_HINT for each in conversations for hint in each.hints)
+    speakers = Counter(each.speakers for each in conversations)
     return Stats(
         name=name,
-        conversations=len(told),
-        messages=sum(len(each.message_tokens) for each in told),
-        tokens=sum(each.tokens for each in told),
-        longest=max((each.tokens for each in told), default=0),
-        split=sum(each.parts > 1 for each in told),
-        parts=sum(each.parts for each in told if each.parts > 1),
+        conversations=len(conversations),
+        messages=sum(len(each.message_tokens) for each in conversations),
+        tokens=sum(each.tokens for each in conversations),
+        longest=max((each.tokens for each in conversations), default=0),
+        split=sum(each.parts > 1 for each in conversations),
+        parts=sum(each.parts for each in conversations if each.parts > 1),
         hints={hint: hints[hint] for hint in (*LENGTHS, NO_HINT) if hints[hint]},
         speakers=dict(sorted(speakers.items())),
-        message_tokens=tuple(count for each in told for count in each.message_tokens),
+        message_tokens=tuple(count for each in conversations for count in each.message_tokens),
         packing=packing,
     )
 
@@ -123,9 +125,11 @@ def lines_of(stats: Stats) -> list[str]:
         f"Longest conversation: {stats.longest:,} tokens",
     ]
     if stats.split:
-        lines.append(f"Split at messages: {_conversations(stats.split)} into {stats.parts:,} parts")
+        lines.append(
+            f"Split at messages: {counted(stats.split, 'conversation')} into {stats.parts:,} parts"
+        )
     if packing := stats.packing:
-        lines.append(f"Held out for evaluation: {_conversations(packing.held_out)}")
+        lines.append(f"Held out for evaluation: {counted(packing.held_out, 'conversation')}")
         lines.append(
             f"Packs of {packing.sequence_len:,} tokens: {packing.packs:,}, "
             f"{packing.efficiency:.1%} full"
@@ -135,10 +139,6 @@ def lines_of(stats: Stats) -> list[str]:
     if spoken := {f"{count}": each for count, each in stats.speakers.items() if count}:
         lines.append(f"Characters who speak: {_shares(spoken)}")
     return lines
-
-
-def _conversations(count: int) -> str:
-    return f"{count:,} conversation{'' if count == 1 else 's'}"
 
 
 def _shares(counts: dict[str, int]) -> str:

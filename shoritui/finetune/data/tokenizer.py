@@ -1,7 +1,5 @@
 """Text to token ids, exactly as a chat sends them: SentencePiece's, or the `tokenizers` library's.
 
-It does not know BlockML beyond its two marks, nor which texts begin a document.
-
 What is exact piece by piece: the vocabulary's own space prefix is off, whoever begins a document
 writes it and what begins a prompt by hand, and no text is ever read as a special token.
 """
@@ -10,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN
 from shoritui.errors import UserError
@@ -21,38 +20,27 @@ from shoritui.errors import UserError
 _SETTINGS: Final = "tokenizer_config.json"
 
 
-class _Vocabulary(Protocol):
-    """The library that knows the pieces."""
+class Tokenizer(ABC):
+    """A base's vocabulary, as training and its sample replies use it."""
 
-    size: int
+    vocabulary: int
+    """How many tokens there are."""
     bos: int | None
+    """What begins a document; None for nothing."""
     eos: int | None
+    """What ends a text; it is never put into a sample."""
     space_prefix: bool
     """Whether it was made to see a space before a document's first character."""
     fingerprint: str
+    """Names everything that decides a text's ids."""
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    @abstractmethod
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each, nothing added."""
-        ...
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """Their text; control tokens have none."""
-        ...
-
-
-class Tokenizer:
-    """A base's vocabulary, as training and its sample replies use it."""
-
-    def __init__(self, vocabulary: _Vocabulary) -> None:
-        self._vocabulary = vocabulary
-        self.vocabulary: Final = vocabulary.size
-        """How many tokens there are."""
-        self.bos: Final = vocabulary.bos
-        """What begins a document; None for nothing."""
-        self.eos: Final = vocabulary.eos
-        """What ends a text; it is never put into a sample."""
-        self.fingerprint: Final = vocabulary.fingerprint
-        """Names everything that decides a text's ids."""
+    @abstractmethod
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of these ids; control tokens have none."""
 
     def ids(self, text: str, *, first: bool = False) -> list[int]:
         """The ids of one block; the first one of a document also carries what begins it."""
@@ -61,14 +49,10 @@ class Tokenizer:
     def many(self, texts: Sequence[str], *, first: bool = False) -> list[list[int]]:
         """The ids of each text; all cores are used."""
         if not first:
-            return self._vocabulary.encode(texts)
+            return self._encoded(texts)
         begin = [] if self.bos is None else [self.bos]
-        prefix = " " if self._vocabulary.space_prefix else ""
-        return [begin + ids for ids in self._vocabulary.encode([prefix + text for text in texts])]
-
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of these ids."""
-        return self._vocabulary.decode(list(ids))
+        prefix = " " if self.space_prefix else ""
+        return [begin + ids for ids in self._encoded([prefix + text for text in texts])]
 
     @cached_property
     def close(self) -> int | None:
@@ -92,7 +76,7 @@ class Tokenizer:
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:
-    """The vocabulary of a model's folder: its tokenizer.model if there is one, else its
+    """Open the vocabulary of a model's folder: its tokenizer.model if there is one, else its
     tokenizer.json.
 
     Raises:
@@ -102,9 +86,9 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     try:
         settings = _settings(folder / _SETTINGS)
         if pieces.is_file():
-            return Tokenizer(_Pieces(pieces.read_bytes(), settings))
+            return _Pieces(pieces.read_bytes(), settings)
         if fast.is_file():
-            return Tokenizer(_Fast(fast.read_text(encoding="utf-8"), settings))
+            return _Fast(fast.read_text(encoding="utf-8"), settings)
     except ImportError:
         raise UserError("Training needs more: pip install 'shoritui[finetune]'.") from None
     except Exception as error:  # either library has exceptions of its own
@@ -112,7 +96,7 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     raise UserError(f"{folder} has no tokenizer: expected tokenizer.model or tokenizer.json in it.")
 
 
-class _Pieces:
+class _Pieces(Tokenizer):
     """SentencePiece's own reading of tokenizer.model."""
 
     def __init__(self, model: bytes, settings: dict[str, Any]) -> None:
@@ -127,21 +111,21 @@ class _Pieces:
         proto.normalizer_spec.remove_extra_whitespaces = False
         own = proto.SerializeToString(deterministic=True)
         self._processor = SentencePieceProcessor(model_proto=own)
-        self.size = self._processor.get_piece_size()
+        self.vocabulary = self._processor.get_piece_size()
         begins = settings.get("add_bos_token", True)
         self.bos = _known(self._processor.bos_id()) if begins else None
         self.eos = _known(self._processor.eos_id())
         self.fingerprint = _fingerprint(own, self.space_prefix, self.bos)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         ids: list[list[int]] = self._processor.encode(list(texts))
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def text(self, ids: Sequence[int]) -> str:
         return str(self._processor.decode(list(ids)))
 
 
-class _Fast:
+class _Fast(Tokenizer):
     """tokenizer.json, as the `tokenizers` library reads it."""
 
     def __init__(self, text: str, settings: dict[str, Any]) -> None:
@@ -155,16 +139,16 @@ class _Fast:
         self._library.no_truncation()
         begin = self._library.encode("x").ids
         self._library.encode_special_tokens = True  # </s> in a card is text
-        self.size = self._library.get_vocab_size()
+        self.vocabulary = self._library.get_vocab_size()
         self.bos = self._begin(begin, settings)
         self.eos = self._library.token_to_id(_token(settings.get("eos_token")))
         self.fingerprint = _fingerprint(own.encode(), self.space_prefix, self.bos)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
         encoded = self._library.encode_batch(list(texts), add_special_tokens=False)
         return [each.ids for each in encoded]
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def text(self, ids: Sequence[int]) -> str:
         return str(self._library.decode(list(ids), skip_special_tokens=True))
 
     def _begin(self, begun: list[int], settings: dict[str, Any]) -> int | None:
@@ -178,7 +162,7 @@ class _Fast:
 
 
 def _without_prefix(description: dict[str, Any]) -> bool:
-    """Takes the space prefix out of a tokenizer.json's description; whether there was one."""
+    """Take the space prefix out of a tokenizer.json's description; whether there was one."""
     normalizer = description.get("normalizer") or {}
     steps = normalizer.get("normalizers", [normalizer])
     kept = [step for step in steps if step.get("type") != "Prepend"]

@@ -1,56 +1,82 @@
-"""An adapter as a LoRA GGUF, which llama.cpp puts on its base while a chat runs.
-
-It does not know who trained it.
-"""
+"""A trained adapter: as a LoRA GGUF, which a chat puts on its base, or merged into the base."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import gguf
 import torch
 
 from shoritui.errors import UserError
-from shoritui.finetune.gguf.names import gguf_names, rows_for_gguf
-from shoritui.finetune.gguf.reading import Floats, printable
-from shoritui.finetune.gguf.shape import ARCHITECTURE, Sizes
-from shoritui.finetune.gguf.whole import whole_file
-from shoritui.finetune.gguf.write import About, Entry, add_about, write_tensors
-from shoritui.finetune.model.adapter import Saved
+from shoritui.finetune.model.adapter import SavedAdapter
+from shoritui.gguf.llama import FILE_TYPES, About, Llama
+from shoritui.gguf.read import Floats
+from shoritui.gguf.shape import EMBEDDING, HEAD, Shape, gguf_names, rows_for_gguf
+from shoritui.gguf.write import Kind, Tensor, Value, tensor_of, write_gguf
+from shoritui.text import printable
 
 _NAME: Final = re.compile(r"base_model\.model\.(?P<linear>.+)\.lora_(?P<side>[AB])\.weight")
-_HEAD: Final = "lm_head"
 
 
-def write_lora(path: Path, saved: Saved, sizes: Sizes, about: About, *, tied: bool) -> None:
-    """Write the file, all factors in F32; it replaces an older one when it is whole.
-
-    `tied`: whether the base's output head is its embeddings.
+def write_lora(
+    path: Path, saved: SavedAdapter, shape: Shape, about: About, kind: Kind = "F32"
+) -> None:
+    """Write the adapter of a base of this shape, its factors in F32 or F16.
 
     Raises:
         UserError: The adapter is for layers that such a base does not have.
         OSError: It cannot be written; an older one is untouched.
     """
-    entries = [
-        entry
-        for linear, (down, up) in pairs_of(saved).items()
-        for entry in _entries(linear, down, up, sizes, tied)
+    tensors = [
+        tensor
+        for linear, (down, up) in _pairs_of(saved).items()
+        for tensor in _tensors(linear, down, up, shape, kind)
     ]
-    with whole_file(path) as part:
-        writer = gguf.GGUFWriter(part, ARCHITECTURE)
-        writer.add_type(gguf.GGUFType.ADAPTER)
-        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    metadata: dict[str, Value] = {
+        "general.type": "adapter",
+        "adapter.type": "lora",
         # llama.cpp multiplies with alpha / rank, whatever the adapter was trained with.
-        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, saved.lora.scale * saved.lora.r)
-        add_about(writer, about)
-        writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-        write_tensors(writer, entries)
+        "adapter.lora.alpha": float(saved.lora.scale * saved.lora.r),
+        "general.file_type": FILE_TYPES[kind],
+    }
+    write_gguf(path, about.metadata | metadata, tensors)
 
 
-def pairs_of(saved: Saved) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """A and B of each linear layer, by its name such as `model.layers.0.self_attn.q_proj`.
+def merged(base: Llama, saved: SavedAdapter) -> Llama:
+    """Return the base as the adapter makes it, in fp32; one tensor is in memory at a time.
+
+    An adapter of the output head unties it from the embeddings.
+
+    Raises:
+        UserError: The adapter is for layers that the base does not have, or of other sizes.
+    """
+    pairs = {f"{linear}.weight": pair for linear, pair in _pairs_of(saved).items()}
+    is_untied = base.shape.is_tied and HEAD in pairs
+    shape = replace(base.shape, is_tied=False) if is_untied else base.shape
+    sizes = shape.tensors
+    for name, (down, up) in pairs.items():
+        if sizes.get(name) != (up.shape[0], down.shape[1]):
+            raise UserError(
+                f"The adapter is for {printable(name)}, which its base does not have, or not in "
+                "this size."
+            )
+
+    def tensor(name: str) -> Floats:
+        source = EMBEDDING if name == HEAD and is_untied else name
+        weights = torch.from_numpy(base.tensor(source))
+        if name in pairs:
+            down, up = pairs[name]
+            weights = weights + saved.lora.scale * (up @ down)
+        floats: Floats = weights.numpy()
+        return floats
+
+    return replace(base, shape=shape, tensor=tensor)
+
+
+def _pairs_of(saved: SavedAdapter) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Return A and B of each linear layer, by its name such as `model.layers.0.self_attn.q_proj`.
 
     Raises:
         UserError: One of the two is missing, or they do not fit each other.
@@ -71,28 +97,27 @@ def pairs_of(saved: Saved) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return {linear: (pair["A"], pair["B"]) for linear, pair in sides.items()}
 
 
-def _entries(
-    linear: str, down: torch.Tensor, up: torch.Tensor, sizes: Sizes, tied: bool
-) -> list[Entry]:
+def _tensors(
+    linear: str, down: torch.Tensor, up: torch.Tensor, shape: Shape, kind: Kind
+) -> list[Tensor]:
     name = f"{linear}.weight"
-    other = gguf_names(sizes.layers).get(name)
-    if other is None or len(sizes.shape_of(name)) != 2:
-        raise UserError(f"The adapter is for {printable(linear)}, which its base does not have.")
-    if linear == _HEAD and tied:
+    if name == HEAD and shape.is_tied:
         raise UserError(
             "The adapter is for the output head, which in this base is the embeddings: such a one "
             "cannot be a LoRA GGUF; export a merged model."
         )
-    if (up.shape[0], down.shape[1]) != sizes.shape_of(name):
+    other = gguf_names(shape).get(name)
+    if other is None or len(shape.tensor_shape(name)) != 2:
+        raise UserError(f"The adapter is for {printable(linear)}, which its base does not have.")
+    if (up.shape[0], down.shape[1]) != shape.tensor_shape(name):
         raise UserError(
             f"The adapter's factors of {printable(linear)} are of another base's sizes."
         )
-    heads = sizes.heads_of(name)
-    if heads:
+    if heads := shape.rotated_heads(name):
         up = up[torch.from_numpy(rows_for_gguf(heads, len(up)))]
-    return [_entry(f"{other}.lora_a", down), _entry(f"{other}.lora_b", up)]
+    return [_tensor(f"{other}.lora_a", down, kind), _tensor(f"{other}.lora_b", up, kind)]
 
 
-def _entry(name: str, tensor: torch.Tensor) -> Entry:
-    values: Floats = tensor.contiguous().numpy()
-    return Entry(name, values.shape, gguf.GGMLQuantizationType.F32, lambda: values)
+def _tensor(name: str, factor: torch.Tensor, kind: Kind) -> Tensor:
+    values: Floats = factor.contiguous().numpy()
+    return tensor_of(name, values.shape, kind, lambda: values)

@@ -1,12 +1,12 @@
 """The logits that an export must reproduce: those of transformers and PEFT, in fp32 on the CPU.
 
-It knows nothing of how files are exported, and uses nothing of it. Weights are read when a layer
+It uses nothing of what exports files, so that it can judge them. Weights are read when a layer
 needs them and forgotten after it, so that a base need not fit into memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +17,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from shoritui.finetune.gguf.reading import Floats
-from shoritui.finetune.model.quiet import quieten
+from shoritui.finetune.quiet_libraries import quieten
+from shoritui.gguf.read import Floats
 
 Documents = Sequence[npt.NDArray[np.int32]]
 
@@ -36,7 +36,7 @@ class Reference:
 
 
 def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
-    """The logits of the base in a folder, with a PEFT adapter and without it."""
+    """Return the logits of the base in a folder, with a PEFT adapter and without it."""
     quieten()
     from accelerate import cpu_offload, init_empty_weights
     from peft import PeftConfig, get_peft_model
@@ -47,7 +47,8 @@ def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
     with init_empty_weights(include_buffers=False):
         empty = classes.from_config(config, dtype=torch.float32, attn_implementation="eager")
         model: Any = get_peft_model(empty, PeftConfig.from_pretrained(str(adapter))).eval()
-    cpu_offload(model, torch.device("cpu"), state_dict=_Weights([folder, adapter]))
+    weights = _weights(model.state_dict(), folder, adapter)
+    cpu_offload(model, torch.device("cpu"), state_dict=weights)
     trained = [_logits(model, ids) for ids in documents]
     with model.disable_adapter():
         return Reference(trained, [_logits(model, ids) for ids in documents])
@@ -60,30 +61,27 @@ def _logits(model: Any, ids: npt.NDArray[np.int32]) -> Floats:
     return logits
 
 
-class _Weights(Mapping[str, Tensor]):
-    """All tensors of some folders in fp32, each read when it is asked for by its name in PEFT."""
+def _weights(names: Iterable[str], base: Path, adapter: Path) -> Mapping[str, Tensor]:
+    """Return the tensors of these names of PEFT's in fp32, each read when it is asked for."""
+    from accelerate.utils import OffloadedWeightsLoader
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._files: dict[str, Path] = {}
-        for path in (path for folder in folders for path in sorted(folder.glob("*.safetensors"))):
-            with safe_open(path, "pt") as file:
-                self._files |= dict.fromkeys(file.keys(), path)
+    files: dict[str, Path] = {}
+    for path in (*sorted(base.glob("*.safetensors")), *sorted(adapter.glob("*.safetensors"))):
+        with safe_open(path, "pt") as file:
+            files |= dict.fromkeys(file.keys(), path)
+    index = {}
+    for name in names:
+        stored = _stored(name)
+        if stored == _HEAD and stored not in files:
+            stored = _EMBEDDINGS
+        place = {"safetensors_file": str(files[stored]), "weight_name": stored}
+        index[name] = {**place, "dtype": "float32"}
+    weights: Mapping[str, Tensor] = OffloadedWeightsLoader(index=index)
+    return weights
 
-    def __getitem__(self, name: str) -> Tensor:
-        stored = self._stored(name)
-        with safe_open(self._files[stored], "pt") as file:
-            tensor: Tensor = file.get_tensor(stored)
-        return tensor.float()
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def _stored(self, name: str) -> str:
-        """A base's tensor has no prefix in its file, and an adapter's there no name of its own."""
-        if ".lora_" in name:
-            return name.replace(".default.", ".")
-        plain = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
-        return _EMBEDDINGS if plain == _HEAD and plain not in self._files else plain
+def _stored(name: str) -> str:
+    """A base's tensor has no prefix in its file, and an adapter's there no name of its own."""
+    if ".lora_" in name:
+        return name.replace(".default.", ".")
+    return name.removeprefix("base_model.model.").replace(".base_layer.", ".")

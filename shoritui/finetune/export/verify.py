@@ -1,7 +1,4 @@
-"""The proof that an exported file is the trained model: its logits, and its tokens.
-
-It does not know how the file was made; what it is held against is made without it.
-"""
+"""The proof that an exported file is the trained model: its logits, and its tokens."""
 
 from __future__ import annotations
 
@@ -13,18 +10,20 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from shoritui.blockml import Block, Part, clean, length_for, render
+from shoritui.blockml import Block, Part, length_for, render
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Tier
-from shoritui.finetune.config.where import parse_where
+from shoritui.finetune.config.tag_filter import parse_where
 from shoritui.finetune.data.conversations import find, read
 from shoritui.finetune.data.tokenizer import Tokenizer
-from shoritui.finetune.export.llama import LlamaFile
+from shoritui.finetune.export.llama_cpp import LlamaFile
 from shoritui.finetune.export.reference import Documents, Reference
-from shoritui.finetune.gguf.reading import Floats
+from shoritui.gguf.read import Floats
+from shoritui.text import clean
 
 TOLERANCES: Final[Mapping[str, float]] = {
     "lora": 1e-5,
+    "lora-f16": 1e-2,
     "f32": 1e-5,
     "f16": 1e-2,
     "bf16": 5e-2,
@@ -61,13 +60,13 @@ class Agreement:
 
 
 def documents_of(samples: Sequence[Any]) -> Documents:
-    """The beginnings of some samples, far apart."""
+    """Return the beginnings of some samples, far apart."""
     some = samples[:: max(len(samples) // _DOCUMENTS, 1)][:_DOCUMENTS]
     return [sample.ids[:_TOKENS] for sample in some]
 
 
 def check_adapter(
-    base: LlamaFile, adapter: Path, documents: Documents, wanted: Reference
+    base: LlamaFile, form: str, adapter: Path, documents: Documents, wanted: Reference
 ) -> Agreement:
     """Compare a LoRA GGUF, on its base in F32, with the trained model.
 
@@ -80,9 +79,9 @@ def check_adapter(
     if not own <= _BASES_TOLERANCE:
         raise UserError(_disagreement("base", own, _BASES_TOLERANCE, "f32"))
     error = _error(_logits(base, adapter, documents), _flat(wanted.trained))
-    tolerance = max(TOLERANCES["lora"], _TIMES * own)
+    tolerance = max(TOLERANCES[form], _TIMES * own)
     if not error <= tolerance:
-        raise UserError(_disagreement("adapter", error, tolerance, "lora"))
+        raise UserError(_disagreement("adapter", error, tolerance, form))
     return Agreement(error, tolerance, None, sum(map(len, documents)))
 
 
@@ -168,7 +167,7 @@ def _id(ids: Sequence[int], at: int) -> str:
 
 
 def _texts(config: Config, tier: Tier, tokenizer: Tokenizer) -> Iterator[tuple[str, str, bool]]:
-    """Every block of a tier and of those it goes on from: its place, and if it begins a document.
+    """Yield every block of a tier and of those before it: its place, and if it begins a document.
 
     Messages come with the hint that is written and with the one that their length makes.
     """

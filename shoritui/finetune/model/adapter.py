@@ -1,15 +1,10 @@
-"""The adapter's tensors: their names and shapes, their first values, and PEFT's folder of them.
-
-It does not know a network, nor how the tensors are trained.
-"""
+"""The adapter's tensors: their names and sizes, their first values, and PEFT's folder of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from shoritui.blockml import clean
 from shoritui.errors import UserError
+from shoritui.files import recover, whole_folder
 from shoritui.finetune.config.model import Lora
+from shoritui.text import clean
 
 CONFIG_FILE: Final = "adapter_config.json"
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
@@ -43,11 +39,11 @@ _REFUSED: Final[Mapping[str, object]] = {
 }
 """What changes the maths of an adapter in PEFT, and the one value of it that is known here."""
 
-Shape = tuple[int, ...]
+Size = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedAdapter:
     """An adapter as it was read from a folder."""
 
     tensors: dict[str, Tensor]
@@ -59,12 +55,12 @@ class Saved:
 
 
 def names_of(linear: str) -> tuple[str, str]:
-    """PEFT's names of A and B of a linear layer, such as `model.layers.0.self_attn.q_proj`."""
+    """Return PEFT's names of A and B of a layer such as `model.layers.0.self_attn.q_proj`."""
     return f"{_PREFIX}{linear}{_A}", f"{_PREFIX}{linear}{_B}"
 
 
-def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Shape]:
-    """The linear layers that an adapter is on, by name with (out, in)."""
+def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Size]:
+    """Return the linear layers that an adapter is on, by name with (out, in)."""
     return {
         name.removeprefix(_PREFIX).removesuffix(_A): (
             adapter[name.removesuffix(_A) + _B].shape[0],
@@ -75,8 +71,8 @@ def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Shape]:
     }
 
 
-def targeted(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
-    """Those linear layers, by name with (out, in), that the adapter is for, in their order.
+def targeted(linears: Mapping[str, Size], lora: Lora) -> dict[str, Size]:
+    """Return those linear layers, by name with (out, in), that the adapter is for, in their order.
 
     Raises:
         UserError: A target is the name of none of them.
@@ -94,13 +90,13 @@ def targeted(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
     return {name: shape for name, shape in linears.items() if _kind(name) in lora.targets}
 
 
-def shapes_of(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
-    """The shapes of the adapter's tensors by PEFT's names, in the order of the linear layers.
+def shapes_of(linears: Mapping[str, Size], lora: Lora) -> dict[str, Size]:
+    """Return the sizes of the adapter's tensors by PEFT's names, in the order of the linear layers.
 
     Raises:
         UserError: A target is the name of no linear layer.
     """
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, Size] = {}
     for linear, (wide_out, wide_in) in targeted(linears, lora).items():
         name_a, name_b = names_of(linear)
         shapes[name_a] = (lora.r, wide_in)
@@ -108,8 +104,8 @@ def shapes_of(linears: Mapping[str, Shape], lora: Lora) -> dict[str, Shape]:
     return shapes
 
 
-def fresh(linears: Mapping[str, Shape], lora: Lora, seed: int) -> dict[str, Tensor]:
-    """An adapter that changes nothing yet, on the CPU: A uniform as PEFT draws it, B zero.
+def fresh(linears: Mapping[str, Size], lora: Lora, seed: int) -> dict[str, Tensor]:
+    """Return an adapter that changes nothing yet, on the CPU: A uniform as PEFT draws it, B zero.
 
     Each A depends on the seed and its own name alone.
     """
@@ -119,14 +115,8 @@ def fresh(linears: Mapping[str, Shape], lora: Lora, seed: int) -> dict[str, Tens
     }
 
 
-def check(saved: Saved, linears: Mapping[str, Shape], lora: Lora, where: str) -> None:
-    """Sees that an adapter that was read is one for these linear layers and settings.
-
-    Args:
-        saved: What was read.
-        linears: The base's linear layers with (out, in).
-        lora: The settings that it is to go on with.
-        where: Its folder, for the error's sentence.
+def check(saved: SavedAdapter, linears: Mapping[str, Size], lora: Lora, where: str) -> None:
+    """Check that an adapter that was read is one for these linear layers and settings.
 
     Raises:
         UserError: A tensor is missing, of another shape, or one too many.
@@ -150,21 +140,14 @@ def check(saved: Saved, linears: Mapping[str, Shape], lora: Lora, where: str) ->
 
 
 def save(folder: Path, adapter: Mapping[str, Tensor], lora: Lora, base: str) -> None:
-    """Writes an adapter as PEFT does, the whole folder or nothing.
+    """Write an adapter as PEFT does, the whole folder or nothing.
 
-    Args:
-        folder: The folder to write; what was there is replaced.
-        adapter: fp32 tensors by PEFT's names, on any device.
-        lora: Its settings.
-        base: What PEFT is told to be the base: a hub id or a folder.
+    `base` is what PEFT is to call the base: a hub id or a folder.
 
     Raises:
         OSError: It cannot be written; what was there stays.
     """
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as beside:
         tensors = {
             name: tensor.detach().to("cpu", torch.float32).contiguous()
             for name, tensor in adapter.items()
@@ -172,21 +155,15 @@ def save(folder: Path, adapter: Mapping[str, Tensor], lora: Lora, base: str) -> 
         save_file(tensors, beside / WEIGHTS_FILE, metadata={"format": "pt"})
         text = json.dumps(_config(tensors, lora, base), indent=2, sort_keys=True)
         (beside / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
-        for file in beside.iterdir():
-            _sync(file)
-        _put(beside, folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
 
 
-def load(folder: Path) -> Saved:
-    """Reads an adapter that this project or PEFT wrote.
+def load(folder: Path) -> SavedAdapter:
+    """Read an adapter that this project or PEFT wrote.
 
     Raises:
         UserError: It is none, or it does what no adapter here does (DoRA, trained biases, ...).
     """
-    _recover(folder)
+    recover(folder)
     config = _read_config(folder / CONFIG_FILE)
     path = folder / WEIGHTS_FILE
     try:
@@ -198,15 +175,14 @@ def load(folder: Path) -> Saved:
     for name in tensors:
         if not name.startswith(_PREFIX) or not name.endswith((_A, _B)):
             raise UserError(f"{path}: {name!r} is no tensor of a LoRA adapter of linear layers.")
-    linears = [name[len(_PREFIX) : -len(_A)] for name in tensors]
     lora = Lora(
         r=int(config["r"]),
         alpha=float(config["lora_alpha"]),
         dropout=float(config.get("lora_dropout") or 0),
-        targets=tuple(sorted({_kind(linear) for linear in linears})),
+        targets=tuple(_kinds(tensors)),
         rslora=bool(config.get("use_rslora")),
     )
-    return Saved(tensors, lora, str(config.get("base_model_name_or_path") or ""))
+    return SavedAdapter(tensors, lora, str(config.get("base_model_name_or_path") or ""))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -231,7 +207,6 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, object]:
-    linears = (name[len(_PREFIX) : -len(_A)] for name in tensors)
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -240,7 +215,7 @@ def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, o
         "lora_alpha": int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,
         "lora_dropout": lora.dropout,
         "use_rslora": lora.rslora,
-        "target_modules": sorted({_kind(linear) for linear in linears}),
+        "target_modules": _kinds(tensors),
         "bias": "none",
         "fan_in_fan_out": False,
         "init_lora_weights": True,
@@ -249,44 +224,21 @@ def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, o
     }
 
 
-def _uniform(name: str, shape: Shape, seed: int) -> Tensor:
+def _uniform(name: str, shape: Size, seed: int) -> Tensor:
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
     bound = shape[1] ** -0.5  # Kaiming's for a = sqrt(5), which is PEFT's choice
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
 
+def _kinds(tensors: Iterable[str]) -> list[str]:
+    """Return the kinds of linear layers that tensors of these names are for."""
+    return sorted({_kind(name[: -len(_A)]) for name in tensors})
+
+
 def _kind(linear: str) -> str:
     return linear.rpartition(".")[2]
 
 
-def _by(shape: Shape) -> str:
+def _by(shape: Size) -> str:
     return " x ".join(map(str, shape))
-
-
-def _put(beside: Path, folder: Path) -> None:
-    """Renames twice, since a folder that is not empty is not replaced at once."""
-    aside = _aside(folder)
-    _recover(folder)
-    if folder.exists():
-        folder.rename(aside)
-    beside.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def _recover(folder: Path) -> None:
-    """A power cut between the two renames left the old folder aside: it is put back."""
-    if _aside(folder).exists():
-        if folder.exists():
-            shutil.rmtree(_aside(folder))
-        else:
-            _aside(folder).rename(folder)
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())

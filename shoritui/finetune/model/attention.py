@@ -1,6 +1,7 @@
-"""Causal attention document by document, there and back: no mask exists, so nothing can leak.
+"""Causal attention document by document, forward and backward: no mask exists, so nothing leaks.
 
-It does not know projections or positions.
+pack    |AAAAA|BBB|CCCCCCC|
+attends A to A, B to B, C to C, each token up to itself
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Attended:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, starts: Sequence[int]) -> Attended:
-    """Every token looks at its own document up to itself; (tokens, heads, head_size) each.
+    """Let every token look at its own document up to itself; (tokens, heads, head_size) each.
 
     k and v may have fewer heads, each of which several heads of q share.
     """

@@ -1,6 +1,6 @@
 """Random choices made by hashing where they are made: nothing is stored, no state is advanced.
 
-It does not know layers; whoever draws says which place of which layer it is.
+(seed, step, pack, layer, site) ─ key_of ─▶ one hash per token x one hash per feature ─▶ mask
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MIXERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def key_of(draw: Draw, layer: int, site: int) -> int:
-    """64 bits that name one place of one micro-step."""
+    """Return 64 bits that name one place of one micro-step."""
     key = 0
     for part in (draw.seed, draw.step, draw.pack, layer, site):
         key = _mixed(key ^ _mixed(part))
@@ -44,7 +44,7 @@ class Grid:
 
 
 def grid_of(key: int, tokens: int, features: int, device: torch.device) -> Grid:
-    """The random numbers of one place."""
+    """Return the random numbers of one place."""
     return Grid(
         _odd(_mixed(key ^ 1), tokens, device)[:, None],
         _odd(_mixed(key ^ 2), features, device)[None],
@@ -68,12 +68,12 @@ class Kept:
 
 
 def seen(x: Tensor, kept: Kept | None) -> Tensor:
-    """What an adapter sees of x: all of it where there is no mask."""
+    """Return what an adapter sees of x: all of it where there is no mask."""
     return kept.of(x) if kept else x
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
+class DropoutMask:
     """Which inputs an adapter sees."""
 
     grid: Grid
@@ -91,10 +91,10 @@ class Mask:
 
 def mask_of(
     key: int, tokens: int, features: int, rate: float, dtype: torch.dtype, device: torch.device
-) -> Mask:
-    """The mask of one place, which drops inputs at this rate; its type changes speed alone."""
+) -> DropoutMask:
+    """Return the mask of one place, which drops inputs at this rate; its type is for speed."""
     threshold = round(rate * (1 << 32)) - (1 << 31)
-    return Mask(grid_of(key, tokens, features, device), threshold, dtype)
+    return DropoutMask(grid_of(key, tokens, features, device), threshold, dtype)
 
 
 def noise_of(key: int, tokens: int, features: int, device: torch.device) -> Tensor:

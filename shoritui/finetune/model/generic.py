@@ -1,7 +1,7 @@
 """Any architecture that transformers knows, with PEFT's adapter on it: slower, and right.
 
 Documents go through it one by one, so that none can see another whatever the architecture mixes
-tokens with. It does not know packs beyond that.
+tokens with.
 """
 
 from __future__ import annotations
@@ -19,18 +19,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from shoritui.blockml import clean
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base, Config, Lora, Train
-from shoritui.finetune.data.sample import Ids, Mask, Pack
-from shoritui.finetune.events import Preparing
+from shoritui.finetune.data.packs import Ids, LearnMask, Pack
+from shoritui.finetune.events import Preparing, Report
 from shoritui.finetune.model import adapter
-from shoritui.finetune.model.base import Tell
-from shoritui.finetune.model.interface import Draw, Loss, Rung
-from shoritui.finetune.model.quiet import quieten
+from shoritui.finetune.model.interface import Draw, Level, Loss
+from shoritui.finetune.model.precision import TYPES
+from shoritui.finetune.quiet_libraries import quieten
+from shoritui.text import clean
 
 _PEFT_NAME: Final = ".default."
-_TYPES: Final = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class Generic:
@@ -56,12 +55,12 @@ class Generic:
         }
         self._offloads: bool | None = None
 
-    def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
+    def loss(self, pack: Pack, draw: Draw | None, level: Level) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept.
 
-        Each layer's input is kept for the backward pass, on the lowest rung in main memory.
+        Each layer's input is kept for the backward pass, at the lowest level in main memory.
         """
-        self._checkpoint(rung)
+        self._checkpoint(level)
         losses = []
         for document, (start, end) in enumerate(zip(pack.starts, pack.starts[1:], strict=False)):
             with self._mode(draw, document):
@@ -79,7 +78,7 @@ class Generic:
         """A document that is read from its beginning each time it has grown."""
         return _Rereading(self)
 
-    def _document(self, ids: Ids, learn: Mask) -> Tensor:
+    def _document(self, ids: Ids, learn: LearnMask) -> Tensor:
         places = learn.nonzero()[0]
         if not len(places):
             return torch.zeros((), device=self.device)
@@ -122,8 +121,8 @@ class Generic:
         embedding: nn.Module = self._model.get_input_embeddings()
         return embedding.register_forward_hook(noised)
 
-    def _checkpoint(self, rung: Rung) -> None:
-        offloads = rung == Rung.OFFLOAD and self.device.type == "cuda"
+    def _checkpoint(self, level: Level) -> None:
+        offloads = level == Level.OFFLOAD and self.device.type == "cuda"
         base = self._model.get_base_model()
         if offloads != self._offloads and base.supports_gradient_checkpointing:
             base.activation_checkpointing_enable({"use_reentrant": False}, offload=offloads)
@@ -138,28 +137,21 @@ class _Rereading:
         self._ids = np.empty(0, np.int32)
 
     def read(self, ids: Ids) -> Tensor:
-        """Reads on; (vocabulary,), fp32."""
+        """Read on; (vocabulary,), fp32."""
         self._ids = np.concatenate([self._ids, ids])
         return self._model.logits(self._ids)[-1]
 
 
 def open_generic(
-    config: Config, train: Train, folder: Path, device: torch.device, tell: Tell
+    config: Config, train: Train, folder: Path, device: torch.device, report: Report
 ) -> Generic:
     """A base of any architecture, ready to be trained with a fresh adapter.
-
-    Args:
-        config: Its `base` and `lora` decide.
-        train: The settings of the first tier.
-        folder: Where the base lies.
-        device: Where it is to be.
-        tell: Is told that it is being loaded.
 
     Raises:
         UserError: transformers cannot load it, or the config does not fit it.
     """
     quieten()
-    tell(Preparing("loading the base", 0, 0))
+    report(Preparing("loading the base", 0, 0))
     base = _loaded(config.base, train, folder, device)
     base.config.use_cache = False
     linears = linears_of(base)
@@ -168,7 +160,8 @@ def open_generic(
     fresh = adapter.fresh(linears, config.lora, train.seed)
     model = _adapted(base, config.lora, linears)
     generic = Generic(model, device, train.neftune)
-    _fill(generic.adapter, fresh)
+    for name, parameter in generic.adapter.items():
+        parameter.data = fresh[name].to(parameter.device)  # fp32, whatever PEFT made it
     return generic
 
 
@@ -184,7 +177,7 @@ def linears_of(base: Any) -> dict[str, tuple[int, int]]:
 
 def _loaded(base: Base, train: Train, folder: Path, device: torch.device) -> Any:
     transformers: Any = importlib.import_module("transformers")
-    dtype = _TYPES[train.precision]
+    dtype = TYPES[train.precision]
     quantised = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -235,11 +228,6 @@ def _adapted(base: Any, lora: Lora, linears: Mapping[str, tuple[int, int]]) -> A
             f"[lora] targets: PEFT has no adapter for all of this base ({_reason(error)}): name "
             "other layers, such as q_proj and v_proj."
         ) from None
-
-
-def _fill(parameters: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
-    for name, parameter in parameters.items():
-        parameter.data = values[name].to(parameter.device)  # fp32, whatever PEFT made it
 
 
 def _reason(error: Exception) -> str:

@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from shoritui.finetune.data.sample import Ids, Pack
+from shoritui.finetune.data.packs import Ids, Pack
 
 
-class Rung(IntEnum):
-    """How much of a forward pass is kept for the backward pass: a higher one is faster."""
+class Level(IntEnum):
+    """The checkpointing level: how much of a forward pass is kept; a higher one is faster."""
 
     OFFLOAD = 1
     """Each layer's input, in pinned main memory."""
@@ -27,13 +27,15 @@ class Rung(IntEnum):
     """What goes into attention and into the MLP."""
     ATTENTION = 4
     """That, and what attention gave: only projections and the MLP are done again."""
+    ALL = 5
+    """What projections gave as well: nothing large is done again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
     """Names the random choices of one micro-step, which hash functions then make.
 
-    The same draw gives the same dropout and the same noise, on any rung, after any resume.
+    The same draw gives the same dropout and the same noise, at any level, after any resume.
     """
 
     seed: int
@@ -57,7 +59,7 @@ class Reading(Protocol):
     """One document, read as it grows."""
 
     def read(self, ids: Ids) -> Tensor:
-        """Reads on; (vocabulary,), fp32: the logits of what may follow all that was read."""
+        """Read on; (vocabulary,), fp32: the logits of what may follow all that was read."""
         ...
 
 
@@ -72,7 +74,7 @@ class Trainable(Protocol):
     neftune: float
     """The noise on embeddings, of the tier that is being trained: set when it begins."""
 
-    def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
+    def loss(self, pack: Pack, draw: Draw | None, level: Level) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept."""
         ...
 

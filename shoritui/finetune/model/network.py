@@ -1,34 +1,521 @@
-"""The fast network: a llama or mistral base, frozen, with an adapter on all of its linear layers.
+"""The fast network: a llama or mistral base, frozen, with an adapter on its linear layers.
 
-It does not know files; weights and factors are given to it.
+    ids ─▶ embedding ─▶ layer ─▶ ... ─▶ layer ─▶ head and loss          forward
+                         │ x + o(attend(qkv(norm(x))))
+                         │ x + down(silu(gate(n)) * up(n)), n = norm(x)
+    gradients of the factors ◀─ layer ◀─ ... ◀─ layer ◀─ grad of x      backward, written out
+
+A layer keeps for the way back what its checkpointing level says and makes the rest again; logits
+never exist for more than a chunk of tokens. From top to bottom: norm, rotary positions, what one
+micro-step is, attention, MLP, layer, loss, network, and a document read as it grows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
-from shoritui.finetune.data.sample import Ids, Pack
+from shoritui.finetune.data.packs import Ids, Pack
 from shoritui.finetune.model.adapter import names_of, shapes_of
-from shoritui.finetune.model.dropout import key_of, noise_of
-from shoritui.finetune.model.interface import Draw, Loss, Rung
-from shoritui.finetune.model.layer import Attention, Layer
-from shoritui.finetune.model.loss import Head, LossSum, summed, targets_of
-from shoritui.finetune.model.micro import MicroStep
-from shoritui.finetune.model.mlp import Mlp
-from shoritui.finetune.model.offload import Parking
-from shoritui.finetune.model.projection import Factors, Fan
-from shoritui.finetune.model.reading import Reader
-from shoritui.finetune.model.rope import rotation_of
-from shoritui.finetune.model.shape import Shape
-from shoritui.finetune.model.tuning import Tuning, tuning_for
+from shoritui.finetune.model.attention import Attended, attend, attend_backward
+from shoritui.finetune.model.dropout import DropoutMask, key_of, mask_of, noise_of, seen
+from shoritui.finetune.model.interface import Draw, Level, Loss
+from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
+from shoritui.finetune.model.projection import DenseProjections, Factors, FusedProjections
 from shoritui.finetune.model.weights import Weights, random_weights
+from shoritui.gguf.shape import Shape
+
+
+def normalised(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """x over its root mean square, times the weight; and the inverse of that root, in fp32."""
+    wide = x.float()
+    inverse = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)
+    return (wide * inverse).to(x.dtype) * weight.to(x.dtype), inverse
+
+
+def normalised_backward(grad: Tensor, x: Tensor, weight: Tensor, inverse: Tensor) -> Tensor:
+    """The gradient of x."""
+    scaled = (grad * weight.to(grad.dtype)).float()
+    wide = x.float()
+    along = (scaled * wide).mean(-1, keepdim=True).mul_(inverse * inverse)
+    return scaled.sub_(wide * along).mul_(inverse).to(grad.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The angle of every token, for half of a head's numbers."""
+
+    cosine: Tensor
+    """(tokens, 1, head_size / 2), fp32."""
+    sine: Tensor
+
+    def turned(self, heads: Tensor, span: slice) -> Tensor:
+        """(tokens of the span, heads, head_size), turned by their positions."""
+        return _turned(heads, self.cosine[span], self.sine[span])
+
+    def turned_back(self, heads: Tensor, span: slice) -> Tensor:
+        """The same, turned the other way: the gradient of what was turned."""
+        return _turned(heads, self.cosine[span], -self.sine[span])
+
+
+def rotation_of(
+    starts: Sequence[int], shape: Shape, device: torch.device, first: int = 0
+) -> Rotation:
+    """The angles of documents laid end to end, whose first token is at place `first` of each."""
+    lengths = [end - start for start, end in pairwise(starts)]
+    positions = torch.cat([torch.arange(first, first + length) for length in lengths])
+    # As transformers has it, so that the angles are the same to the last bit.
+    steps = torch.arange(0, shape.head_size, 2, dtype=torch.int64).float() / shape.head_size
+    angles = positions.to(device).float()[:, None] * (1.0 / shape.rope_theta**steps).to(device)
+    return Rotation(angles.cos()[:, None], angles.sin()[:, None])
+
+
+def _turned(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    first, second = heads.float().chunk(2, -1)
+    turned = torch.empty(heads.shape, dtype=torch.float32, device=heads.device)
+    left, right = turned.chunk(2, -1)
+    torch.mul(first, cosine, out=left).addcmul_(second, sine, value=-1)
+    torch.mul(second, cosine, out=right).addcmul_(first, sine)
+    return turned.to(heads.dtype)
+
+
+class Parking:
+    """The inputs of a micro-step's layers, waiting in main memory between forward and backward.
+
+    On a GPU copies run beside the computation, over pinned memory and a stream of their own.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._parked: dict[int, Tensor] = {}
+        self._fetched: dict[int, Tensor] = {}
+        self._stream = _copying(device) if device.type == "cuda" else None
+        self._device = device
+
+    def park(self, layer: int, x: Tensor) -> None:
+        """Copy it out of a GPU; the caller drops it."""
+        if self._stream is None:
+            self._parked[layer] = x
+            return
+        self._parked[layer] = torch.empty(x.shape, dtype=x.dtype, pin_memory=True)
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            self._parked[layer].copy_(x, non_blocking=True)
+        # So that x's memory is not used again before the copy is through.
+        x.record_stream(self._stream)
+
+    def fetch(self, layer: int) -> Tensor:
+        """Bring it back, and begin to bring the one below."""
+        if self._stream is None:
+            return self._parked.pop(layer)
+        self._begin(layer)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        x = self._fetched.pop(layer)
+        x.record_stream(torch.cuda.current_stream())
+        self._begin(layer - 1)
+        return x
+
+    def _begin(self, layer: int) -> None:
+        if layer not in self._parked or self._stream is None:
+            return
+        with torch.cuda.stream(self._stream):
+            self._fetched[layer] = self._parked[layer].to(self._device, non_blocking=True)
+        # Pinned memory goes back to a pool that waits for copies, so it may be dropped here.
+        del self._parked[layer]
+
+
+@cache
+def _copying(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of a device that copies: PyTorch keeps freed memory for each stream apart."""
+    return torch.cuda.Stream(device=device)  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class MicroStep:
+    """One pack on its way through the network: what every layer knows of it."""
+
+    starts: tuple[int, ...]
+    """Where documents begin, and the number of tokens."""
+    rotation: Rotation
+    draw: Draw | None
+    """None where nothing is random: in evaluation."""
+    level: Level
+    precision: Precision
+    device: torch.device
+    chunk: int
+    """Tokens that are computed at a time where tokens are independent."""
+    mask_type: torch.dtype
+    parking: Parking | None = None
+    """Where layers' inputs wait on the lowest level."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all documents."""
+        return self.starts[-1]
+
+    def spans(self) -> Iterator[slice]:
+        """The tokens, a chunk at a time."""
+        for start in range(0, self.tokens, self.chunk):
+            yield slice(start, min(start + self.chunk, self.tokens))
+
+    def dense(self, fused: FusedProjections) -> DenseProjections:
+        """Return projections ready to compute with."""
+        return fused.dense(self.precision, self._drops(fused))
+
+    def mask(self, layer: int, site: int, fused: FusedProjections) -> DropoutMask | None:
+        """Return what the adapter of these projections sees; None for all."""
+        if self.draw is None or not self._drops(fused):
+            return None
+        key = key_of(self.draw, layer, site)
+        width = fused.adapted[0].a.shape[1]
+        return mask_of(key, self.tokens, width, fused.dropout, self.mask_type, self.device)
+
+    def _drops(self, fused: FusedProjections) -> bool:
+        return self.draw is not None and fused.dropout > 0 and bool(fused.adapted)
+
+
+QKV_SITE, O_SITE, GATE_UP_SITE, DOWN_SITE = range(4)
+"""The places in a layer at which dropout draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The half of a layer in which tokens meet: x + o(attend(qkv(norm(x))))."""
+
+    layer: int
+    norm: Tensor
+    shape: Shape
+    qkv: FusedProjections
+    o: FusedProjections
+
+    def projected(self, x: Tensor, micro: MicroStep) -> tuple[Tensor, Tensor, Tensor]:
+        """q, k and v of every token, (tokens, heads, head_size) each, turned by position."""
+        shape, work, tokens = self.shape, micro.precision.work, micro.tokens
+        q, k, v = (
+            torch.empty(tokens, heads, shape.head_size, dtype=work, device=micro.device)
+            for heads in (shape.heads, shape.kv_heads, shape.kv_heads)
+        )
+        dense = micro.dense(self.qkv)
+        mask = micro.mask(self.layer, QKV_SITE, self.qkv)
+        for span in micro.spans():
+            n, _ = normalised(x[span].to(work), self.norm, shape.norm_epsilon)
+            outputs, _ = dense.forward(n, seen(n, mask.kept(span) if mask else None))
+            heads = [output.view(len(output), -1, shape.head_size) for output in outputs]
+            q[span] = micro.rotation.turned(heads[0], span)
+            k[span] = micro.rotation.turned(heads[1], span)
+            v[span] = heads[2]
+        return q, k, v
+
+    def attended(self, q: Tensor, k: Tensor, v: Tensor, micro: MicroStep) -> Attended:
+        """What attention gives, in the stream's type: whether it is kept changes nothing."""
+        result = attend(q, k, v, micro.starts)
+        return Attended(result.output.to(micro.precision.stream), result.sums)
+
+    def joined(self, x: Tensor, attended: Attended, micro: MicroStep) -> Tensor:
+        """x and what attention adds to it."""
+        work = micro.precision.work
+        dense = micro.dense(self.o)
+        mask = micro.mask(self.layer, O_SITE, self.o)
+        y = torch.empty_like(x)
+        for span in micro.spans():
+            output = attended.output[span].flatten(1).to(work)
+            (out,), _ = dense.forward(output, seen(output, mask.kept(span) if mask else None))
+            y[span] = out.add_(x[span])
+        return y
+
+    def joined_backward(
+        self, grad: Tensor, attended: Attended, micro: MicroStep
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The gradient of what attention gave, in the working type, and o's factors' gradients."""
+        work = micro.precision.work
+        dense = micro.dense(self.o)
+        mask = micro.mask(self.layer, O_SITE, self.o)
+        sums = dense.sums()
+        below = torch.empty(attended.output.shape, dtype=work, device=micro.device)
+        for span in micro.spans():
+            output = attended.output[span].flatten(1).to(work)
+            kept = mask.kept(span) if mask else None
+            visible = seen(output, kept)
+            part = dense.backward(visible, kept, dense.low(visible), [grad[span].to(work)], sums)
+            assert part is not None
+            below[span] = part.view(below[span].shape)
+        return below, sums.gradients()
+
+    def projected_backward(
+        self, grad: Tensor, grads: tuple[Tensor, ...], x: Tensor, micro: MicroStep, wants_x: bool
+    ) -> list[Tensor]:
+        """q's, k's and v's factors' gradients; x's is added to `grad` in place, if it is wanted."""
+        work = micro.precision.work
+        dense = micro.dense(self.qkv)
+        mask = micro.mask(self.layer, QKV_SITE, self.qkv)
+        sums = dense.sums()
+        for span in micro.spans():
+            part = x[span].to(work)
+            n, inverse = normalised(part, self.norm, self.shape.norm_epsilon)
+            kept = mask.kept(span) if mask else None
+            heads = [
+                micro.rotation.turned_back(grads[0][span], span),
+                micro.rotation.turned_back(grads[1][span], span),
+                grads[2][span],
+            ]
+            above = [each.flatten(1) for each in heads]
+            visible = seen(n, kept)
+            below = dense.backward(visible, kept, dense.low(visible), above, sums, wants_x)
+            if below is not None:
+                grad[span] += normalised_backward(below, part, self.norm, inverse)
+        return sums.gradients()
+
+
+@dataclass(frozen=True, slots=True)
+class Mlp:
+    """The half of a layer behind attention: x + down(silu(gate(n)) * up(n)), n = norm(x).
+
+    On the way back all but x is made again, one token chunk at a time, or what `gate` and `up`
+    gave is kept.
+    """
+
+    layer: int
+    norm: Tensor
+    epsilon: float
+    width: int
+    gate_up: FusedProjections
+    down: FusedProjections
+
+    def opened(self, micro: MicroStep) -> tuple[Tensor, Tensor]:
+        """Room for what `gate` and `up` give, (tokens, width) each."""
+        size, work = (micro.tokens, self.width), micro.precision.work
+        gate, up = (torch.empty(size, dtype=work, device=micro.device) for _ in range(2))
+        return gate, up
+
+    def forward(
+        self, x: Tensor, micro: MicroStep, kept: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """(tokens, hidden), what is added included; what is to be kept is written into `kept`."""
+        gate_up, down = map(micro.dense, (self.gate_up, self.down))
+        n_mask = micro.mask(self.layer, GATE_UP_SITE, self.gate_up)
+        h_mask = micro.mask(self.layer, DOWN_SITE, self.down)
+        y = torch.empty_like(x)
+        for span in micro.spans():
+            part = x[span].to(micro.precision.work)
+            n, _ = normalised(part, self.norm, self.epsilon)
+            (gate, up), _ = gate_up.forward(n, seen(n, n_mask.kept(span) if n_mask else None))
+            if kept:
+                kept[0][span], kept[1][span] = gate, up
+            h = functional.silu(gate, inplace=True).mul_(up)
+            (out,), _ = down.forward(h, seen(h, h_mask.kept(span) if h_mask else None))
+            y[span] = out.add_(part)
+        return y
+
+    def backward(
+        self,
+        grad: Tensor,
+        x: Tensor,
+        micro: MicroStep,
+        kept: tuple[Tensor, Tensor] | None = None,
+    ) -> list[Tensor]:
+        """The factors' gradients; `grad` becomes the gradient of x in place."""
+        gate_up, down = map(micro.dense, (self.gate_up, self.down))
+        n_mask = micro.mask(self.layer, GATE_UP_SITE, self.gate_up)
+        h_mask = micro.mask(self.layer, DOWN_SITE, self.down)
+        gate_up_sums, down_sums = gate_up.sums(), down.sums()
+        for span in micro.spans():
+            part, above = x[span].to(micro.precision.work), grad[span].to(micro.precision.work)
+            n, inverse = normalised(part, self.norm, self.epsilon)
+            n_kept = n_mask.kept(span) if n_mask else None
+            n_seen = seen(n, n_kept)
+            if kept:
+                gate, up, n_low = kept[0][span], kept[1][span], gate_up.low(n_seen)
+            else:
+                (gate, up), n_low = gate_up.forward(n, n_seen)
+            silu = functional.silu(gate)
+            h_kept = h_mask.kept(span) if h_mask else None
+            h_seen = seen(silu * up, h_kept)
+            grad_h = down.backward(h_seen, h_kept, down.low(h_seen), [above], down_sums)
+            del n, h_seen, h_kept
+            assert grad_h is not None
+            grad_up = grad_h * silu
+            grad_gate = torch.ops.aten.silu_backward(grad_h.mul_(up), gate)
+            del silu, gate, up, grad_h
+            grad_n = gate_up.backward(n_seen, n_kept, n_low, [grad_gate, grad_up], gate_up_sums)
+            assert grad_n is not None
+            above += normalised_backward(grad_n, part, self.norm, inverse)
+            grad[span] = above
+        return gate_up_sums.gradients() + down_sums.gradients()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Attention and MLP."""
+
+    index: int
+    attention: Attention
+    mlp: Mlp
+
+    @property
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The factors, in the order in which `_LayerFunction` returns their gradients."""
+        for fused in (self.attention.qkv, self.attention.o, self.mlp.gate_up, self.mlp.down):
+            yield from fused.parameters
+
+    def forward(self, x: Tensor, micro: MicroStep) -> Tensor:
+        """(tokens, hidden), with a gradient where gradients are made."""
+        if micro.draw is None:
+            return self.mlp.forward(self.halfway(x, micro)[0], micro)
+        y: Tensor = _LayerFunction.apply(x, self, micro, *self.parameters)  # type: ignore[no-untyped-call]
+        return y
+
+    def halfway(
+        self, x: Tensor, micro: MicroStep, projected: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Attended]:
+        """What goes into the MLP, and what attention gave; q, k and v may be there already."""
+        q, k, v = projected or self.attention.projected(x, micro)
+        attended = self.attention.attended(q, k, v, micro)
+        return self.attention.joined(x, attended, micro), attended
+
+
+class _LayerFunction(torch.autograd.Function):
+    """A layer whose way back is written out."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: Layer, micro: MicroStep, *factors: Tensor) -> Tensor:
+        ctx.layer, ctx.micro = layer, micro
+        opened: tuple[Tensor, ...] = ()
+        if micro.level >= Level.ALL:
+            opened = (*layer.attention.projected(x, micro), *layer.mlp.opened(micro))
+        middle, attended = layer.halfway(x, micro, opened[:3])
+        kept: tuple[Tensor, ...] = (x,)
+        if micro.level == Level.OFFLOAD and micro.parking:
+            micro.parking.park(layer.index, x)
+            kept = ()
+        if micro.level >= Level.HALVES:
+            kept += (middle,)
+        if micro.level >= Level.ATTENTION:
+            kept += (attended.output, *attended.sums)
+        ctx.save_for_backward(*opened, *kept)
+        del attended
+        return layer.mlp.forward(middle, micro, (opened[3], opened[4]) if opened else None)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        layer, micro = ctx.layer, ctx.micro
+        kept = ctx.saved_tensors
+        opened, kept = (kept[:5], kept[5:]) if micro.level >= Level.ALL else ((), kept)
+        x = kept[0] if kept else micro.parking.fetch(layer.index)
+        attention = layer.attention
+        q, k, v = opened[:3] or attention.projected(x, micro)
+        if micro.level >= Level.ATTENTION:
+            attended = Attended(kept[2], kept[3:])
+        else:
+            attended = attention.attended(q, k, v, micro)
+        middle = kept[1] if micro.level >= Level.HALVES else attention.joined(x, attended, micro)
+        # The gradient is this layer's alone, so it is worked on in place.
+        mlp_grads = layer.mlp.backward(grad, middle, micro, opened[3:] or None)
+        del middle, opened
+        below, o_grads = attention.joined_backward(grad, attended, micro)
+        work = Attended(attended.output.to(micro.precision.work), attended.sums)
+        grads = attend_backward(below, q, k, v, work, micro.starts)
+        del below, q, k, v, attended, work
+        wants_x = ctx.needs_input_grad[0]
+        qkv_grads = attention.projected_backward(grad, grads, x, micro, wants_x)
+        return (grad if wants_x else None, None, None, *qkv_grads, *o_grads, *mlp_grads)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Which tokens predict, and what."""
+
+    rows: Tensor
+    """(learnt,): places of the tokens before those that are learnt."""
+    ids: Tensor
+    """(learnt,): the learnt tokens."""
+    bounds: tuple[int, ...]
+    """Where each document's part begins in both, and their length."""
+
+
+def targets_of(pack: Pack, device: torch.device) -> Targets:
+    """What is learnt of a pack."""
+    places = np.flatnonzero(pack.learn)
+    return Targets(
+        rows=torch.from_numpy(places - 1).to(device),
+        ids=torch.from_numpy(pack.ids[places].astype(np.int64)).to(device),
+        bounds=tuple(int(place) for place in np.searchsorted(places, pack.starts)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The frozen end of a network."""
+
+    norm: Tensor
+    epsilon: float
+    weight: Tensor
+    chunk: int
+    """Tokens whose logits exist at a time."""
+
+    def logits(self, x: Tensor, precision: Precision) -> Tensor:
+        """(tokens, vocabulary), fp32."""
+        n, _ = normalised(x.to(precision.work), self.norm, self.epsilon)
+        return (n @ self.weight.to(precision.work).t()).float()
+
+    def losses(
+        self, x: Tensor, targets: Targets, precision: Precision, grad: Tensor | None
+    ) -> Tensor:
+        """(learnt,), fp32, in nats; the gradient of their sum is written into `grad`, if given."""
+        weight = self.weight.to(precision.work)
+        losses = torch.empty(len(targets.ids), device=x.device)
+        for start in range(0, len(targets.ids), self.chunk):
+            span = slice(start, start + self.chunk)
+            rows, ids = targets.rows[span], targets.ids[span][:, None]
+            part = x[rows].to(precision.work)
+            n, inverse = normalised(part, self.norm, self.epsilon)
+            logits = (n @ weight.t()).float()
+            logits -= logits.amax(-1, keepdim=True)
+            wanted = logits.gather(1, ids)
+            total = logits.exp_().sum(-1, keepdim=True)
+            losses[span] = (total.log() - wanted)[:, 0]
+            if grad is not None:
+                logits /= total
+                logits.scatter_add_(1, ids, torch.full_like(wanted, -1.0))
+                below = logits.to(precision.work) @ weight
+                below = normalised_backward(below, part, self.norm, inverse)
+                grad[rows] = below.to(grad.dtype)
+        return losses
+
+
+def summed(losses: Tensor, targets: Targets) -> Tensor:
+    """(documents,): each document's losses, added up."""
+    return torch.stack([losses[a:b].sum() for a, b in pairwise(targets.bounds)])
+
+
+class LossSum(torch.autograd.Function):
+    """x to the sum over documents, and the sum of each."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, head: Head, targets: Targets, precision: Precision
+    ) -> tuple[Tensor, Tensor]:
+        """(), and (documents,) without gradient."""
+        grad = torch.zeros_like(x)
+        by_document = summed(head.losses(x, targets, precision, grad), targets)
+        ctx.save_for_backward(grad)
+        ctx.mark_non_differentiable(by_document)
+        return by_document.sum(), by_document
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """That of x."""
+        (grad,) = ctx.saved_tensors
+        return grad * above, None, None, None
+
 
 _EMBEDDING = -1
 
@@ -58,7 +545,7 @@ class Network:
         self.tuned: Tuning | None = None
         """Set to compute as on another device, or in other chunks."""
         self.parking: Callable[[torch.device], Parking] = Parking
-        """Where layers' inputs wait on the lowest rung."""
+        """Where layers' inputs wait on the lowest level."""
         self.layers = [self._layer(index) for index in range(shape.layers)]
 
     @classmethod
@@ -84,10 +571,10 @@ class Network:
         """How it computes."""
         return self.tuned or tuning_for(self.device.type, self.dtype)
 
-    def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
+    def loss(self, pack: Pack, draw: Draw | None, level: Level) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept."""
         self._check(pack.starts)
-        micro = self.micro(pack.starts, draw, rung)
+        micro = self.micro(pack.starts, draw, level)
         head, targets = self.head(), targets_of(pack, self.device)
         with torch.set_grad_enabled(draw is not None):
             x = self._through(self.embedded(pack.ids, micro), micro)
@@ -121,17 +608,17 @@ class Network:
         self,
         starts: tuple[int, ...],
         draw: Draw | None = None,
-        rung: Rung = Rung.INPUTS,
+        level: Level = Level.INPUTS,
         first: int = 0,
     ) -> MicroStep:
-        """What layers are told about documents, whose first tokens are at this place of each."""
+        """Return what layers know of documents, whose first tokens are at this place of each."""
         tuning = self.tuning
-        parks = draw is not None and rung == Rung.OFFLOAD
+        parks = draw is not None and level == Level.OFFLOAD
         return MicroStep(
             starts=starts,
             rotation=rotation_of(starts, self.shape, self.device, first),
             draw=draw,
-            rung=rung,
+            level=level,
             precision=tuning.precision,
             device=self.device,
             chunk=tuning.chunk,
@@ -171,21 +658,22 @@ class Network:
             index,
             weights.attention_norm,
             shape,
-            self._fan(index, "q_proj", "k_proj", "v_proj"),
-            self._fan(index, "o_proj"),
+            self._fused(index, "q_proj", "k_proj", "v_proj"),
+            self._fused(index, "o_proj"),
         )
         mlp = Mlp(
             index,
             weights.mlp_norm,
             shape.norm_epsilon,
-            self._fan(index, "gate_proj", "up_proj"),
-            self._fan(index, "down_proj"),
+            shape.intermediate,
+            self._fused(index, "gate_proj", "up_proj"),
+            self._fused(index, "down_proj"),
         )
         return Layer(index, attention, mlp)
 
-    def _fan(self, index: int, *projections: str) -> Fan:
+    def _fused(self, index: int, *projections: str) -> FusedProjections:
         held = self.weights.layers[index].projections
-        return Fan(
+        return FusedProjections(
             weights=tuple(held[name] for name in projections),
             factors=tuple(self._factors(index, name) for name in projections),
             scale=self.lora.scale,
@@ -197,3 +685,63 @@ class Network:
         if name_a not in self.adapter:
             return None
         return Factors(self.adapter[name_a], self.adapter[name_b])
+
+
+class Reader:
+    """One document as it grows, for sample replies: keys and values of what was read are kept."""
+
+    def __init__(self, network: Network, room: int) -> None:
+        """Make room for so many tokens."""
+        shape, work = network.shape, network.tuning.precision.work
+        size = (shape.layers, 2, room, shape.kv_heads, shape.head_size)
+        self._network = network
+        self._cache = torch.empty(size, dtype=work, device=network.device)
+        self.length = 0
+        """Tokens that were read."""
+
+    def read(self, ids: Ids) -> Tensor:
+        """Read on; (vocabulary,), fp32: the logits of what may come next.
+
+        Raises:
+            UserError: There is no room for so many.
+        """
+        network, room = self._network, self._cache.shape[2]
+        if self.length + len(ids) > room:
+            raise UserError(f"The document grows beyond the {room} tokens that can be read.")
+        micro = network.micro((0, len(ids)), first=self.length)
+        with torch.no_grad():
+            x = network.embedded(ids, micro)
+            for layer, cache in zip(network.layers, self._cache, strict=True):
+                q, k, v = layer.attention.projected(x, micro)
+                output = self._attended(q, k, v, cache).to(micro.precision.stream)
+                x = layer.attention.joined(x, Attended(output, ()), micro)
+                x = layer.mlp.forward(x, micro)
+            self.length += len(ids)
+            return network.head().logits(x[-1:], micro.precision)[0]
+
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, cache: Tensor) -> Tensor:
+        before, now = self.length, self.length + len(q)
+        cache[0, before:now] = k
+        cache[1, before:now] = v
+        window = self._network.shape.window
+        reaches_all = not window or now <= window
+        if before == 0 and reaches_all:
+            return attend(q, k, v, (0, now)).output
+        mask = None
+        if len(q) > 1 or not reaches_all:
+            mask = _seen(before, now, window, q.device)
+        queries, keys, values = (
+            each.transpose(0, 1)[None] for each in (q, cache[0, :now], cache[1, :now])
+        )
+        output = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, enable_gqa=True
+        )
+        return output[0].transpose(0, 1)
+
+
+def _seen(before: int, now: int, window: int, device: torch.device) -> Tensor:
+    """(read now, read at all): what each token looks at, as far back as the window goes."""
+    rows = torch.arange(before, now, device=device)[:, None]
+    columns = torch.arange(now, device=device)
+    seen = columns <= rows
+    return seen & (columns > rows - window) if window else seen

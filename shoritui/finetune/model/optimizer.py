@@ -1,13 +1,9 @@
-"""The optimizer of an adapter, its learning rate over a tier's steps, and its state on disk.
-
-It does not know the network, nor when a step is taken.
-"""
+"""The optimizer of an adapter, its learning rate over a tier's steps, and its state on disk."""
 
 from __future__ import annotations
 
 import importlib
 import math
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +15,11 @@ from torch.optim import Optimizer
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora, Train
-from shoritui.finetune.model.quiet import quieten, without_compiling
+from shoritui.finetune.quiet_libraries import quieten, without_compiling
 
 
 def make_optimizer(adapter: Mapping[str, nn.Parameter], lora: Lora, train: Train) -> Optimizer:
-    """A fresh AdamW over the adapter: in 8 bits through bitsandbytes, or PyTorch's.
+    """Return a fresh AdamW over the adapter: in 8 bits through bitsandbytes, or PyTorch's.
 
     The parameters are in two groups, those of A and those of B, whose learning rate is
     `lora.plus` times A's. `set_rate` sets them before each step.
@@ -45,15 +41,10 @@ def make_optimizer(adapter: Mapping[str, nn.Parameter], lora: Lora, train: Train
 
 
 def rate(train: Train, step: int, steps: int) -> float:
-    """The learning rate of a step.
+    """Return the learning rate of the step that comes after `step` of a tier's `steps`.
 
     Warmup rises to the full rate in `warmup_steps` steps, whatever the schedule; `linear` and
     `cosine` fall from there, and would reach 0 in the step after the last.
-
-    Args:
-        train: The tier's settings.
-        step: Steps done before this one.
-        steps: All steps of the tier.
     """
     if step < train.warmup_steps:
         return train.learning_rate * (step + 1) / train.warmup_steps
@@ -66,25 +57,23 @@ def rate(train: Train, step: int, steps: int) -> float:
 
 
 def set_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Sets A's learning rate, and B's as many times that as LoRA+ says."""
+    """Set A's learning rate, and B's as many times that as LoRA+ says."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group["times"]
 
 
 def save_state(optimizer: Optimizer, path: Path) -> None:
-    """Writes all that the next step depends on, bit for bit; not atomically.
+    """Write all that the next step depends on, bit for bit; forcing it to the disk is the caller's.
 
     Raises:
         OSError: It cannot be written.
     """
     with path.open("wb") as file:
         torch.save(optimizer.state_dict(), file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load_state(optimizer: Optimizer, path: Path) -> None:
-    """Goes on from a state that `save_state` wrote for an optimizer of the same kind.
+    """Go on from a state that `save_state` wrote for an optimizer of the same kind.
 
     The settings (weight decay, betas, ...) stay those of the optimizer, not of the file.
 

@@ -1,7 +1,4 @@
-"""Linear layers with an adapter: `W x + scale * B A dropout(x)`, there and back.
-
-It does not know which layer they belong to; token chunks come from outside.
-"""
+"""Linear layers with an adapter: `W x + scale * B A dropout(x)`, forward and backward."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shoritui.finetune.model.dropout import Kept
-from shoritui.finetune.model.tuning import Precision
+from shoritui.finetune.model.precision import Precision
 from shoritui.finetune.model.weights import Frozen
 
 _ALIGNMENT = 8
@@ -41,7 +38,7 @@ class Factors:
 
 
 @dataclass(frozen=True, slots=True)
-class Fan:
+class FusedProjections:
     """Projections that share one input and one dropout mask, such as q, k and v."""
 
     weights: tuple[Frozen, ...]
@@ -60,8 +57,8 @@ class Fan:
         """A and B of each projection that is adapted."""
         return tuple(part for factors in self.adapted for part in (factors.a, factors.b))
 
-    def opened(self, precision: Precision, drops: bool) -> OpenFan:
-        """Dense and ready to compute with; whoever opens it closes it soon, since it is large."""
+    def dense(self, precision: Precision, drops: bool) -> DenseProjections:
+        """Return them dense and ready to compute with; drop them soon, since they are large."""
         work = precision.work
         # 1 / (1 - rate) is in A, so that a mask is of ones and zeros.
         gain = 1.0 / (1.0 - self.dropout) if drops else 1.0
@@ -70,8 +67,8 @@ class Fan:
             functional.pad(each.b * self.scale, (0, each.filling)).to(work) if each else None
             for each in self.factors
         ]
-        return OpenFan(
-            fan=self,
+        return DenseProjections(
+            projections=self,
             weights=[weight.dense(precision.stream).to(work) for weight in self.weights],
             a=torch.cat(down).to(work) if down else None,
             b=up,
@@ -80,10 +77,10 @@ class Fan:
 
 
 @dataclass(slots=True)
-class OpenFan:
-    """A fan's matrices in the working type."""
+class DenseProjections:
+    """The matrices of fused projections in the working type."""
 
-    fan: Fan
+    projections: FusedProjections
     weights: list[Tensor]
     a: Tensor | None
     """The A of all projections, one below the other."""
@@ -146,7 +143,7 @@ class OpenFan:
     def sums(self) -> FactorSums:
         """Zeros to add the factors' gradients to."""
         device = self.weights[0].device
-        adapted = self.fan.adapted
+        adapted = self.projections.adapted
         inputs = self.weights[0].shape[1]
         ranks = [each.rank + each.filling for each in adapted]
         return FactorSums(
@@ -157,13 +154,13 @@ class OpenFan:
                 for each, rank in zip(adapted, ranks, strict=True)
             ],
             gain=self.gain,
-            scale=self.fan.scale,
+            scale=self.projections.scale,
         )
 
 
 @dataclass(slots=True)
 class FactorSums:
-    """The gradients of a fan's factors, summed over token chunks in fp32."""
+    """The gradients of fused projections' factors, summed over token chunks in fp32."""
 
     factors: tuple[Factors, ...]
     a: Tensor
@@ -172,7 +169,7 @@ class FactorSums:
     scale: float
 
     def gradients(self) -> list[Tensor]:
-        """In the order of the fan's parameters."""
+        """Return them in the order of `FusedProjections.parameters`."""
         self.a.mul_(self.gain)
         grads, place = [], 0
         for each, b in zip(self.factors, self.b, strict=True):

@@ -1,7 +1,4 @@
-"""Frozen weights: as they are, or four bits each, and dense again while they are used.
-
-Only `dense` reads the frozen bytes; it does not know layers.
-"""
+"""Frozen weights: as they are, or four bits each, and dense again while they are used."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from shoritui.finetune.model.quiet import quieten, without_compiling
-from shoritui.finetune.model.shape import PROJECTIONS, Shape
+from shoritui.finetune.quiet_libraries import quieten, without_compiling
+from shoritui.gguf.shape import PROJECTIONS, Shape
 
 quieten()  # on some processors bitsandbytes complains to stderr, where a screen may be
 
@@ -32,7 +29,7 @@ class Frozen(Protocol):
         ...
 
     def dense(self, dtype: torch.dtype) -> Tensor:
-        """The matrix itself; it may be what is held, so it is not written to."""
+        """Return the matrix itself; it may be what is held, so it is not written to."""
         ...
 
 
@@ -48,7 +45,7 @@ class Dense:
         return (self.weight,)
 
     def dense(self, dtype: torch.dtype) -> Tensor:
-        """The matrix, in another type if asked."""
+        """Return the matrix, in another type if asked."""
         return self.weight.to(dtype)
 
 
@@ -68,8 +65,8 @@ class Nf4:
         """All that `dense` reads."""
         return (self.packed, self.scales, *(self.second or ()))
 
-    def dense(self, dtype: torch.dtype) -> Tensor:
-        """The matrix as bitsandbytes decodes it."""
+    def state(self, dtype: torch.dtype) -> bnb.QuantState:
+        """Return what bitsandbytes wants to know of it."""
         nested = None
         if self.second:
             nested = bnb.QuantState(  # type: ignore[no-untyped-call]
@@ -78,7 +75,7 @@ class Nf4:
                 blocksize=_SECOND_BLOCK,
                 dtype=torch.float32,
             )
-        state = bnb.QuantState(  # type: ignore[no-untyped-call]
+        return bnb.QuantState(  # type: ignore[no-untyped-call]
             absmax=self.scales,
             shape=torch.Size(self.size),
             blocksize=_BLOCK,
@@ -87,12 +84,15 @@ class Nf4:
             offset=self.second[2] if self.second else None,
             state2=nested,
         )
-        dense: Tensor = bnb.dequantize_4bit(self.packed, state)
+
+    def dense(self, dtype: torch.dtype) -> Tensor:
+        """Return the matrix as bitsandbytes decodes it."""
+        dense: Tensor = bnb.dequantize_4bit(self.packed, self.state(dtype))
         return dense
 
 
 def nf4_of(weight: Tensor, is_double: bool = True) -> Nf4:
-    """A matrix in four bits, quantised on the device it is on."""
+    """Return a matrix in four bits, quantised on the device it is on."""
     packed, state = bnb.quantize_4bit(
         weight.contiguous(), blocksize=_BLOCK, quant_type="nf4", compress_statistics=is_double
     )
@@ -101,7 +101,7 @@ def nf4_of(weight: Tensor, is_double: bool = True) -> Nf4:
 
 
 def nf4_like(size: tuple[int, int], device: torch.device, is_double: bool = True) -> Nf4:
-    """A matrix of noise that takes the bytes a real one would take; nothing is quantised."""
+    """Return a matrix of noise that takes the bytes a real one would take; nothing is quantised."""
     numbers = size[0] * size[1]
     blocks = -(-numbers // _BLOCK)
     packed = torch.randint(0, 256, (-(-numbers // 2), 1), dtype=torch.uint8, device=device)
@@ -146,7 +146,7 @@ def random_weights(
     is_nf4: bool = True,
     is_double: bool = True,
 ) -> Weights:
-    """Weights of noise, in the bytes that real ones take; no two runs give the same."""
+    """Return weights of noise, in the bytes that real ones take; no two runs give the same."""
 
     def dense(rows: int, columns: int) -> Tensor:
         noise = torch.randn(rows, columns, device=device, dtype=dtype)

@@ -1,1 +1,1 @@
-"""What a run will take, before it begins: packs, steps, memory of each rung, time."""
+"""What a run will take, before it begins: packs, steps, memory, time."""

@@ -1,7 +1,4 @@
-"""How fast this machine trains: as an earlier run of the config did, or from one matrix product.
-
-It does not know what is to be trained.
-"""
+"""How fast this machine trains: as an earlier run of the config did, or from one matrix product."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from typing import Final
 import torch
 
 from shoritui.finetune.config.model import Config
-from shoritui.finetune.plan.memory import Peak
-from shoritui.finetune.run.metrics import FILE
+from shoritui.finetune.events import METRICS
+from shoritui.finetune.plan.step_memory import Peak
 
 SHARE: Final = {"cuda": 0.6, "cpu": 0.6}
 """What a step reaches of the speed of its matrix products, by kind of device."""
@@ -25,7 +22,7 @@ _TYPES: Final = {"cuda": torch.bfloat16, "cpu": torch.float32}
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Of training; one of the two is known, if anything is."""
+    """The speed of training; one of the two is known, if anything is."""
 
     tokens: float
     """A second, as they were read in an earlier run; 0 if there was none."""
@@ -35,27 +32,27 @@ class Speed:
     """How it is known, for people."""
 
     def seconds(self, peak: Peak, lengths: list[list[int]]) -> float | None:
-        """Of reading packs, each given by its documents' lengths, there and back."""
+        """Return the seconds of training on packs, each given by its documents' lengths."""
         if self.tokens:
             return sum(map(sum, lengths)) / self.tokens
         if not self.operations:
             return None
-        products = peak.products / peak.tokens * sum(map(sum, lengths))
+        products = peak.work.products / peak.tokens * sum(map(sum, lengths))
         squares = sum(length**2 for pack in lengths for length in pack)
-        return (products + peak.attention / peak.tokens**2 * squares) / self.operations
+        return (products + peak.work.attention / peak.tokens**2 * squares) / self.operations
 
 
 def speed_of(config: Config | None, device: torch.device) -> Speed:
-    """What is known of a config's speed on a device; measured if nothing is."""
-    if config is not None and (tokens := _recorded(config.path.parent / config.output / FILE)):
-        return Speed(tokens, 0.0, f"the last run read {tokens:,.0f} tokens a second")
+    """Return what is known of a config's speed on a device; measured if nothing is."""
+    if config is not None and (tokens := _recorded(config.path.parent / config.output / METRICS)):
+        return Speed(tokens, 0.0, f"the last run read {tokens:,.0f} tokens per second")
     reached = _product(device)
     share = SHARE[device.type]
     return Speed(
         tokens=0.0,
         operations=reached * share,
-        source=f"a matrix product reaches {reached / 1e12:,.2g} TFLOP/s here, and a step "
-        f"{share:.0%} of that",
+        source=f"this machine multiplies matrices at {reached / 1e12:,.2g} TFLOP/s, and a step "
+        f"reaches about {share:.0%} of that",
     )
 
 

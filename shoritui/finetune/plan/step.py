@@ -1,7 +1,4 @@
-"""One training step run with tensors that hold nothing: what it takes, with no GPU at hand.
-
-It does not know which depths it is asked for, nor what follows from what it finds.
-"""
+"""One training step run with tensors that hold nothing: what it takes, with no GPU at hand."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,19 +14,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from shoritui.finetune.config.model import Base, Lora, Train
-from shoritui.finetune.data.sample import Pack
-from shoritui.finetune.model.interface import Draw, Rung, Trainable
-from shoritui.finetune.model.network import Network
-from shoritui.finetune.model.offload import Parking
+from shoritui.finetune.data.packs import Pack
+from shoritui.finetune.model.interface import Draw, Level, Trainable
+from shoritui.finetune.model.network import Network, Parking
 from shoritui.finetune.model.optimizer import make_optimizer
-from shoritui.finetune.model.shape import Shape
-from shoritui.finetune.model.tuning import tuning_for
-from shoritui.finetune.plan.tracing import Trace
+from shoritui.finetune.model.precision import TYPES, tuning_for
+from shoritui.finetune.plan.trace import Trace
+from shoritui.gguf.shape import Shape
 
 Kind = Literal["cuda", "cpu"]
 """Of device."""
-
-_TYPES: Final = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +32,8 @@ class Work:
 
     fixed: int
     """Bytes of tensors that stay between steps: base, adapter, gradients, optimizer."""
-    peak: int
-    """The most bytes of tensors on the device."""
+    tensors: int
+    """The most bytes of tensors on the device: what PyTorch's allocator would tell."""
     host: int
     """The most bytes of pinned main memory."""
     where: str
@@ -56,12 +50,12 @@ def traced(
     lora: Lora,
     train: Train,
     documents: Sequence[int],
-    rung: Rung,
+    level: Level,
     kind: Kind,
 ) -> Work:
-    """Runs a step of this shape with tensors that hold nothing, as such a device would."""
+    """Run a step of this shape with tensors that hold nothing, as such a device would."""
     trace = Trace()
-    dtype = _TYPES[train.precision]
+    dtype = TYPES[train.precision]
     with trace:
         network = Network.random(
             *(shape, lora, torch.device("meta"), dtype),
@@ -73,23 +67,25 @@ def traced(
     if kind == "cuda":
         network.parking = partial(_PinnedParking, trace)
     optimizer = make_optimizer(network.adapter, lora, train)  # its code tables are real
-    return work_of(network, optimizer, pack_like(documents), rung, trace)
+    return work_of(network, optimizer, pack_like(documents), level, trace)
 
 
-def work_of(network: Trainable, optimizer: Optimizer, pack: Pack, rung: Rung, trace: Trace) -> Work:
-    """Takes one step to have all that stays, then counts a pack's way there and back."""
+def work_of(
+    network: Trainable, optimizer: Optimizer, pack: Pack, level: Level, trace: Trace
+) -> Work:
+    """Take one step to have all that stays, then count a pack's way there and back."""
     with trace:
         for parameter in network.adapter.values():
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
         trace.forget()
         fixed = trace.live
-        network.loss(pack, Draw(seed=0, step=0, pack=0), rung).total.backward()  # type: ignore[no-untyped-call]
+        network.loss(pack, Draw(seed=0, step=0, pack=0), level).total.backward()  # type: ignore[no-untyped-call]
     return Work(fixed, trace.peak, trace.host_peak, trace.where, trace.products, trace.attention)
 
 
 def pack_like(documents: Sequence[int]) -> Pack:
-    """Documents of these lengths, all learnt, that say nothing."""
+    """Return documents of these lengths, all learnt, that say nothing."""
     starts = tuple(accumulate(documents, initial=0))
     learn = np.ones(starts[-1], dtype=np.bool_)
     learn[list(starts[:-1])] = False
@@ -106,12 +102,12 @@ class _PinnedParking(Parking):
         self._waiting: dict[int, tuple[torch.Size, torch.dtype]] = {}
 
     def park(self, layer: int, x: Tensor) -> None:
-        """Counts it out."""
+        """Count it out."""
         self._trace.park(x.nbytes)
         self._waiting[layer] = x.shape, x.dtype
 
     def fetch(self, layer: int) -> Tensor:
-        """Counts it in."""
+        """Count it in."""
         shape, dtype = self._waiting.pop(layer)
         x = torch.empty(shape, dtype=dtype, device=self._device)
         self._trace.unpark(x.nbytes)

@@ -1,6 +1,8 @@
-"""The ranks of a run that `torchrun` started: who does what, and how their sums are joined.
+"""The ranks of a run that `torchrun` started: their sums joined, a base shared out over them.
 
-It does not know what is summed. A run of its own is one rank, for which nothing is sent.
+A run of its own is one rank, for which nothing is sent. Where the frozen base is shared out, each
+rank holds a part of every matrix; a matrix is put together where it is used and let go at once, and
+all ranks ask for the same ones in the same order.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
@@ -18,7 +21,10 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-Told = TypeVar("Told")
+from shoritui.errors import UserError
+from shoritui.finetune.model.weights import Dense, Frozen, Nf4
+
+Value = TypeVar("Value")
 
 _PATIENCE: Final = timedelta(days=1)
 """A rank waits so long for another, which may be downloading a base; `torchrun` ends the others of
@@ -52,12 +58,12 @@ class Ranks:
         return own + [None] * (most - len(own))
 
     def add(self, tensor: Tensor) -> None:
-        """Puts the sum over all ranks in the tensor's place, the same bits on each."""
+        """Put the sum over all ranks in the tensor's place, the same bits on each."""
         if self.size > 1:
             dist.all_reduce(tensor)
 
     def add_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
-        """Sums every parameter's gradient over the ranks, in one transfer."""
+        """Sum every parameter's gradient over the ranks, in one transfer."""
         if self.size == 1:
             return
         flat = torch.cat(
@@ -71,7 +77,7 @@ class Ranks:
         for one, part in zip(parameters, parts, strict=True):
             one.grad = part.view_as(one)
 
-    def from_first(self, value: Told) -> Told:
+    def from_first(self, value: Value) -> Value:
         """What the first rank has; others' own value is dropped."""
         if self.size == 1:
             return value
@@ -80,7 +86,7 @@ class Ranks:
         return box[0]
 
     def give(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Puts the first rank's values into every rank's parameters."""
+        """Put the first rank's values into every rank's parameters."""
         if self.size > 1:
             for one in parameters:
                 dist.broadcast(one.data, src=0)
@@ -115,12 +121,16 @@ class Ranks:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """Joins the ranks that were started together, until the end of the block."""
+    """Join the ranks that were started together, until the end of the block."""
     if not is_one_of_many():
         yield Ranks()
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Its functions take the group of when it is imported as their default, and keep it for ever:
+    # were it imported later (torch._dynamo does), the group's threads would outlive the interpreter
+    # and now and then abort the process.
+    import_module("torch.distributed.nn.functional")
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
     try:
@@ -129,6 +139,62 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def local_rank() -> int:
-    """Which of this machine's devices is this process's."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One rank's share of a matrix."""
+
+    empty: Dense | Nf4
+    """The matrix without its numbers."""
+    shape: torch.Size
+    """Of the numbers, as they are held."""
+    dtype: torch.dtype
+    part: Tensor
+    """Bytes; each rank has as many."""
+    ranks: int
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What this rank holds."""
+        return (self.part, *self.empty.tensors)
+
+    def dense(self, dtype: torch.dtype) -> Tensor:
+        """The whole matrix; a transfer between all ranks."""
+        gathered = torch.empty(
+            self.ranks * self.part.numel(), dtype=torch.uint8, device=self.part.device
+        )
+        dist.all_gather_into_tensor(gathered, self.part)
+        size = self.shape.numel() * self.dtype.itemsize
+        numbers = gathered[:size].view(self.dtype).view(self.shape)
+        return _with(self.empty, numbers).dense(dtype)
+
+
+def shared(matrix: Frozen, ranks: Ranks) -> Frozen:
+    """This rank's part of a matrix that every rank has read; the rest is let go.
+
+    Raises:
+        UserError: It is held in a way that cannot be shared out.
+    """
+    if not isinstance(matrix, Dense | Nf4):
+        raise UserError('This base cannot be shared out: set sharding = "none" in [watch].')
+    numbers = matrix.weight if isinstance(matrix, Dense) else matrix.packed
+    flat = numbers.contiguous().view(-1).view(torch.uint8)
+    # A multiple of 16 bytes, so that what is gathered is aligned for any type.
+    size = -(-flat.numel() // (ranks.size * 16)) * 16
+    part = torch.zeros(size, dtype=torch.uint8, device=flat.device)
+    own = flat[ranks.rank * size : (ranks.rank + 1) * size]
+    part[: own.numel()] = own
+    empty = _with(matrix, numbers.new_empty(0))
+    return Part(empty, numbers.shape, numbers.dtype, part, ranks.size)
+
+
+def spared(matrices: Iterable[Frozen]) -> int:
+    """Bytes that this rank need not have for these matrices, of which one is whole at a time."""
+    parts = [matrix for matrix in matrices if isinstance(matrix, Part)]
+    largest = max((each.ranks * each.part.numel() for each in parts), default=0)
+    return max(sum((each.ranks - 1) * each.part.numel() for each in parts) - largest, 0)
+
+
+def _with(matrix: Dense | Nf4, numbers: Tensor) -> Dense | Nf4:
+    if isinstance(matrix, Dense):
+        return replace(matrix, weight=numbers)
+    return replace(matrix, packed=numbers)

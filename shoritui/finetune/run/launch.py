@@ -1,15 +1,12 @@
-"""A training process from the outside: its start, what it tells, its end.
-
-It knows neither torch nor what the events mean; screens and plain lines show them.
-"""
+"""A training process from the outside: its start, its events, its end."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
+import shlex
 import signal
-import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
@@ -19,24 +16,31 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
-from shoritui.finetune.events import Event, Failed, RunEnded, Stepped, Told, from_json
-from shoritui.finetune.run.causes import likely_cause
-from shoritui.settings import cache_dir
+from shoritui.finetune.config.load import FILE
+from shoritui.finetune.events import Event, Failed, Reported, RunEnded, Stepped, from_json
+from shoritui.finetune.run.crash_causes import likely_cause
+from shoritui.folders import cache_dir
+from shoritui.host.process import environment, log_tail, python_command
+from shoritui.text import one_line
 
-# -P: a file in the user's current folder must never be taken for one of our libraries.
-COMMAND: Final = (sys.executable, "-P", "-m", "shoritui.finetune.run.worker")
+COMMAND: Final = python_command("shoritui.finetune.run.worker")
 _PATIENCE: Final = 90.0
 """Seconds that a process may take to save and end, once nobody listens to it any more."""
 _LOOK: Final = 0.1
 """Seconds between two looks at whether it is still there."""
 _KEPT_LOGS: Final = 20
-_LOG_TAIL: Final = 8000
 _CHUNK: Final = 65536
 
 
 def arguments_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """The worker's words for the command line's `config` and `demo`."""
+    """Return the worker's arguments for the command line's `config` and `demo`."""
     return ("--demo",) if options.demo else (str(options.config),)
+
+
+def words_of(options: argparse.Namespace) -> str:
+    """Return what follows `shoritui finetune`, with its space, to name this run in a sentence."""
+    words = arguments_of(options)
+    return "" if words == (FILE,) else f" {one_line(shlex.join(words))}"
 
 
 @asynccontextmanager
@@ -56,7 +60,7 @@ async def launched(
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=output,
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,  # the terminal's Ctrl+C is for whoever watches
                 limit=_CHUNK,
             )
@@ -91,7 +95,7 @@ class Launched:
         return self._process.pid
 
     def stop(self) -> None:
-        """Asks it to save and end; asked again, it is killed and what was not saved is lost."""
+        """Ask it to save and end; asked again, it is killed and what was not saved is lost."""
         if self._asked:
             self._killed = True
             self._kill()
@@ -132,7 +136,7 @@ class Launched:
         self._process.stdin.close()
 
     def _kill(self) -> None:
-        """Ends it and every process that it started."""
+        """End it and every process that it started."""
         with suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -169,16 +173,15 @@ class Launched:
 
     def _last_words(self) -> tuple[Event, ...]:
         if self._killed:
-            told = Told("It was ended at once; what was done since it last saved is lost.")
-            return told, RunEnded(True, self._steps, self._seconds, "")
+            sentence = "It was ended at once; what was done since it last saved is lost."
+            return Reported(sentence), RunEnded(True, self._steps, self._seconds, "")
         cause = likely_cause(self._process.returncode or 0, self._tail())
         return (Failed(f"The training process ended: {cause}. The log is {self.log}."),)
 
     def _tail(self) -> str:
         try:
             with self.log.open("rb") as log:
-                log.seek(max(log.seek(0, os.SEEK_END) - _LOG_TAIL, 0))
-                return log.read().decode("utf-8", "replace")
+                return log_tail(log)
         except OSError:
             return ""
 
@@ -189,13 +192,6 @@ def _event(line: bytes) -> Event | None:
         return from_json(line.decode("utf-8", "replace"))
     except ValueError:
         return None
-
-
-def _environment() -> dict[str, str]:
-    """The worker's environment: this package comes first where Python looks."""
-    root = str(Path(__file__).parents[3])
-    others = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
 
 
 def _new_log() -> Path:

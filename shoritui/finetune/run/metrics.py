@@ -1,48 +1,53 @@
-"""A run's figures, kept: metrics.jsonl always, TensorBoard and W&B where they are at hand.
+"""A run's figures, kept: metrics.jsonl always, TensorBoard and W&B where they are installed.
 
-It does not know how figures come about. Nothing here can stop a run: what cannot be written is
-told once and left out.
+Nothing here can stop a run: what cannot be written is reported once and left out. The boards load
+slowly, wait for networks and break, so each is drawn on by a thread of its own.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TextIO, TypeAlias
+from queue import SimpleQueue
+from typing import Any, Final, Protocol, TextIO, TypeAlias
 
 from shoritui.files import replace_text
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import (
+    METRICS,
+    Emit,
     Evaluated,
     Event,
+    LevelLowered,
     Replied,
-    RungLowered,
+    Reported,
     Stepped,
     TierStarted,
-    Told,
     WorstDocuments,
     to_json,
 )
-from shoritui.finetune.run.boards import Board, tensorboard, wandb
+from shoritui.text import clean
 
-FILE: Final = "metrics.jsonl"
-Figure: TypeAlias = Stepped | Evaluated | WorstDocuments | Replied | RungLowered
+Figure: TypeAlias = Stepped | Evaluated | WorstDocuments | Replied | LevelLowered
 _Key: TypeAlias = tuple[str, str, int, str]
 
 
 @contextmanager
-def recorded(config: Config, emit: Callable[[Event], None]) -> Generator[Callable[[Event], None]]:
+def recorded(config: Config, emit: Emit) -> Generator[Emit]:
     """An `emit` that also keeps the figures, in the folder where the adapters go."""
     folder = config.path.parent / config.output
-    sinks: list[Metrics | Board] = [Metrics(folder / FILE, emit)]
+    sinks: list[Metrics | Board] = [Metrics(folder / METRICS, emit)]
     if find_spec("tensorboard") is not None:
-        sinks.append(Board("TensorBoard", tensorboard(folder / "tensorboard"), emit))
+        sinks.append(Board("TensorBoard", partial(_TensorBoard, folder / "tensorboard"), emit))
     if find_spec("wandb") is not None and _wandb_is_wanted():
-        sinks.append(Board("Weights & Biases", wandb(config, folder), emit))
+        sinks.append(Board("Weights & Biases", partial(_Wandb, config, folder), emit))
 
     def both(event: Event) -> None:
         emit(event)
@@ -68,15 +73,15 @@ class Metrics:
     A tier that goes on from a saved step, or is trained anew, loses the rows after that step.
     """
 
-    def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
+    def __init__(self, path: Path, emit: Emit) -> None:
         self._path = path
-        self._tell = tell
+        self._emit = emit
         self._file: TextIO | None = None
         self._known: set[_Key] = set()
         self._is_given_up = False
 
     def take(self, event: Event) -> None:
-        """Keeps the event if it is a figure."""
+        """Keep the event if it is a figure."""
         if self._is_given_up:
             return
         try:
@@ -87,7 +92,7 @@ class Metrics:
         except OSError as error:
             self._is_given_up = True
             self.close()
-            self._tell(Told(f"{self._path}: figures are not kept any more: {error.strerror}."))
+            self._emit(Reported(f"{self._path}: figures are not kept any more: {error.strerror}."))
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -132,3 +137,135 @@ def _rows(path: Path) -> Iterator[tuple[_Key, str]]:
 
 def _key(row: dict[str, Any]) -> _Key:
     return row["event"], row["tier"], int(row["step"]), row.get("prompt", "")
+
+
+_GOODBYE: Final = 20.0
+"""Seconds that a board gets to send what is left at the end."""
+
+
+class Drawing(Protocol):
+    """A board that is open."""
+
+    def begin(self, tier: str, step: int) -> None:
+        """A tier goes on from a step; what was drawn of it after that step is void."""
+
+    def scalar(self, tier: str, name: str, value: float, step: int) -> None:
+        """One point of a curve."""
+
+    def text(self, tier: str, name: str, value: str, step: int) -> None:
+        """A sample reply."""
+
+    def close(self) -> None:
+        """Everything is sent."""
+
+
+class Board:
+    """Draws events in a thread; opening it, drawing and closing may fail or hang."""
+
+    def __init__(self, name: str, opener: Callable[[], Drawing], emit: Emit) -> None:
+        self._name = name
+        self._open = opener
+        self._emit = emit
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def take(self, event: Event) -> None:
+        """Draw it some time."""
+        self._events.put(event)
+
+    def close(self) -> None:
+        """Wait a little for what is still to be drawn."""
+        self._events.put(None)
+        self._thread.join(_GOODBYE)
+
+    def _run(self) -> None:
+        try:
+            board: Drawing | None = None
+            while (event := self._events.get()) is not None:
+                if board is None and isinstance(event, TierStarted):
+                    board = self._open()  # not before: it takes seconds, and may not be needed
+                if board is not None:
+                    draw(board, event)
+            if board is not None:
+                board.close()
+        except (Exception, SystemExit) as error:
+            traceback.print_exc()
+            why = clean(str(error).partition("\n")[0]) or type(error).__name__
+            self._emit(Reported(f"{self._name} is left out: {why}"))
+
+
+def draw(board: Drawing, event: Event) -> None:
+    """Put an event on a board, if it shows there."""
+    match event:
+        case TierStarted():
+            board.begin(event.tier, event.step)
+        case Stepped():
+            for name, value in _figures(event):
+                board.scalar(event.tier, name, value, event.step)
+        case Evaluated():
+            board.scalar(event.tier, "evaluation", event.loss, event.step)
+        case Replied():
+            board.text(event.tier, event.prompt, clean(event.text), event.step)
+        case _:
+            pass
+
+
+def _figures(event: Stepped) -> Iterator[tuple[str, float]]:
+    yield "loss", event.loss
+    yield "learning_rate", event.learning_rate
+    yield "gradient_norm", event.gradient_norm
+    yield "tokens_per_second", event.tokens / event.seconds if event.seconds else 0.0
+    yield "memory_gib", event.memory / 2**30
+
+
+class _TensorBoard:
+    """TensorBoard's files: a run for each tier, so that curves lie over each other."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._new: Any = SummaryWriter
+        self._folder = folder
+        self._writers: dict[str, Any] = {}
+
+    def begin(self, tier: str, step: int) -> None:
+        self._writers[tier] = self._new(str(self._folder / tier), purge_step=step + 1)
+
+    def scalar(self, tier: str, name: str, value: float, step: int) -> None:
+        self._writers[tier].add_scalar(name, value, step)
+
+    def text(self, tier: str, name: str, value: str, step: int) -> None:
+        self._writers[tier].add_text(name, value, step)
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+class _Wandb:
+    """A run of W&B, as its own environment variables say."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        import wandb  # type: ignore[import-not-found,unused-ignore]
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run: Any = wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or "shoritui",
+            name=os.environ.get("WANDB_NAME") or config.path.stem,
+            dir=str(folder),
+            config={"base": config.base.model, "tiers": [tier.name for tier in config.tiers]},
+            settings=wandb.Settings(console="off", silent=True),
+        )
+
+    def begin(self, tier: str, step: int) -> None:
+        self._run.define_metric(f"{tier}/*", step_metric=f"{tier}/step")
+
+    def scalar(self, tier: str, name: str, value: float, step: int) -> None:
+        self._run.log({f"{tier}/{name}": value, f"{tier}/step": step})
+
+    def text(self, tier: str, name: str, value: str, step: int) -> None:
+        self._run.log({f"{tier}/reply/{name}": value, f"{tier}/step": step})
+
+    def close(self) -> None:
+        self._run.finish()

@@ -1,7 +1,6 @@
 """Sample replies: what the adapter as it is now writes to fixed prompts.
 
-It does not know when they are asked for. The choices are drawn from a generator of each reply's
-own, so that nothing else is changed by them.
+Each reply draws from a generator of its own, so that nothing else is changed by it.
 """
 
 from __future__ import annotations
@@ -9,22 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from shoritui.blockml import (
-    BLOCK_CLOSE,
-    Block,
-    BlockMLError,
-    message_header,
-    parse,
-    render,
-)
+from shoritui.blockml import BLOCK_CLOSE, Block, BlockMLError, message_header, parse, render
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Prompt
-from shoritui.finetune.data.sample import Sample
+from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.model.interface import Trainable
 from shoritui.finetune.run.distributed import Ranks
@@ -40,57 +33,43 @@ DEFAULTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SamplePrompt:
     """A prompt as token ids, up to the colon behind the speaker's name."""
 
     name: str
     ids: tuple[int, ...]
 
 
-def openings(config: Config, tokenizer: Tokenizer, samples: Sequence[Sample]) -> list[Opening]:
-    """The config's prompts, or some made of conversations where it names none.
-
-    Args:
-        config: Where prompts are looked for.
-        tokenizer: Of the base.
-        samples: Conversations to take prompts from, such as those that are held out.
+def sample_prompts(
+    config: Config, tokenizer: Tokenizer, samples: Sequence[Sample]
+) -> list[SamplePrompt]:
+    """The config's prompts, or, where it names none, some that are made of these conversations.
 
     Raises:
         UserError: A prompt of the config is not BlockML.
     """
     if config.watch.prompts:
-        return [_opening(prompt, tokenizer) for prompt in config.watch.prompts]
-    found: list[Opening] = []
-    for sample in samples:
-        if len(found) == DEFAULTS:
-            break
-        if opening := _of_sample(sample, tokenizer):
-            found.append(opening)
-    return found
+        return [_encoded(prompt, tokenizer) for prompt in config.watch.prompts]
+    found = (_of_sample(sample, tokenizer) for sample in samples)
+    return list(islice(filter(None, found), DEFAULTS))
 
 
 def write(
     model: Trainable,
-    opening: Opening,
+    prompt: SamplePrompt,
     tokenizer: Tokenizer,
     name: str,
     ranks: Ranks,
     stop: Callable[[], bool],
 ) -> str:
-    """A reply to a prompt; what there is of it if it was asked to stop meanwhile.
+    """Write a reply to a prompt; what there is of it if it was asked to stop meanwhile.
 
-    Args:
-        model: The base with the adapter as it is.
-        opening: What is replied to.
-        tokenizer: Of the base.
-        name: Decides what is drawn.
-        ranks: Those that write it together; the first one chooses.
-        stop: Asked before every token.
+    `name` decides what is drawn; of the ranks that write it together the first one chooses.
     """
-    digest = hashlib.sha256(f"{name}/{opening.name}".encode()).digest()
+    digest = hashlib.sha256(f"{name}/{prompt.name}".encode()).digest()
     draws = np.random.default_rng(int.from_bytes(digest[:8]))
-    reading = model.reading(len(opening.ids) + MOST_TOKENS)
-    ids = opening.ids
+    reading = model.reading(len(prompt.ids) + MOST_TOKENS)
+    ids = prompt.ids
     reply: list[int] = []
     text = ""
     while len(reply) < MOST_TOKENS and not ranks.from_first(stop()):
@@ -116,22 +95,19 @@ def sample_token(logits: npt.NDArray[np.float32], draw: float) -> int:
     return int(likely[min(place, len(likely) - 1)])
 
 
-def _opening(prompt: Prompt, tokenizer: Tokenizer) -> Opening:
+def _encoded(prompt: Prompt, tokenizer: Tokenizer) -> SamplePrompt:
     try:
         parts = parse(prompt.text)
     except BlockMLError as error:
         raise UserError(f"[[prompt]] {prompt.name}: text is not BlockML: {error}.") from None
-    texts = [
-        *map(render, parts),
-        message_header(prompt.speaker, prompt.length),
-    ]
+    texts = [*map(render, parts), message_header(prompt.speaker, prompt.length)]
     ids: list[int] = []
     for text in texts:
         ids += tokenizer.ids(text, first=not ids)
-    return Opening(prompt.name, tuple(ids))
+    return SamplePrompt(prompt.name, tuple(ids))
 
 
-def _of_sample(sample: Sample, tokenizer: Tokenizer) -> Opening | None:
+def _of_sample(sample: Sample, tokenizer: Tokenizer) -> SamplePrompt | None:
     """A conversation's beginning, up to the last message that begins within the limit."""
     text = tokenizer.text([int(token) for token in sample.ids[:MOST_READ]])
     try:
@@ -144,4 +120,4 @@ def _of_sample(sample: Sample, tokenizer: Tokenizer) -> Opening | None:
     last = parts[messages[-1]]
     assert isinstance(last, Block)
     before = "".join(map(render, parts[: messages[-1]]))
-    return _opening(Prompt(sample.source, before, last.name, "medium"), tokenizer)
+    return _encoded(Prompt(sample.source, before, last.name, "medium"), tokenizer)

@@ -1,6 +1,6 @@
-"""One optimizer step: its packs, their gradients, clipping, the step; again where memory ran out.
+"""One optimizer step: its packs, their gradients, clipping, the step.
 
-It does not know tiers' order, files, nor how often anything else is done.
+Where memory runs out, the same step is begun again at a lower checkpointing level.
 """
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch.optim import Optimizer
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Train
-from shoritui.finetune.data.packing import order, steps_of
-from shoritui.finetune.data.sample import Pack
-from shoritui.finetune.model.interface import Draw, Rung, Trainable
+from shoritui.finetune.data.packs import Pack, order, steps_of
+from shoritui.finetune.model.interface import Draw, Level, Trainable
 from shoritui.finetune.model.optimizer import rate, set_rate
 from shoritui.finetune.run.distributed import Ranks
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What a tier is trained on, step by step."""
+class Batches:
+    """The packs of a tier's optimizer steps."""
 
     train: Train
     packs: tuple[Pack, ...]
@@ -58,7 +58,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StepResult:
     """What a step was."""
 
     loss: float
@@ -72,41 +72,36 @@ class Taken:
 
 
 class Steps:
-    """Takes the steps of one tier."""
+    """The optimizer steps of one tier."""
 
     def __init__(
         self,
         model: Trainable,
         optimizer: Optimizer,
-        course: Course,
-        rung: Rung,
+        batches: Batches,
+        level: Level,
         ranks: Ranks,
         stop: Callable[[], bool],
     ) -> None:
-        self.rung = rung
+        self.level = level
         """Falls when memory runs out."""
         self._model = model
         self._parameters = list(model.adapter.values())
         self._optimizer = optimizer
-        self._course = course
+        self._batches = batches
         self._ranks = ranks
         self._stop = stop
 
-    def take(self, step: int, lowered: Callable[[Rung], None]) -> Taken | None:
-        """Takes a step, counted from 0.
+    def take(self, step: int, lowered: Callable[[Level], None]) -> StepResult | None:
+        """Take a step, counted from 0; None if asked to stop before it was done: nothing of it is.
 
-        Args:
-            step: Which one.
-            lowered: Called when memory ran out and the step begins anew on a lower rung.
-
-        Returns:
-            None if this process was asked to stop before the step was done: then nothing of it is.
+        `lowered` is called when memory ran out and the step begins anew at a lower level.
 
         Raises:
-            UserError: A loss or gradient is not a number, or memory ran out on the lowest rung.
+            UserError: A loss or gradient is not a number, or memory ran out at the lowest level.
         """
-        train = self._course.train
-        packs = self._course.packs_of(step)
+        train = self._batches.train
+        packs = self._batches.packs_of(step)
         learnt = sum(pack.learnt for pack in packs)
         sums = self._accumulated(step, packs, learnt, lowered)
         if sums is None:
@@ -116,12 +111,12 @@ class Steps:
         norm = self._clipped(train.max_grad_norm)
         if not math.isfinite(norm):
             raise UserError(_not_a_number("the gradient", step, packs))
-        learning_rate = rate(train, step, self._course.steps)
+        learning_rate = rate(train, step, self._batches.steps)
         set_rate(self._optimizer, learning_rate)
         self._optimizer.step()
         self._optimizer.zero_grad()
         by_document = sums[:-1].tolist()
-        return Taken(
+        return StepResult(
             loss=sum(by_document) / max(learnt, 1),
             learning_rate=learning_rate,
             gradient_norm=norm,
@@ -131,7 +126,7 @@ class Steps:
         )
 
     def _accumulated(
-        self, step: int, packs: list[Pack], learnt: int, lowered: Callable[[Rung], None]
+        self, step: int, packs: list[Pack], learnt: int, lowered: Callable[[Level], None]
     ) -> torch.Tensor | None:
         while True:
             try:
@@ -143,16 +138,16 @@ class Steps:
             if self._ranks.is_even:
                 raise UserError(
                     "The GPU's memory is full, and with a shared base the ranks cannot change "
-                    "their rung by themselves: set a lower rung in [watch]."
+                    "their checkpointing level by themselves: set a lower one, `rung`, in [watch]."
                 )
-            if self.rung == min(Rung):
+            if self.level == min(Level):
                 raise UserError(
-                    "The GPU's memory is full, and no rung takes less: lower sequence_len in "
-                    "[train] or r in [lora], or close what else uses the GPU."
+                    "The GPU's memory is full, and no checkpointing level takes less: lower "
+                    "sequence_len in [train] or r in [lora], or close what else uses the GPU."
                 )
-            # Through transformers, all rungs but the lowest are one.
-            self.rung = Rung(self.rung - 1) if self._model.is_fast else min(Rung)
-            lowered(self.rung)
+            # Through transformers, all levels but the lowest are one.
+            self.level = Level(self.level - 1) if self._model.is_fast else min(Level)
+            lowered(self.level)
 
     def _gradients(self, step: int, packs: list[Pack], learnt: int) -> torch.Tensor | None:
         """Every document's loss of this rank's packs, and whether to stop; gradients are added.
@@ -160,20 +155,18 @@ class Steps:
         The gradient is that of the mean over all tokens that the step learns, on any rank.
         """
         sums = torch.zeros(sum(pack.documents for pack in packs) + 1, dtype=torch.float64)
-        places = [0]
-        for pack in packs:
-            places.append(places[-1] + pack.documents)
+        places = list(accumulate((pack.documents for pack in packs), initial=0))
         for index in self._ranks.mine(len(packs)):
             if self._stop():
                 if self._ranks.size == 1:
                     self._optimizer.zero_grad()
                     return None
-                sums[-1] = 1  # the others are told at the end of the step
+                sums[-1] = 1  # the others learn of it at the end of the step
             pack = packs[index or 0]
             if not pack.learnt and not self._ranks.is_even:
                 continue
-            draw = Draw(self._course.train.seed, step, index or 0)
-            loss = self._model.loss(pack, draw, self.rung)
+            draw = Draw(self._batches.train.seed, step, index or 0)
+            loss = self._model.loss(pack, draw, self.level)
             share = 0.0 if index is None else 1 / max(learnt, 1)
             (loss.total * share).backward()  # type: ignore[no-untyped-call]
             if index is None:

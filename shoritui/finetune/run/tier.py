@@ -1,45 +1,54 @@
 """One tier from its start to its trained adapter: steps, and what is done between them.
 
-It does not know the other tiers, beyond the adapter that this one goes on from.
+    begin ─▶ step ─▶ step ─▶ ... ─▶ finish
+               └─ now and then: evaluate, write sample replies, save
+
+Evaluation and replies change nothing of what a later step does, not by one bit.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from heapq import nlargest
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 import torch
 
 from shoritui.errors import UserError
+from shoritui.finetune.cache.tiers import Sealed
 from shoritui.finetune.config.model import Config
+from shoritui.finetune.data.packs import Pack
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import (
+    DocumentLoss,
+    Emit,
     Evaluated,
-    Event,
+    LevelLowered,
     Replied,
-    RungLowered,
     Saved,
     Stepped,
     TierStarted,
     WorstDocuments,
 )
 from shoritui.finetune.model import adapter as peft
-from shoritui.finetune.model.interface import Rung, Trainable
+from shoritui.finetune.model.interface import Level, Trainable
 from shoritui.finetune.model.optimizer import load_state, make_optimizer, save_state
-from shoritui.finetune.run.clock import Clock, memory_used, reset_memory
+from shoritui.finetune.plan.outline import Stop, TierOutline
+from shoritui.finetune.run.adapter_folders import ADAPTER
 from shoritui.finetune.run.distributed import Ranks
-from shoritui.finetune.run.evaluation import Worst, evaluate
-from shoritui.finetune.run.outline import TierOutline
-from shoritui.finetune.run.output import ADAPTER
-from shoritui.finetune.run.replies import Opening, write
-from shoritui.finetune.run.steps import Course, Steps
-from shoritui.finetune.run.store import Sealed
+from shoritui.finetune.run.replies import SamplePrompt, write
+from shoritui.finetune.run.steps import Batches, Steps
 
 OPTIMIZER: Final = "optimizer.pt"
+WORST: Final = 8
+"""Conversations with the highest losses that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +58,16 @@ class Run:
     config: Config
     model: Trainable
     tokenizer: Tokenizer
-    openings: tuple[Opening, ...]
+    prompts: tuple[SamplePrompt, ...]
     ranks: Ranks
     clock: Clock
-    emit: Callable[[Event], None]
+    emit: Emit
     """On the first rank; elsewhere it does nothing."""
-    stop: Callable[[], bool]
+    stop: Stop
 
 
 @dataclass(slots=True)
-class Progress:
+class TierState:
     """How far a tier is; together with the adapter and the optimizer, all that it goes on from."""
 
     step: int = 0
@@ -69,7 +78,7 @@ class Progress:
     """The step after which the held-out conversations were last read."""
     best_step: int = 0
     best_loss: float | None = None
-    rung: int = 0
+    level: int = 0
     """That was enough, if memory ran out; 0 if it never did."""
     seconds: float = 0.0
     """Of training work."""
@@ -78,24 +87,22 @@ class Progress:
 class TierRun:
     """The training of one tier."""
 
-    def __init__(self, run: Run, outlined: TierOutline, rung: Rung) -> None:
+    def __init__(self, run: Run, outlined: TierOutline, level: Level) -> None:
         self._run = run
         self._model = run.model
         self._tier = outlined.tier
         self._evaluation = outlined.evaluation
         self._store = outlined.store
-        self._course = Course(outlined.tier.train, outlined.packs)
+        self._batches = Batches(outlined.tier.train, outlined.packs)
         self._optimizer = make_optimizer(run.model.adapter, run.config.lora, outlined.tier.train)
-        self._progress = Progress()
+        self._state = TierState()
         self._saved = self._replied = 0
-        self._worst = Worst()
-        self._rung = rung
+        self._losses: dict[str, float] = {}
+        """Of each conversation when it was last read."""
+        self._level = level
 
     def train(self, parent: Sealed | None) -> Sealed | None:
-        """Trains the tier, or what is left of it.
-
-        Args:
-            parent: The trained tier that it goes on from; None for the base itself.
+        """Train the tier, or what is left of it; `parent` is the one that it goes on from, if any.
 
         Returns:
             The trained tier; None if it was asked to stop, and then what is done is saved. On
@@ -105,11 +112,11 @@ class TierRun:
             UserError: It cannot go on.
         """
         self._begin(parent)
-        course, progress, run = self._course, self._progress, self._run
-        steps = Steps(self._model, self._optimizer, course, self._rung, run.ranks, run.stop)
-        run.emit(TierStarted(self._tier.name, progress.step, course.steps, name_of(self._rung)))
-        while self._between(steps.rung):
-            if progress.step == course.steps:
+        batches, state, run = self._batches, self._state, self._run
+        steps = Steps(self._model, self._optimizer, batches, self._level, run.ranks, run.stop)
+        run.emit(TierStarted(self._tier.name, state.step, batches.steps, self._level.name.lower()))
+        while self._between(steps.level):
+            if state.step == batches.steps:
                 return self._finished() if run.ranks.is_first else None
             if not self._stepped(steps):
                 break
@@ -117,11 +124,11 @@ class TierRun:
         return None
 
     def _begin(self, parent: Sealed | None) -> None:
-        """Puts the saved state in its place, or what the tier begins with."""
+        """Restore the saved state, or put in place what the tier begins with."""
         ranks = self._run.ranks
         saved = self._saved_state() if ranks.is_first else None
-        self._progress = ranks.from_first(Progress(**saved.facts) if saved else Progress())
-        self._saved = self._progress.step
+        self._state = ranks.from_first(TierState(**saved.facts) if saved else TierState())
+        self._saved = self._state.step
         source = saved or parent
         if ranks.is_first:
             self._set_adapter(source.folder / ADAPTER if source else None)
@@ -130,12 +137,16 @@ class TierRun:
         with ranks.file_from_first(carried.folder / OPTIMIZER if carried else None) as file:
             if file:
                 load_state(self._optimizer, file)
-        if self._progress.rung:
-            self._rung = min(self._rung, Rung(self._progress.rung))
+        if self._state.level:
+            self._level = min(self._level, Level(self._state.level))
 
     def _saved_state(self) -> Sealed | None:
         saved = self._store.saved()
-        if saved is None or saved.facts.keys() != {field.name for field in fields(Progress)}:
+        if saved is None:
+            return None
+        if "rung" in saved.facts:  # what states before 0.2 call the level
+            saved.facts["level"] = saved.facts.pop("rung")
+        if saved.facts.keys() != {field.name for field in fields(TierState)}:
             return None
         best = saved.facts["best_step"]
         return saved if not best or self._store.best(best) else None
@@ -153,25 +164,25 @@ class TierRun:
             parameter.data.copy_(values[name])
 
     def _stepped(self, steps: Steps) -> bool:
-        """Takes a step; False if it was asked to stop."""
+        """Take a step; False if it was asked to stop."""
         begun = time.monotonic()
         reset_memory(self._model.device)
-        taken = steps.take(self._progress.step, self._lowered)
+        taken = steps.take(self._state.step, self._lowered)
         if taken is None:
             return False
-        progress, clock = self._progress, self._run.clock
-        progress.step += 1
-        progress.loss = taken.loss
+        state, clock = self._state, self._run.clock
+        state.step += 1
+        state.loss = taken.loss
         seconds = time.monotonic() - begun
-        progress.seconds += seconds
+        state.seconds += seconds
         clock.read(taken.tokens)
-        self._worst.note(taken.documents)
+        self._losses.update(taken.documents)
         self._run.emit(
             Stepped(
                 tier=self._tier.name,
-                step=progress.step,
-                steps=self._course.steps,
-                epoch=progress.step / self._course.steps_per_epoch,
+                step=state.step,
+                steps=self._batches.steps,
+                epoch=state.step / self._batches.steps_per_epoch,
                 loss=taken.loss,
                 learning_rate=taken.learning_rate,
                 gradient_norm=taken.gradient_norm,
@@ -183,15 +194,15 @@ class TierRun:
         )
         return not taken.is_last
 
-    def _lowered(self, rung: Rung) -> None:
-        self._progress.rung = rung
-        self._run.emit(RungLowered(self._tier.name, self._progress.step, name_of(rung)))
+    def _lowered(self, level: Level) -> None:
+        self._state.level = level
+        self._run.emit(LevelLowered(self._tier.name, self._state.step, level.name.lower()))
 
-    def _between(self, rung: Rung) -> bool:
-        """What is due after the steps done so far; False if it was asked to stop meanwhile."""
-        step, watch = self._progress.step, self._run.config.watch
-        is_end = step == self._course.steps
-        if (is_end or _is_due(step, watch.evaluate_every)) and not self._evaluated(rung):
+    def _between(self, level: Level) -> bool:
+        """Do what is due after the steps done so far; False if it was asked to stop meanwhile."""
+        step, watch = self._state.step, self._run.config.watch
+        is_end = step == self._batches.steps
+        if (is_end or _is_due(step, watch.evaluate_every)) and not self._evaluated(level):
             return False
         if (is_end and watch.reply_every) or _is_due(step, watch.reply_every):
             self._reply()
@@ -199,48 +210,49 @@ class TierRun:
             self._save()
         return True
 
-    def _evaluated(self, rung: Rung) -> bool:
-        progress, run = self._progress, self._run
-        self._tell_worst()
-        if not self._evaluation or progress.evaluated == progress.step:
+    def _evaluated(self, level: Level) -> bool:
+        state, run = self._state, self._run
+        self._report_worst()
+        if not self._evaluation or state.evaluated == state.step:
             return True
-        loss = evaluate(self._model, self._evaluation, rung, run.ranks, run.stop)
+        loss = evaluate(self._model, self._evaluation, level, run.ranks, run.stop)
         if loss is None:
             return False
-        is_best = progress.best_loss is None or loss < progress.best_loss
+        is_best = state.best_loss is None or loss < state.best_loss
         if is_best:
-            progress.best_step, progress.best_loss = progress.step, loss
+            state.best_step, state.best_loss = state.step, loss
             if run.ranks.is_first:
-                self._store.keep_best(progress.step, self._write_adapter)
-        progress.evaluated = progress.step
-        run.emit(Evaluated(self._tier.name, progress.step, loss, is_best))
+                self._store.keep_best(state.step, self._write_adapter)
+        state.evaluated = state.step
+        run.emit(Evaluated(self._tier.name, state.step, loss, is_best))
         return True
 
-    def _tell_worst(self) -> None:
-        if documents := self._worst.documents():
-            self._run.emit(WorstDocuments(self._tier.name, self._progress.step, documents))
+    def _report_worst(self) -> None:
+        if self._losses:
+            worst = worst_of(self._losses)
+            self._run.emit(WorstDocuments(self._tier.name, self._state.step, worst))
 
     def _reply(self) -> None:
-        step, run = self._progress.step, self._run
+        step, run = self._state.step, self._run
         if self._replied == step or not (run.ranks.is_first or run.ranks.is_even):
             return
         self._replied = step
         writers = run.ranks if run.ranks.is_even else Ranks()
         name = f"{self._tier.train.seed}/{step}"
-        for opening in run.openings:
-            text = write(self._model, opening, run.tokenizer, name, writers, run.stop)
+        for prompt in run.prompts:
+            text = write(self._model, prompt, run.tokenizer, name, writers, run.stop)
             if writers.from_first(run.stop()):
                 return
-            run.emit(Replied(self._tier.name, step, opening.name, text))
+            run.emit(Replied(self._tier.name, step, prompt.name, text))
 
     def _save(self) -> None:
-        progress = self._progress
-        if self._saved == progress.step:
+        state = self._state
+        if self._saved == state.step:
             return
-        self._saved = progress.step
+        self._saved = state.step
         if self._run.ranks.is_first:
-            self._store.save(progress.step, progress.best_step, self._write_state, asdict(progress))
-        self._run.emit(Saved(self._tier.name, progress.step))
+            self._store.save(state.step, state.best_step, self._write_state, asdict(state))
+        self._run.emit(Saved(self._tier.name, state.step))
 
     def _write_state(self, folder: Path) -> None:
         self._write_adapter(folder)
@@ -251,14 +263,14 @@ class TierRun:
         peft.save(folder / name, self._model.adapter, config.lora, config.base.model)
 
     def _finished(self) -> Sealed:
-        progress = self._progress
+        state = self._state
         facts = {
             "tier": self._tier.name,
-            "steps": progress.step,
-            "loss": progress.loss,
-            "evaluation": progress.best_loss,
-            "best_step": progress.best_step,
-            "seconds": progress.seconds,
+            "steps": state.step,
+            "loss": state.loss,
+            "evaluation": state.best_loss,
+            "best_step": state.best_step,
+            "seconds": state.seconds,
             "device": str(self._model.device),
             "torch": torch.__version__,
         }
@@ -266,8 +278,8 @@ class TierRun:
 
     def _write_trained(self, folder: Path) -> None:
         """The adapter that goes on, and beside it the best one or the last one if it is another."""
-        step = self._progress.best_step
-        if step in (0, self._progress.step):
+        step = self._state.best_step
+        if step in (0, self._state.step):
             self._write_adapter(folder)
         elif self._tier.train.keep == "best":
             shutil.copytree(self._best(step), folder / ADAPTER)
@@ -287,10 +299,87 @@ class TierRun:
         return best.folder / ADAPTER
 
 
-def name_of(rung: Rung) -> str:
-    """As a config writes it."""
-    return rung.name.lower()
-
-
 def _is_due(step: int, every: int) -> bool:
     return bool(every and step and step % every == 0)
+
+
+def evaluate(
+    model: Trainable,
+    packs: Sequence[Pack],
+    level: Level,
+    ranks: Ranks,
+    stop: Stop,
+) -> float | None:
+    """Return the mean loss over the learnt tokens of held-out packs, in nats.
+
+    Returns:
+        None if this process was asked to stop meanwhile; beside other ranks it never stops here.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    for index in ranks.mine(len(packs)):
+        if stop() and ranks.size == 1:
+            return None
+        with torch.no_grad():
+            loss = model.loss(packs[index or 0], None, level)
+        if index is not None:
+            total += loss.by_document.double().sum().cpu()
+    ranks.add(total)
+    return float(total) / max(sum(pack.learnt for pack in packs), 1)
+
+
+def worst_of(losses: Mapping[str, float]) -> tuple[DocumentLoss, ...]:
+    """Return the documents with the highest losses, the highest first."""
+    worst = nlargest(WORST, losses.items(), key=itemgetter(1))
+    return tuple(DocumentLoss(source, loss) for source, loss in worst)
+
+
+class Clock:
+    """Counts tokens against seconds, evaluation and saving included."""
+
+    def __init__(self, tokens: int) -> None:
+        """`tokens` are all that the run will read for training."""
+        self._left = tokens
+        self._done = 0
+        self._begun = time.monotonic()
+        self.steps = 0
+        """Steps that this run has done."""
+
+    @property
+    def seconds(self) -> float:
+        """Since work began."""
+        return time.monotonic() - self._begun
+
+    @property
+    def seconds_left(self) -> float:
+        """If the rest goes as what was done so far."""
+        return self.seconds / self._done * self._left if self._done else 0.0
+
+    def read(self, tokens: int) -> None:
+        """A step with so many tokens is done."""
+        self.steps += 1
+        self._done += tokens
+        self._left = max(self._left - tokens, 0)
+
+
+def reset_memory(device: torch.device) -> None:
+    """Begin to look for the peak anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def memory_used(device: torch.device) -> int:
+    """Bytes: the peak of a GPU since it was reset, or what this process holds in main memory.
+
+    On a system that does not say, 0.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    import resource  # Windows has none
+
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,7 +1,7 @@
 """The process that trains: `python -m shoritui.finetune.run.worker --log FILE CONFIG`.
 
 Events leave on what was standard output, a JSON line each. It saves and ends when standard input
-holds a byte or ends, so also when whoever started it is gone. It does not know how training goes.
+holds a byte or ends, so also when whoever started it is gone.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from typing import BinaryIO
 
 from shoritui.errors import UserError
 from shoritui.finetune.events import Event, Failed, to_json
+from shoritui.host.machine import usable_cores
+from shoritui.host.process import take_streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains what the command line names; 1 if it failed, which an event then says."""
+    """Train what the command line names; 1 if it failed, which an event then says."""
     options = _parser().parse_args(arguments)
     stop = threading.Event()
-    wire = Wire(take_output(), stop)
-    heed(stop)
-    os.environ.setdefault("OMP_NUM_THREADS", str(physical_cores()))
+    asking, events = take_streams()
+    faulthandler.enable()
+    wire = Wire(events, stop)
+    heed(stop, asking)
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     # Threads that spin while they wait take a core from each other as soon as it is shared with
     # anything else: then steps are ten times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wire.emit(Failed(str(error)))
         return 1
     except Exception as error:
-        from shoritui.finetune.run.causes import cause_of
+        from shoritui.finetune.run.crash_causes import cause_of
 
         traceback.print_exc()
         wire.emit(Failed(f"Training failed: {cause_of(error)}. The log is {options.log}."))
@@ -49,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, wire: Wire, stop: threading.Event) -> None:
-    from shoritui.finetune.config.choose import chosen
+    from shoritui.finetune.config.load import chosen
 
     config = chosen(options)
     from shoritui.finetune.run.metrics import recorded
-    from shoritui.finetune.run.training import train
+    from shoritui.finetune.run.train import train
 
     with recorded(config, wire.emit) as emit:
         train(config, emit, stop.is_set)
@@ -76,7 +80,7 @@ class Wire:
         self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
-        """Sends an event; never fails."""
+        """Send an event; never fails."""
         line = f"{to_json(event)}\n".encode("ascii")
         try:
             with self._lock:
@@ -86,49 +90,18 @@ class Wire:
             self._stop.set()
 
 
-def take_output() -> BinaryIO:
-    """Standard output for events alone; what libraries print goes where standard error goes.
-
-    They print where they like, also past Python: only the descriptors themselves are safe.
-    """
-    events = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    faulthandler.enable()
-    return events
-
-
-def heed(stop: threading.Event) -> None:
-    """Asks the run to stop on a byte or the end of standard input, and when a signal says so."""
-    asking = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+def heed(stop: threading.Event, asking: BinaryIO) -> None:
+    """Ask the run to stop on a byte or the end of `asking`, and when a signal says so."""
 
     def wait() -> None:
         with suppress(OSError):
-            os.read(asking, 1)
+            os.read(asking.fileno(), 1)
         stop.set()
 
     threading.Thread(target=wait, name="stop", daemon=True).start()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if number := getattr(signal, name, None):
             signal.signal(number, lambda *_: stop.set())
-
-
-def physical_cores() -> int:
-    """The cores that this process may run on, hyper-threads not counted: more only wait."""
-    if not hasattr(os, "sched_getaffinity"):
-        return max((os.cpu_count() or 1) // 2, 1)
-    return len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
-
-
-def _siblings(cpu: int) -> str:
-    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return str(cpu)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from shoritui.blockml import LENGTHS, Block, check_name, render
-from shoritui.finetune.config.fields import Field, TableName, own_fields
+from shoritui.finetune.config.fields import TableName, own_fields
 from shoritui.finetune.config.model import (
     Base,
     Config,
@@ -19,6 +20,7 @@ from shoritui.finetune.config.model import (
     Train,
     Watch,
 )
+from shoritui.toml import choices_of, item_of, type_parts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 filled = texts.filter(lambda text: bool(text.strip()))
@@ -38,28 +40,28 @@ speakers = st.text(min_size=1, max_size=12).map(str.strip).filter(_is_name)
 rising = st.lists(st.integers(1, 9999), min_size=8, max_size=8, unique=True).map(sorted)
 
 
-def values(field: Field) -> st.SearchStrategy[Any]:
-    """Values that a field may have."""
-    least, most = (field.limits.least, field.limits.most) if field.limits else (0, 1)
-    match field.kind:
-        case "text":
-            return filled
-        case "flag":
-            return st.booleans()
-        case "choice":
-            return st.sampled_from(field.choices)
-        case "texts":
-            return st.lists(filled, max_size=3).map(tuple)
-        case "choices":
-            return st.lists(st.sampled_from(field.choices), max_size=4).map(tuple)
-        case "wholes":
-            return st.one_of(st.just(()), rising.map(tuple))
-        case "whole":
-            return st.integers(int(least), int(most))
-        case "number":
-            limits = field.limits
-            assert limits
-            return st.floats(least, most).filter(limits.hold)
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Values that a field of a type may have."""
+    bare, notes = type_parts(hint)
+    item = item_of(hint)
+    if choices := choices_of(hint):
+        return st.sampled_from(choices)
+    if type_parts(item)[0] is int:
+        return st.one_of(st.just(()), rising.map(tuple))
+    if item:
+        return st.lists(values(item), max_size=4).map(tuple)
+    if bare is str:
+        return filled
+    limits = next((note for note in notes if isinstance(note, Meta)), Meta())
+    least, most = limits.ge or limits.gt or 0, limits.le or limits.lt
+    if bare is int:
+        return st.integers(int(least), int(most or 0))
+    if bare is float:
+        is_open = limits.gt is not None, limits.lt is not None
+        return st.floats(
+            least, most, exclude_min=is_open[0], exclude_max=is_open[1], allow_infinity=False
+        )
+    return st.booleans()
 
 
 @st.composite
@@ -67,7 +69,7 @@ def table(draw: st.DrawFn, name: TableName) -> dict[str, Any]:
     """Some fields of a table."""
     known = own_fields(name)
     keys = draw(st.lists(st.sampled_from(list(known)), max_size=4, unique=True))
-    return {key: draw(values(known[key])) for key in keys}
+    return {key: draw(values(known[key].type)) for key in keys}
 
 
 prompts = st.builds(

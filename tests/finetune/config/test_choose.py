@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from shoritui.errors import UserError
-from shoritui.finetune.config import choose
-from shoritui.finetune.config.choose import chosen
-from shoritui.settings import HOME_VARIABLE
+from shoritui.finetune.config import load
+from shoritui.finetune.config.load import chosen
+from shoritui.folders import HOME_VARIABLE
 
 TIER = '[[tier]]\nname = "low"\ndata = ["low/*"]\n'
 
@@ -47,4 +47,4 @@ def test_the_demo_is_copied_once_and_stays_the_users(
         assert all(list(folder.glob(pattern)) for pattern in tier.files)
     first.path.write_text('base = "demo"\n' + TIER)
     assert [tier.name for tier in chosen(options).tiers] == ["low"]
-    assert [path.name for path in folder.parent.iterdir()] == [choose.DEMO_FOLDER]
+    assert [path.name for path in folder.parent.iterdir()] == [load.DEMO_FOLDER]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoritui.finetune.config.where import WhereError, parse_where
+from shoritui.finetune.config.tag_filter import WhereError, parse_where
 
 TAGS = ("explicit", "magic", "slice of life", "not", "(odd)")
 

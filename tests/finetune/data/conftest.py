@@ -9,15 +9,9 @@ import pytest
 
 from shoritui.demo import model_path
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
-from shoritui.finetune.gguf.reading import GgufFile
-from shoritui.finetune.gguf.tokens import tokens_of_gguf, write_tokens
-from shoritui.finetune.gguf.vocabulary import Vocabulary
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+from shoritui.gguf.read import GgufFile
+from shoritui.gguf.sentencepiece import SentencePieceVocabulary
+from shoritui.gguf.vocabulary import vocabulary_of_gguf, write_vocabulary
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +25,7 @@ def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def shipped_tokenizer(folder: Path, *, space_prefix: bool) -> Tokenizer:
-    tokens = tokens_of_gguf(GgufFile(model_path()))
-    assert isinstance(tokens, Vocabulary)
-    write_tokens(folder, replace(tokens, add_space_prefix=space_prefix), model_path())
+    tokens = vocabulary_of_gguf(GgufFile(model_path()))
+    assert isinstance(tokens, SentencePieceVocabulary)
+    write_vocabulary(folder, replace(tokens, add_space_prefix=space_prefix), model_path())
     return open_tokenizer(folder)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from shoritui.blockml import LENGTHS, Block, Instruction, Part, clean
-from shoritui.finetune.data.conversation import Conversation
+from shoritui.blockml import (
+    LENGTHS,
+    Block,
+    Instruction,
+    Part,
+)
+from shoritui.finetune.data.conversations import Conversation
+from shoritui.text import clean
 
 words = st.sampled_from(["said", "the", "_Oh_", '"Yes"', "😀", "</s>", "---", "[/INST]", "▄", "\n"])
 bodies = st.one_of(

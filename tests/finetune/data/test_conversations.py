@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import Block, Instruction, Part, render_all
 from shoritui.errors import UserError
-from shoritui.finetune.data.conversation import Conversation
-from shoritui.finetune.data.conversations import find, read
+from shoritui.finetune.data.conversations import Conversation, find, read
 from tests.finetune.data.strategies import conversation, parts
 
 HELLO = [Block("title", "A lamp"), Block("message", '"Hello."', "Ada", "nano")]

@@ -12,7 +12,7 @@ import pytest
 from shoritui.blockml import Block, render_all
 from shoritui.cli import main
 from shoritui.finetune.config.load import load
-from shoritui.finetune.data.checking import report_of
+from shoritui.finetune.data.check import check_data
 from shoritui.finetune.data.duplicates import NEAR, near_duplicates
 
 VOCABULARY = [f"word{number}" for number in range(400)]
@@ -115,4 +115,4 @@ def test_what_is_held_out_must_not_be_learnt_from_in_other_words(
     kinds = {finding["kind"]: finding["sentence"] for finding in findings(config, capsys)}
     assert set(kinds) == {"near-duplicate", "held out"}
     assert "held out for evaluation, but" in kinds["held out"]
-    assert len(report_of(load(config)).rows) == 60
+    assert len(check_data(load(config)).rows) == 60

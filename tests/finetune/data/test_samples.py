@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shoritui.blockml import Block, Instruction, Part, length_for, render, render_all
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Data
-from shoritui.finetune.data.conversation import Conversation
-from shoritui.finetune.data.sample import Sample
+from shoritui.finetune.data.conversations import Conversation
+from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.samples import Rule, Tokenized, tokenize
 from shoritui.finetune.data.tokenizer import Tokenizer
 from tests.finetune.data.strategies import conversation, conversations

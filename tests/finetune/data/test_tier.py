@@ -13,10 +13,10 @@ from shoritui.blockml import Block, Part, render_all
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Data, Tier, Train
 from shoritui.finetune.data import tier as room
-from shoritui.finetune.data.sample import Sample
-from shoritui.finetune.data.tier import TierData, prepare, prepare_all
+from shoritui.finetune.data.packs import Sample
+from shoritui.finetune.data.tier import TierData, prepare
 from shoritui.finetune.data.tokenizer import Tokenizer
-from shoritui.finetune.events import Preparing
+from shoritui.finetune.events import Preparing, Reported
 
 SMALL = Train(sequence_len=256)
 
@@ -54,32 +54,37 @@ def with_tier(config: Config, **changes: Any) -> Config:
 
 
 def fingerprints(config: Config, tokenizer: Tokenizer) -> list[str]:
-    return [data.fingerprint for data in prepare_all(config, tokenizer).values()]
+    return [data.fingerprint for data in prepare(config, tokenizer).values()]
 
 
 def contents(samples: Sequence[Sample]) -> list[tuple[bytes, bytes]]:
     return [(sample.ids.tobytes(), sample.learn.tobytes()) for sample in samples]
 
 
+def messages(data: TierData) -> int:
+    return sum(len(each.message_tokens) for each in data.tokenized)
+
+
 def test_a_tier_is_counted(config: Config, tokenizer: Tokenizer) -> None:
-    low, high = prepare_all(config, tokenizer).values()
-    assert (low.conversations, low.messages) == (20, 80)
-    assert (high.conversations, high.messages) == (25, 750)
-    assert low.tokens == sum(told.tokens for told in low.told) > 20 * low.messages / 4
-    assert high.longest > SMALL.sequence_len > low.longest
-    assert low.told[0].source == "low/a.txt:1"
-    assert len(high.train) + len(high.evaluation) == sum(told.parts for told in high.told) > 25
+    low, high = prepare(config, tokenizer).values()
+    assert (low.conversations, messages(low)) == (20, 80)
+    assert (high.conversations, messages(high)) == (25, 750)
+    assert sum(each.tokens for each in low.tokenized) > 20 * messages(low) / 4
+    longest = [max(each.tokens for each in data.tokenized) for data in (low, high)]
+    assert longest[0] < SMALL.sequence_len < longest[1]
+    assert low.tokenized[0].source == "low/a.txt:1"
+    assert len(high.train) + len(high.evaluation) == sum(each.parts for each in high.tokenized) > 25
 
 
 def test_parts_of_one_conversation_stay_on_one_side(config: Config, tokenizer: Tokenizer) -> None:
-    low, high = prepare_all(config, tokenizer).values()
+    low, high = prepare(config, tokenizer).values()
     assert high.evaluation and high.held
     learnt = set(contents(high.train))
-    for told in high.told:
-        sides = {content in learnt for content in contents(told.samples)}
-        assert sides == {told.digest not in high.held}
-    held = {told.digest for told in high.told if told.digest in high.held}
-    both = held & {told.digest for told in low.told}
+    for each in high.tokenized:
+        sides = {content in learnt for content in contents(each.samples)}
+        assert sides == {each.digest not in high.held}
+    held = {each.digest for each in high.tokenized if each.digest in high.held}
+    both = held & {each.digest for each in low.tokenized}
     assert low.held >= both
 
 
@@ -87,7 +92,7 @@ def test_what_is_held_out_in_one_tier_is_held_out_in_all(
     config: Config, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     write(tmp_path / "low" / "c.txt", range(15, 40), messages=30)
-    low, high = prepare_all(config, tokenizer).values()
+    low, high = prepare(config, tokenizer).values()
     assert len(high.held) > 2 and high.held <= low.held
     assert not set(contents(low.train)) & set(contents(high.evaluation))
 
@@ -131,24 +136,24 @@ def test_what_matters_changes_the_fingerprint(
 def test_nothing_is_tokenised_twice(
     config: Config, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Preparing] = []
-    first = prepare(config, config.tiers[0], tokenizer, told.append)
-    assert told[0].done == 0 and told[-1].done == told[-1].total == 25
-    assert {event.what for event in told} >= {"reading low, conversations"}
+    events: list[Preparing | Reported] = []
+    first = prepare(config, tokenizer, events.append)[config.tiers[0].name]
+    assert events[0] == Preparing("reading low, conversations", 0, 20)
+    assert events[-1] == Preparing("reading high, conversations", 25, 25)
 
     def refuse(*rest: object) -> NoReturn:
         raise AssertionError("asked again")
 
     monkeypatch.setattr(room, "tokenize", refuse)
-    again = prepare(config, config.tiers[0], tokenizer)
+    again = prepare(config, tokenizer)[config.tiers[0].name]
     assert same(first, again)
     (tmp_path / "high/a.txt").touch()
-    prepare(config, config.tiers[0], tokenizer)  # what counts is the content, not the time
+    prepare(config, tokenizer)[config.tiers[0].name]  # what counts is the content, not the time
 
 
 def same(one: TierData, other: TierData) -> bool:
     facts = [
-        [replace(told, samples=()) for told in each.told] + [each.fingerprint, each.held]
+        [replace(each, samples=()) for each in each.tokenized] + [each.fingerprint, each.held]
         for each in (one, other)
     ]
     samples = [contents(each.train) + contents(each.evaluation) for each in (one, other)]
@@ -160,7 +165,7 @@ def same(one: TierData, other: TierData) -> bool:
 def test_a_torn_memo_is_made_anew(
     config: Config, tokenizer: Tokenizer, home: Path, harm: str
 ) -> None:
-    first = prepare(config, config.tiers[0], tokenizer)
+    first = prepare(config, tokenizer)[config.tiers[0].name]
     memos = list((home / "cache/finetune/tokens").iterdir())
     assert len(memos) == 2
     for path in memos:
@@ -168,7 +173,7 @@ def test_a_torn_memo_is_made_anew(
         data[len(data) // 2] ^= 1
         harmed = {"cut": data[: len(data) // 2], "flip": data, "empty": bytearray()}
         path.write_bytes(harmed[harm])
-    assert same(first, prepare(config, config.tiers[0], tokenizer))
+    assert same(first, prepare(config, tokenizer)[config.tiers[0].name])
 
 
 def test_where_no_memo_can_be_kept_it_works_all_the_same(
@@ -176,12 +181,12 @@ def test_where_no_memo_can_be_kept_it_works_all_the_same(
 ) -> None:
     (home / "cache").mkdir(parents=True)
     (home / "cache/finetune").write_text("in the way")
-    assert prepare(config, config.tiers[0], tokenizer).conversations == 20
+    assert prepare(config, tokenizer)[config.tiers[0].name].conversations == 20
 
 
 def test_samples_have_the_types_that_packs_need(config: Config, tokenizer: Tokenizer) -> None:
     for _ in range(2):
-        for sample in prepare(config, config.tiers[1], tokenizer).train:
+        for sample in prepare(config, tokenizer)[config.tiers[1].name].train:
             assert (str(sample.ids.dtype), str(sample.learn.dtype)) == ("int32", "bool")
             assert len(sample.ids) == len(sample.learn) <= SMALL.sequence_len
 
@@ -198,4 +203,4 @@ def test_a_tier_without_anything_to_learn_is_told(
     config: Config, tokenizer: Tokenizer, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(UserError, match=words):
-        prepare_all(with_tier(config, **change), tokenizer)
+        prepare(with_tier(config, **change), tokenizer)

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import render
 from shoritui.demo import model_path
-from shoritui.engine.model import Model
-from shoritui.engine.spellings import Spellings
-from shoritui.engine.tokens import Tokens
+from shoritui.engine.cache.token_cache import TokenCache, TokenStore
+from shoritui.engine.llama.model import Model
 from shoritui.errors import UserError
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from tests.finetune.data.strategies import bodies, parts
@@ -45,7 +44,7 @@ def test_ids_are_those_that_the_engine_sends(
 ) -> None:
     tokenizer, model = pair
     texts = [render(part) for part in data.draw(parts)]
-    sent = Tokens(model, Spellings(None, b"")).document(texts)
+    sent = TokenCache(model, TokenStore(None, b"")).document(texts)
     ours = [*tokenizer.many(texts[:1], first=True), *tokenizer.many(texts[1:])]
     assert ours == [list(ids) for ids in sent]
     whole = (" " if model.space_prefix else "") + "".join(texts)

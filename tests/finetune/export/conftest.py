@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.finetune.export.trained import Trained, make_trained
-from tests.finetune.gguf.conftest import home, one_thread, tiny
+from tests.gguf.conftest import home, one_thread, tiny
 
 __all__ = ["home", "one_thread", "tiny"]
 

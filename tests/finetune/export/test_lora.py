@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from shoritui.engine.interface import Adapter
-from shoritui.engine.loading import check_adapters
+from shoritui.engine.llama.probe import check_adapters
 from shoritui.errors import UserError
-from shoritui.finetune.export.checkpoint import llama_of
 from shoritui.finetune.export.lora import write_lora
-from shoritui.finetune.gguf.reading import GgufFile
-from shoritui.finetune.gguf.write import About, write_model
 from shoritui.finetune.model.adapter import load
+from shoritui.gguf.llama import About, llama_of_folder, write_model
+from shoritui.gguf.read import GgufFile
 from tests.finetune.export.trained import Trained, make_trained
-from tests.finetune.gguf.tiny import error, llama_logits, make_folder, transformers_logits
+from tests.gguf.tiny import error, llama_logits, make_folder, transformers_logits
 
 ABOUT = About("a\x1b[31mname", "a description")
 
@@ -25,13 +24,13 @@ ABOUT = About("a\x1b[31mname", "a description")
 @pytest.fixture(scope="module")
 def base_file(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("base") / "base.gguf"
-    write_model(path, llama_of(tiny), "f32", About("base"))
+    write_model(path, llama_of_folder(tiny), "f32", About("base"))
     return path
 
 
 def exported(trained: Trained, path: Path) -> Path:
-    sizes = llama_of(trained.base).sizes
-    write_lora(path, load(trained.adapter), sizes, ABOUT, tied=False)
+    shape = llama_of_folder(trained.base).shape
+    write_lora(path, load(trained.adapter), shape, ABOUT)
     return path
 
 
@@ -57,17 +56,15 @@ def test_at_run_time_it_gives_pefts_logits(
 def test_the_engine_takes_it(trained: Trained, tmp_path: Path) -> None:
     path = exported(trained, tmp_path / "adapter.gguf")
     assert check_adapters("llama", [Adapter(path)]) == path.stat().st_size
-    assert GgufFile(path).text("general.name") == "a?[31mname"
+    assert GgufFile(path).text("general.name") == "a�[31mname"
 
 
 def test_an_adapter_of_a_tied_head_is_told(tmp_path: Path) -> None:
     base = make_folder(tmp_path / "base", tie_word_embeddings=True)
-    assert "lm_head.weight" not in llama_of(base).names
+    assert llama_of_folder(base).shape.is_tied
     trained = make_trained(base, tmp_path / "adapter", target_modules=["q_proj", "lm_head"])
     with pytest.raises(UserError, match="export a merged model"):
-        write_lora(
-            tmp_path / "a.gguf", load(trained.adapter), llama_of(base).sizes, ABOUT, tied=True
-        )
+        write_lora(tmp_path / "a.gguf", load(trained.adapter), llama_of_folder(base).shape, ABOUT)
     assert transformers_logits(base)
 
 
@@ -86,7 +83,7 @@ def test_an_adapter_that_does_not_fit_is_told(
     elif problem == "size":
         tensors[name] = torch.cat([tensor, tensor], 1)
     with pytest.raises(UserError) as told:
-        sizes = llama_of(trained.base).sizes
-        write_lora(tmp_path / "a.gguf", replace(saved, tensors=tensors), sizes, ABOUT, tied=False)
+        shape = llama_of_folder(trained.base).shape
+        write_lora(tmp_path / "a.gguf", replace(saved, tensors=tensors), shape, ABOUT)
     assert str(told.value).isprintable()
     assert not list(tmp_path.glob("*.gguf*"))

@@ -13,15 +13,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from shoritui.errors import UserError
-from shoritui.finetune.export.checkpoint import llama_of
-from shoritui.finetune.export.llama import LlamaFile
-from shoritui.finetune.export.merged import merged
-from shoritui.finetune.export.quantize import Quant, quantize
+from shoritui.finetune.export.llama_cpp import LlamaFile, Quant, quantize
+from shoritui.finetune.export.lora import merged
 from shoritui.finetune.export.verify import TOLERANCES
-from shoritui.finetune.gguf.write import About, Format, write_model
 from shoritui.finetune.model.adapter import load
+from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
 from tests.finetune.export.trained import Trained, make_trained
-from tests.finetune.gguf.tiny import DOCUMENTS, error, llama_logits, make_folder
+from tests.gguf.tiny import DOCUMENTS, error, llama_logits, make_folder
 
 ABOUT = About("merged")
 
@@ -30,8 +28,8 @@ def test_it_is_pefts_own_merge(trained: Trained) -> None:
     classes: Any = AutoModelForCausalLM
     base = classes.from_pretrained(trained.base, dtype=torch.float32)
     theirs = PeftModel.from_pretrained(base, str(trained.adapter)).merge_and_unload().state_dict()
-    ours = merged(llama_of(trained.base), load(trained.adapter))
-    assert set(ours.names) == theirs.keys()
+    ours = merged(llama_of_folder(trained.base), load(trained.adapter))
+    assert ours.shape.tensors.keys() == theirs.keys()
     for name, tensor in theirs.items():
         assert torch.allclose(torch.from_numpy(ours.tensor(name)), tensor, rtol=1e-6, atol=1e-7)
 
@@ -39,7 +37,7 @@ def test_it_is_pefts_own_merge(trained: Trained) -> None:
 @pytest.mark.parametrize("form", ["f32", "f16", "bf16", "q8_0"])
 def test_it_gives_the_trained_models_logits(trained: Trained, tmp_path: Path, form: Format) -> None:
     path = tmp_path / "merged.gguf"
-    write_model(path, merged(llama_of(trained.base), load(trained.adapter)), form, ABOUT)
+    write_model(path, merged(llama_of_folder(trained.base), load(trained.adapter)), form, ABOUT)
     assert error(llama_logits(path), trained.logits) < TOLERANCES[form]
 
 
@@ -47,14 +45,14 @@ def test_a_tied_head_of_its_own_adapter_is_untied(tmp_path: Path) -> None:
     base = make_folder(tmp_path / "base", tie_word_embeddings=True)
     trained = make_trained(base, tmp_path / "adapter", target_modules=["q_proj", "lm_head"])
     path = tmp_path / "merged.gguf"
-    write_model(path, merged(llama_of(base), load(trained.adapter)), "f32", ABOUT)
+    write_model(path, merged(llama_of_folder(base), load(trained.adapter)), "f32", ABOUT)
     assert error(llama_logits(path), trained.logits) < 1e-5
 
 
 @pytest.mark.parametrize("quant", ["q6_k", "q5_k_m", "q4_k_m"])
 def test_k_quants_load_and_answer(trained: Trained, tmp_path: Path, quant: Quant) -> None:
     source, target = tmp_path / "f16.gguf", tmp_path / "quant.gguf"
-    write_model(source, merged(llama_of(trained.base), load(trained.adapter)), "f16", ABOUT)
+    write_model(source, merged(llama_of_folder(trained.base), load(trained.adapter)), "f16", ABOUT)
     reports: list[tuple[int, int]] = []
     quantize(source, target, quant, lambda done, total: reports.append((done, total)))
     assert reports[-1][0] == reports[-1][1]
@@ -80,8 +78,8 @@ def test_what_llama_cpp_cannot_quantise_is_told(
         ({"quantization_config": {"bits": 4}}, "quantised"),
         ({"attention_bias": True}, "biases"),
         ({"rope_parameters": {"rope_type": "yarn", "factor": 2}}, "'yarn'"),
-        ({"num_hidden_layers": 3}, "lacks model.layers.2"),
-        ({"num_hidden_layers": 1}, "has model.layers.1"),
+        ({"num_hidden_layers": 3}, "the weights have no model.layers.2"),
+        ({"num_hidden_layers": 1}, "the weights have model.layers.1"),
         ({"hidden_size": "wide"}, "a size is missing or wrong"),
         ({"vocab_size": 10}, "more than the 10"),
     ],
@@ -95,7 +93,7 @@ def test_a_base_that_no_gguf_holds_is_told(
     config = json.loads((tiny / "config.json").read_text()) | change
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError) as told:
-        llama_of(tmp_path)
+        llama_of_folder(tmp_path)
     assert sentence in str(told.value) and str(told.value).isprintable()
 
 
@@ -110,5 +108,5 @@ def test_weights_in_several_files_are_found(tiny: Path, tmp_path: Path) -> None:
         save_file({n: tensors[n] for n in names if places[n] == file}, tmp_path / file)
     index = {"weight_map": places}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    ours = llama_of(tmp_path)
-    assert all((ours.tensor(name) == tensors[name].numpy()).all() for name in ours.names)
+    ours = llama_of_folder(tmp_path)
+    assert all((ours.tensor(name) == tensors[name].numpy()).all() for name in ours.shape.tensors)

@@ -11,17 +11,15 @@ import pytest
 from shoritui.errors import UserError
 from shoritui.finetune.config.load import load as load_config
 from shoritui.finetune.data.tokenizer import open_tokenizer
-from shoritui.finetune.export.checkpoint import llama_of
-from shoritui.finetune.export.llama import LlamaFile
-from shoritui.finetune.export.lora import write_lora
-from shoritui.finetune.export.merged import merged
+from shoritui.finetune.export.llama_cpp import LlamaFile
+from shoritui.finetune.export.lora import merged, write_lora
 from shoritui.finetune.export.reference import Reference, reference
 from shoritui.finetune.export.verify import check_adapter, check_model, check_tokens
-from shoritui.finetune.gguf.vocabulary import Vocabulary
-from shoritui.finetune.gguf.write import About, Format, write_model
-from shoritui.finetune.model.adapter import Saved, load
+from shoritui.finetune.model.adapter import SavedAdapter, load
+from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
+from shoritui.gguf.sentencepiece import SentencePieceVocabulary
 from tests.finetune.export.trained import Trained, as_config
-from tests.finetune.gguf.tiny import DOCUMENTS, error, transformers_logits
+from tests.gguf.tiny import DOCUMENTS, error, transformers_logits
 
 ABOUT = About("proof")
 
@@ -36,7 +34,7 @@ def test_the_reference_is_what_a_whole_model_answers(trained: Trained, wanted: R
     assert error(wanted.base, transformers_logits(trained.base)) == 0
 
 
-def corrupted(saved: Saved, side: str = "lora_B") -> Saved:
+def corrupted(saved: SavedAdapter, side: str = "lora_B") -> SavedAdapter:
     """One factor of one layer is off by a hundredth."""
     name = next(name for name in saved.tensors if side in name)
     return replace(saved, tensors=saved.tensors | {name: saved.tensors[name] * 1.01})
@@ -46,41 +44,41 @@ def corrupted(saved: Saved, side: str = "lora_B") -> Saved:
 def test_an_adapter_is_proved_on_an_exact_base(
     trained: Trained, wanted: Reference, tmp_path: Path, side: str
 ) -> None:
-    base, saved = llama_of(trained.base), load(trained.adapter)
+    base, saved = llama_of_folder(trained.base), load(trained.adapter)
     write_model(tmp_path / "base.gguf", base, "f32", ABOUT)
     if side == "scale":
         saved = replace(saved, lora=replace(saved.lora, rslora=True))
     elif side:
         saved = corrupted(saved, side)
-    write_lora(tmp_path / "a.gguf", saved, base.sizes, ABOUT, tied=False)
+    write_lora(tmp_path / "a.gguf", saved, base.shape, ABOUT)
     with LlamaFile(tmp_path / "base.gguf") as file:
         if not side:
-            agreement = check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
+            agreement = check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
             assert agreement.error < 1e-5 and agreement.tokens == sum(map(len, DOCUMENTS))
             return
         with pytest.raises(UserError, match="does not agree with the trained model"):
-            check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
+            check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
 
 
 def test_an_adapter_on_another_base_fails(
     trained: Trained, wanted: Reference, tmp_path: Path
 ) -> None:
-    base = llama_of(trained.base)
-    sizes = replace(base.sizes, epsilon=1e-3)
-    write_model(tmp_path / "base.gguf", replace(base, sizes=sizes), "f32", ABOUT)
-    write_lora(tmp_path / "a.gguf", load(trained.adapter), base.sizes, ABOUT, tied=False)
+    base = llama_of_folder(trained.base)
+    shape = replace(base.shape, norm_epsilon=1e-3)
+    write_model(tmp_path / "base.gguf", replace(base, shape=shape), "f32", ABOUT)
+    write_lora(tmp_path / "a.gguf", load(trained.adapter), base.shape, ABOUT)
     with (
         LlamaFile(tmp_path / "base.gguf") as file,
         pytest.raises(UserError, match="The exported base does not agree"),
     ):
-        check_adapter(file, tmp_path / "a.gguf", DOCUMENTS, wanted)
+        check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
 
 
 @pytest.mark.parametrize(("form", "share"), [("f32", 1.01), ("q8_0", 1.5), ("q8_0", 0.0)])
 def test_a_merge_of_the_wrong_strength_fails(
     trained: Trained, wanted: Reference, tmp_path: Path, form: Format, share: float
 ) -> None:
-    base, saved = llama_of(trained.base), load(trained.adapter)
+    base, saved = llama_of_folder(trained.base), load(trained.adapter)
     for factor in (1.0, share):
         lora = replace(saved.lora, alpha=saved.lora.alpha * factor)
         path = tmp_path / f"{factor}.gguf"
@@ -97,13 +95,13 @@ def test_a_merge_of_the_wrong_strength_fails(
 def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path) -> None:
     config = load_config(as_config(trained, tmp_path, str(trained.base)))
     tokenizer = open_tokenizer(trained.base)
-    model = llama_of(trained.base)
+    model = llama_of_folder(trained.base)
     write_model(tmp_path / "right.gguf", model, "f32", ABOUT)
     with LlamaFile(tmp_path / "right.gguf", vocabulary_only=True) as file:
         # In the later tier, the earlier one's texts are compared as well.
         assert check_tokens(file, tokenizer, config, config.tiers[1]) == 10
         assert check_tokens(file, tokenizer, config, config.tiers[0]) == 5
-    assert isinstance(model.tokens, Vocabulary)
+    assert isinstance(model.tokens, SentencePieceVocabulary)
     pieces = list(model.tokens.pieces)
     at = pieces.index("▁said")
     pieces[at] = "▁siad"
@@ -121,8 +119,8 @@ def test_another_beginning_of_documents_is_told(
     trained: Trained, tmp_path: Path, change: str
 ) -> None:
     config = load_config(as_config(trained, tmp_path, str(trained.base)))
-    model = llama_of(trained.base)
-    assert isinstance(model.tokens, Vocabulary)
+    model = llama_of_folder(trained.base)
+    assert isinstance(model.tokens, SentencePieceVocabulary)
     other: dict[str, Any] = {change: not getattr(model.tokens, change)}
     tokens = replace(model.tokens, **other)
     write_model(tmp_path / "wrong.gguf", replace(model, tokens=tokens), "f32", ABOUT)

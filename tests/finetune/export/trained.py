@@ -11,8 +11,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from shoritui.finetune.gguf.reading import Floats
-from tests.finetune.gguf.tiny import logits_of
+from shoritui.gguf.read import Floats
+from tests.gguf.tiny import logits_of
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

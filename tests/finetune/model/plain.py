@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from shoritui.finetune.data.sample import Pack, Sample, pack_of
+from shoritui.finetune.data.packs import Pack, Sample, pack_of
 from shoritui.finetune.model.adapter import names_of
 from shoritui.finetune.model.dropout import key_of, mask_of
 from shoritui.finetune.model.interface import Draw

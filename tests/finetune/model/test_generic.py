@@ -14,11 +14,11 @@ from torch import Tensor
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
-from shoritui.finetune.data.sample import Pack, Sample, pack_of
-from shoritui.finetune.events import Preparing, Told
+from shoritui.finetune.data.packs import Pack, Sample, pack_of
+from shoritui.finetune.events import Preparing, Reported
 from shoritui.finetune.model import adapter
-from shoritui.finetune.model.interface import Draw, Rung, Trainable
-from shoritui.finetune.model.opening import open_model
+from shoritui.finetune.model.interface import Draw, Level, Trainable
+from shoritui.finetune.model.load import open_model
 from shoritui.finetune.model.optimizer import make_optimizer
 
 CPU = torch.device("cpu")
@@ -95,11 +95,11 @@ def train_steps(model: Trainable, config: Config, steps: range, *, evaluates: bo
     optimizer = make_optimizer(model.adapter, config.lora, train)
     for step in steps:
         optimizer.zero_grad(set_to_none=True)
-        loss = model.loss(pack_of(SAMPLES), Draw(train.seed, step, 0), Rung.INPUTS)
+        loss = model.loss(pack_of(SAMPLES), Draw(train.seed, step, 0), Level.INPUTS)
         loss.total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if evaluates:
-            model.loss(pack_of(SAMPLES), None, Rung.INPUTS)
+            model.loss(pack_of(SAMPLES), None, Level.INPUTS)
             model.logits(SAMPLES[0].ids)
 
 
@@ -108,14 +108,14 @@ def values(model: Trainable) -> dict[str, Tensor]:
 
 
 def by_document(model: Trainable, pack: Pack) -> list[float]:
-    return [float(one) for one in model.loss(pack, None, Rung.INPUTS).by_document]
+    return [float(one) for one in model.loss(pack, None, Level.INPUTS).by_document]
 
 
 def test_it_is_said(qwen: Path) -> None:
-    told: list[Preparing | Told] = []
+    told: list[Preparing | Reported] = []
     model = open_model(config_of(), qwen, CPU, told.append)
     assert not model.is_fast
-    (sentence,) = [event.text for event in told if isinstance(event, Told)]
+    (sentence,) = [event.text for event in told if isinstance(event, Reported)]
     assert "transformers and PEFT, more slowly" in sentence
     assert "qwen2" in sentence
 
@@ -150,7 +150,7 @@ def test_the_same_draw_gives_the_same_gradients(qwen: Path) -> None:
 
     def gradients(draw: Draw) -> list[Tensor]:
         torch.rand(1)  # nothing depends on how often PyTorch was asked before
-        loss = model.loss(pack_of(SAMPLES), draw, Rung.INPUTS)
+        loss = model.loss(pack_of(SAMPLES), draw, Level.INPUTS)
         return list(torch.autograd.grad(loss.total, list(model.adapter.values())))
 
     first, again = gradients(Draw(1, 2, 3)), gradients(Draw(1, 2, 3))
@@ -162,7 +162,7 @@ def test_the_same_draw_gives_the_same_gradients(qwen: Path) -> None:
 def test_training_leaves_the_generator_of_torch_alone(qwen: Path) -> None:
     model = opened(qwen)
     before = torch.get_rng_state()
-    model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Rung.INPUTS).total.backward()  # type: ignore[no-untyped-call]
+    model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Level.INPUTS).total.backward()  # type: ignore[no-untyped-call]
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -174,7 +174,7 @@ def test_gradients_are_those_without_checkpoints(qwen: Path) -> None:
             parameter.normal_(std=0.1)
     found = []
     for _ in range(2):
-        loss = model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Rung.INPUTS)
+        loss = model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Level.INPUTS)
         found.append(torch.autograd.grad(loss.total, list(model.adapter.values())))
         model._model.get_base_model().activation_checkpointing_disable()
     for one, other in zip(*found, strict=True):
@@ -186,7 +186,7 @@ def test_noise_is_of_training_alone(qwen: Path) -> None:
     noisy = opened(qwen, config_of(dropout=0.0, neftune=5.0))
     pack, draw = pack_of(SAMPLES), Draw(1, 1, 1)
     assert by_document(calm, pack) == by_document(noisy, pack)
-    losses = [float(one.loss(pack, draw, Rung.INPUTS).total.detach()) for one in (calm, noisy)]
+    losses = [float(one.loss(pack, draw, Level.INPUTS).total.detach()) for one in (calm, noisy)]
     assert losses[0] == pytest.approx(sum(by_document(calm, pack)), rel=1e-6)
     assert losses[1] != losses[0]
     assert by_document(calm, pack) == by_document(noisy, pack)
@@ -195,7 +195,7 @@ def test_noise_is_of_training_alone(qwen: Path) -> None:
 def test_a_document_of_which_nothing_is_learnt(qwen: Path) -> None:
     silent = Sample(SAMPLES[0].ids, np.zeros(30, dtype=np.bool_), "file:1")
     model = opened(qwen)
-    loss = model.loss(pack_of((silent, SAMPLES[1])), Draw(1, 1, 1), Rung.INPUTS)
+    loss = model.loss(pack_of((silent, SAMPLES[1])), Draw(1, 1, 1), Level.INPUTS)
     assert float(loss.by_document[0]) == 0
     loss.total.backward()  # type: ignore[no-untyped-call]
 

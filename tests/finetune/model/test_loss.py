@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from shoritui.finetune.model.loss import Head, LossSum, targets_of
-from shoritui.finetune.model.tuning import Precision
+from shoritui.finetune.model.network import Head, LossSum, targets_of
+from shoritui.finetune.model.precision import Precision
 from tests.finetune.model import plain
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""The fast network computes what PEFT computes, on every rung, in any chunks, in any company."""
+"""The fast network computes what PEFT computes, at every level, in any chunks, in any company."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from torch import nn
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
-from shoritui.finetune.data.sample import Pack, pack_of
-from shoritui.finetune.model.interface import Draw, Rung
+from shoritui.finetune.data.packs import Pack, pack_of
+from shoritui.finetune.model.interface import Draw, Level
 from shoritui.finetune.model.network import Network
-from shoritui.finetune.model.shape import PROJECTIONS, Shape, shape_in, shape_named
-from shoritui.finetune.model.tuning import Precision, Tuning, tuning_for
+from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
+from shoritui.finetune.model.shape import shape_named
 from shoritui.finetune.model.weights import Dense, LayerWeights, Weights
+from shoritui.gguf.shape import PROJECTIONS, Shape, shape_of_config
 from tests.finetune.model import plain
 
 CPU = torch.device("cpu")
@@ -80,7 +81,7 @@ def like(peft: Any) -> Network:
         name.removeprefix("base_model.model.").replace(".base_layer", ""): parameter.detach()
         for name, parameter in peft.named_parameters()
     }
-    shape = shape_in(peft.config.to_dict())
+    shape = shape_of_config(peft.config.to_dict(), "")
     layers = tuple(
         LayerWeights(
             held[f"model.layers.{layer}.input_layernorm.weight"],
@@ -99,8 +100,8 @@ def like(peft: Any) -> Network:
     return Network(shape, weights, adapter, Lora(dropout=0.0), torch.float32)
 
 
-def taught(network: Network, pack: Pack, rung: Rung = Rung.ATTENTION) -> tuple[Any, Any]:
-    loss = network.loss(pack, DRAW, rung)
+def taught(network: Network, pack: Pack, level: Level = Level.ATTENTION) -> tuple[Any, Any]:
+    loss = network.loss(pack, DRAW, level)
     loss.total.backward()  # type: ignore[no-untyped-call]
     return loss, plain.gradients(network)
 
@@ -153,28 +154,28 @@ def test_gradients_with_dropout_are_those_of_plain_maths_with_the_same_masks(
 def test_a_document_loses_the_same_alone_and_in_company() -> None:
     fast = network()
     documents = plain.samples(40, 3, 90, 17, 64)
-    together = fast.loss(pack_of(tuple(documents)), None, Rung.INPUTS).by_document
-    alone = [fast.loss(pack_of((each,)), None, Rung.INPUTS).total for each in documents]
+    together = fast.loss(pack_of(tuple(documents)), None, Level.INPUTS).by_document
+    alone = [fast.loss(pack_of((each,)), None, Level.INPUTS).total for each in documents]
     torch.testing.assert_close(together, torch.stack(alone), rtol=1e-6, atol=0)
 
 
 def test_what_stands_before_a_document_changes_nothing_of_it() -> None:
     fast = network()
     one, two, last = plain.samples(40, 40, 50)
-    first = fast.loss(pack_of((one, last)), None, Rung.INPUTS).by_document
-    other = fast.loss(pack_of((two, last)), None, Rung.INPUTS).by_document
+    first = fast.loss(pack_of((one, last)), None, Level.INPUTS).by_document
+    other = fast.loss(pack_of((two, last)), None, Level.INPUTS).by_document
     assert first[0] != other[0]
     assert torch.equal(first[1], other[1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_rung_gives_the_same_bits(dtype: torch.dtype) -> None:
+def test_every_level_gives_the_same_bits(dtype: torch.dtype) -> None:
     fast = network(dtype, dropout=0.1)
     fast.neftune = 5.0
     pack = plain.pack(300, 41, 130)
-    expected, gradients = taught(fast, pack, Rung.OFFLOAD)
-    for rung in (Rung.INPUTS, Rung.HALVES, Rung.ATTENTION):
-        loss, found = taught(fast, pack, rung)
+    expected, gradients = taught(fast, pack, Level.OFFLOAD)
+    for level in (Level.INPUTS, Level.HALVES, Level.ATTENTION, Level.ALL):
+        loss, found = taught(fast, pack, level)
         assert torch.equal(loss.total, expected.total)
         assert all(torch.equal(found[name], gradients[name]) for name in gradients)
 
@@ -196,11 +197,11 @@ def test_evaluation_between_steps_changes_nothing() -> None:
     pack, held_out = plain.pack(150, 70), plain.pack(90, seed=4)
     state = torch.get_rng_state()
     expected, gradients = taught(fast, pack)
-    before = fast.loss(held_out, None, Rung.INPUTS).total
+    before = fast.loss(held_out, None, Level.INPUTS).total
     fast.logits(held_out.ids)
     loss, found = taught(fast, pack)
     assert not before.requires_grad
-    assert torch.equal(fast.loss(held_out, None, Rung.ATTENTION).total, before)
+    assert torch.equal(fast.loss(held_out, None, Level.ATTENTION).total, before)
     assert torch.equal(loss.total, expected.total)
     assert all(torch.equal(found[name], gradients[name]) for name in gradients)
     assert torch.equal(torch.get_rng_state(), state)
@@ -210,7 +211,7 @@ def test_a_draw_decides_and_another_decides_otherwise() -> None:
     fast = network(dropout=0.1)
     pack = plain.pack(60)
     draws = [DRAW, Draw(1, 2, 4), Draw(1, 3, 3), Draw(2, 2, 3), DRAW]
-    losses = [fast.loss(pack, draw, Rung.INPUTS).total.item() for draw in draws]
+    losses = [fast.loss(pack, draw, Level.INPUTS).total.item() for draw in draws]
     assert losses[0] == losses[-1]
     assert len(set(losses)) == 4
 
@@ -223,12 +224,12 @@ def test_tokens_that_are_not_learnt_count_for_nothing() -> None:
     learn[40:] = False
     half = Pack(sample.ids, learn, pack.starts, pack.sources)
     rest = Pack(sample.ids, sample.learn & ~learn, pack.starts, pack.sources)
-    parts = [fast.loss(part, None, Rung.INPUTS).total.item() for part in (half, rest)]
-    assert fast.loss(pack, None, Rung.INPUTS).total.item() == pytest.approx(sum(parts), rel=1e-6)
+    parts = [fast.loss(part, None, Level.INPUTS).total.item() for part in (half, rest)]
+    assert fast.loss(pack, None, Level.INPUTS).total.item() == pytest.approx(sum(parts), rel=1e-6)
     ids = sample.ids.copy()
     ids[-1] = (ids[-1] + 1) % 320
     changed = Pack(ids, learn, pack.starts, pack.sources)
-    assert fast.loss(changed, None, Rung.INPUTS).total.item() == parts[0]
+    assert fast.loss(changed, None, Level.INPUTS).total.item() == parts[0]
 
 
 def test_a_pack_of_which_nothing_is_learnt_teaches_nothing() -> None:
@@ -272,9 +273,9 @@ def test_a_window_that_is_long_enough_changes_nothing_and_a_shorter_one_is_told(
     settings = {name: getattr(shape, name) for name in shape.__slots__}
     fast = network()
     pack = plain.pack(60, 30)
-    expected = fast.loss(pack, None, Rung.INPUTS).total
+    expected = fast.loss(pack, None, Level.INPUTS).total
     fast.shape = Shape(**settings | {"window": 60})
-    assert torch.equal(fast.loss(pack, None, Rung.INPUTS).total, expected)
+    assert torch.equal(fast.loss(pack, None, Level.INPUTS).total, expected)
     fast.shape = Shape(**settings | {"window": 59})
     with pytest.raises(UserError, match="sequence_len to 59"):
-        fast.loss(pack, None, Rung.INPUTS)
+        fast.loss(pack, None, Level.INPUTS)

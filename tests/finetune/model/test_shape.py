@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shoritui.errors import UserError
-from shoritui.finetune.model.shape import misfit, shape_in, shape_named, shape_of
+from shoritui.finetune.model.shape import misfit, shape_named
+from shoritui.gguf.shape import Shape, read_config, shape_of_config
 
 MISTRAL = {
     "model_type": "mistral",
@@ -29,6 +30,10 @@ MISTRAL = {
 def written(folder: Path, config: Any) -> Path:
     (folder / "config.json").write_text(json.dumps(config))
     return folder
+
+
+def shape_of(folder: Path) -> Shape:
+    return shape_of_config(read_config(folder), "")
 
 
 def test_a_config_of_transformers_4_and_5_says_the_same(tmp_path: Path) -> None:
@@ -54,7 +59,7 @@ def test_the_linear_layers_are_those_of_transformers() -> None:
     )
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
-    shape = shape_in(config.to_dict())
+    shape = shape_of_config(config.to_dict(), "")
     assert shape.is_tied
     assert shape.linears == {
         name: tuple(module.weight.shape)
@@ -75,16 +80,14 @@ def test_the_linear_layers_are_those_of_transformers() -> None:
     ],
 )
 def test_what_the_fast_network_cannot_compute_says_why(
-    tmp_path: Path, changes: dict[str, Any], reason: str
+    changes: dict[str, Any], reason: str
 ) -> None:
     assert misfit(MISTRAL) == ""
     assert reason in misfit(MISTRAL | changes)
-    with pytest.raises(UserError, match=reason):
-        shape_of(written(tmp_path, MISTRAL | changes))
 
 
 def test_a_window_is_kept() -> None:
-    assert shape_in(MISTRAL | {"sliding_window": 4096}).window == 4096
+    assert shape_of_config(MISTRAL | {"sliding_window": 4096}, "").window == 4096
 
 
 def test_a_folder_without_a_config_and_an_unknown_name_are_told(tmp_path: Path) -> None:

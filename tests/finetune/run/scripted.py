@@ -9,10 +9,12 @@ from pathlib import Path
 _HEAD = """
 import os, signal, sys, threading, time
 from shoritui.finetune.events import *
-from shoritui.finetune.run.worker import Wire, heed, take_output
+from shoritui.finetune.run.worker import Wire, heed
+from shoritui.host.process import take_streams
 stop = threading.Event()
-wire = Wire(take_output(), stop)
-heed(stop)
+asking, events = take_streams()
+wire = Wire(events, stop)
+heed(stop, asking)
 tell = wire.emit
 def step(n, tier="low", loss=2.5, steps=9):
     tell(Stepped(tier, n, steps, n / steps, loss, 1e-4, 1.0, 100, 0.5, 2**30, 9.0))

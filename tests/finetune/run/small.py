@@ -15,17 +15,17 @@ from shoritui.demo import model_path
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train, Watch
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.events import Event, Stepped
-from shoritui.finetune.gguf.reading import GgufFile
-from shoritui.finetune.gguf.tokens import tokens_of_gguf, write_tokens
-from shoritui.finetune.model.shape import Shape
-from shoritui.finetune.run.training import train
+from shoritui.finetune.run.train import train
+from shoritui.gguf.read import GgufFile
+from shoritui.gguf.shape import Shape
+from shoritui.gguf.vocabulary import vocabulary_of_gguf, write_vocabulary
 
 NAMES = ("low", "high", "top")
 
 
 def make_base(folder: Path) -> Path:
     """A llama's folder with random weights."""
-    write_tokens(folder, tokens_of_gguf(GgufFile(model_path())), model_path())
+    write_vocabulary(folder, vocabulary_of_gguf(GgufFile(model_path())), model_path())
     vocabulary = open_tokenizer(folder).vocabulary
     shape = Shape(64, 96, 2, 4, 2, 16, vocabulary, is_tied=True)
     draws = np.random.default_rng(1)

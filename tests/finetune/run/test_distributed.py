@@ -19,20 +19,24 @@ from safetensors.numpy import load_file
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import Evaluated, Replied, Saved, Stepped
 from shoritui.finetune.model.weights import Dense
-from shoritui.finetune.run.distributed import Ranks
-from shoritui.finetune.run.sharding import shared, spared
-from shoritui.finetune.run.training import train
+from shoritui.finetune.run.distributed import Ranks, shared, spared
+from shoritui.finetune.run.train import train
 from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import pickle, sys
+from pathlib import Path
 import torch
 from shoritui.finetune.events import to_json
-from shoritui.finetune.run.training import train
+from shoritui.finetune.run.train import train
 torch.set_num_threads(1)
 with open(sys.argv[1], "rb") as file:
     train(pickle.load(file), lambda event: print(to_json(event), flush=True), lambda: False)
+threads = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+assert not any("gloo" in each for each in threads), f"these outlive the group: {threads}"
 """
 Tensors = dict[str, np.ndarray[Any, Any]]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from shoritui.finetune.events import Event, Failed, RunEnded, Stepped, Told
-from shoritui.finetune.run.causes import cause_of, likely_cause
+from shoritui.finetune.events import Event, Failed, Reported, RunEnded, Stepped
+from shoritui.finetune.run.crash_causes import cause_of, likely_cause
 from shoritui.finetune.run.launch import arguments_of, launched
-from shoritui.settings import HOME_VARIABLE
+from shoritui.folders import HOME_VARIABLE
 from tests.finetune.run.scripted import scripted
 
 END = RunEnded(False, 1, 0.5, "adapters/low")
@@ -82,15 +82,15 @@ async def test_events_come_in_order_and_what_libraries_print_goes_to_the_log(
     part = """
     print("a library says this")
     os.system("echo a program says that; echo and this too >&2")
-    wire.emit(Told("\\x1b[2Jcafé ▀\\n"))
+    wire.emit(Reported("\\x1b[2Jcafé ▀\\n"))
     step(1)
     end(False)
     """
     async with launched((), playing(part)) as run:
         async for event in run:
             events.append(event)
-    assert [type(event) for event in events] == [Told, Stepped, RunEnded]
-    assert events[0] == Told("\x1b[2Jcafé ▀\n") and events[-1] == END
+    assert [type(event) for event in events] == [Reported, Stepped, RunEnded]
+    assert events[0] == Reported("\x1b[2Jcafé ▀\n") and events[-1] == END
     log = run.log.read_text()
     assert "a library says this" in log and "a program says that" in log and "this too" in log
     assert run.log.is_relative_to(home / "cache" / "finetune" / "logs")
@@ -124,7 +124,7 @@ async def test_asked_once_it_saves_and_ends(playing: Playing) -> None:
 
 async def test_asked_twice_it_is_killed(playing: Playing) -> None:
     events = await heard(playing("step(1)\nstep(2)\ntime.sleep(600)"), stop_at=1)
-    assert isinstance(events[-2], Told) and "at once" in events[-2].text
+    assert isinstance(events[-2], Reported) and "at once" in events[-2].text
     assert events[-1] == RunEnded(True, 2, 1.0, "")
 
 
@@ -194,11 +194,11 @@ async def test_a_crash_is_heard_though_its_children_live_on(playing: Playing) ->
     child = os.fork()
     if child == 0:
         time.sleep(600)
-    wire.emit(Told(str(child)))
+    wire.emit(Reported(str(child)))
     os.kill(os.getpid(), signal.SIGKILL)
     """
     events = await heard(playing(part))
-    assert isinstance(events[0], Told) and isinstance(events[-1], Failed)
+    assert isinstance(events[0], Reported) and isinstance(events[-1], Failed)
     await gone(int(events[0].text))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -9,25 +10,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shoritui.finetune.events import (
     DocumentLoss,
     Evaluated,
     Event,
     Failed,
+    LevelLowered,
     PlannedTier,
     Preparing,
     Replied,
+    Reported,
     RunEnded,
-    RungLowered,
     RunStarted,
     Saved,
     Stepped,
     TierEnded,
     TierStarted,
-    Told,
     WorstDocuments,
 )
-from shoritui.finetune.run.lines import Lines, duration
+from shoritui.finetune.run.launch import words_of
+from shoritui.finetune.run.plain_lines import Lines
 from tests.finetune.run.small import write_data
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +41,7 @@ STEP = Stepped("low", 3, 10, 0.6, 2.5, 7.25e-5, 1.25, 930, 1.5, 2**30, 87.2)
 
 def test_a_step_is_one_line_with_its_figures() -> None:
     [line] = Lines().of(STEP)
-    for figure in ("low 3/10", "2.5000", "7.25e-05", "1.25", "620 tokens/s", "1.00 GiB", "1:27"):
+    for figure in ("low 3/10", "2.5000", "7.25e-05", "1.25", "620 tokens/s", "1.0 GiB", "1:27"):
         assert figure in line
 
 
@@ -68,10 +72,10 @@ def test_nothing_that_a_model_or_a_file_says_reaches_the_terminal_as_it_is() -> 
         Evaluated(HOSTILE, 1, 2.0, True),
         WorstDocuments(HOSTILE, 1, (DocumentLoss(HOSTILE, 2.0),)),
         Replied(HOSTILE, 1, HOSTILE, HOSTILE),
-        RungLowered(HOSTILE, 1, HOSTILE),
+        LevelLowered(HOSTILE, 1, HOSTILE),
         Saved(HOSTILE, 1),
         TierEnded(HOSTILE, False, HOSTILE, 1.0, 2.0),
-        Told(HOSTILE),
+        Reported(HOSTILE),
         Failed(HOSTILE),
         RunEnded(False, 1, 2.0, HOSTILE),
     ]
@@ -80,10 +84,6 @@ def test_nothing_that_a_model_or_a_file_says_reaches_the_terminal_as_it_is() -> 
         for line in lines.of(event):
             assert line.isprintable(), event
             assert "red second line" in line
-
-
-def test_durations_are_for_people() -> None:
-    assert [duration(s) for s in (0.2, 8.4, 87, 7390)] == ["0 s", "8 s", "1:27", "2:03:10"]
 
 
 CONFIG = """
@@ -104,6 +104,19 @@ data = ["data/low/*.txt"]
 """
 
 
+def test_a_stopped_run_is_named_as_it_was_called() -> None:
+    stopped = RunEnded(True, 1, 2.0, "")
+    for demo, config, named in [
+        (True, "finetune.toml", "`shoritui finetune --demo`"),
+        (False, "finetune.toml", "`shoritui finetune`"),
+        (False, "my data/f.toml", "`shoritui finetune 'my data/f.toml'`"),
+    ]:
+        words = words_of(argparse.Namespace(demo=demo, config=Path(config)))
+        [line] = Lines(words=words).of(stopped)
+        assert named in line
+
+
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(base: Path, tmp_path: Path) -> None:
     write_data(tmp_path)
     config = tmp_path / "finetune.toml"
@@ -120,7 +133,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(base: Path, tmp_path: Path) -> None:
                 break
         rest = child.stdout.read()
     assert child.returncode == 130
-    assert f"`shoritui finetune {config}` goes on from there" in rest
+    assert f"`shoritui finetune {config}` continues from what was saved" in rest
     done = subprocess.run(
         [*command, "--json"], stdout=subprocess.PIPE, text=True, env=environment, check=True
     )

@@ -15,14 +15,14 @@ from shoritui.finetune.events import (
     DocumentLoss,
     Evaluated,
     Event,
+    LevelLowered,
     Preparing,
     Replied,
+    Reported,
     RunEnded,
-    RungLowered,
     Saved,
     Stepped,
     TierStarted,
-    Told,
     WorstDocuments,
     from_json,
 )
@@ -66,7 +66,7 @@ def test_figures_are_kept_as_events_and_everything_is_passed_on(tmp_path: Path) 
     figures = (stepped("low", 1), Evaluated("low", 1, 2.5, True), WORST, REPLY)
     others = (Preparing("reading", 1, 2), TierStarted("low", 0, 9, "inputs"))
     ends = (Saved("low", 1), RunEnded(False, 1, 1.0, "x"))
-    lowered = RungLowered("low", 2, "offload")
+    lowered = LevelLowered("low", 2, "offload")
     told = record(tmp_path, *others, *figures, lowered, *ends)
     assert told == [*others, *figures, lowered, *ends]
     assert kept(tmp_path) == [*figures, lowered]
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path
     (tmp_path / "adapters").write_text("a file is in the way")
     events: list[Event] = [TierStarted("low", 0, 9, "inputs"), stepped("low", 1), stepped("low", 2)]
     told = record(tmp_path, *events)
-    news = [event for event in told if isinstance(event, Told)]
+    news = [event for event in told if isinstance(event, Reported)]
     assert [event for event in told if event not in news] == events
     assert len(news) == 1 and "metrics.jsonl" in news[0].text
 
@@ -202,7 +202,7 @@ def test_a_board_that_breaks_is_told_once_and_stops_nothing(
         *(stepped("low", step) for step in range(1, 9)),
     ]
     told = record(tmp_path, *events)
-    news = [event for event in told if isinstance(event, Told)]
+    news = [event for event in told if isinstance(event, Reported)]
     assert [event for event in told if event not in news] == events
     assert len(news) == 1 and why in news[0].text and "\x1b" not in news[0].text
     assert len(kept(tmp_path)) == 8

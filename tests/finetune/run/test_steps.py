@@ -14,15 +14,14 @@ from torch import Tensor, nn
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora, Train
-from shoritui.finetune.data.packing import packs_of
-from shoritui.finetune.data.sample import Ids, Pack, Sample
-from shoritui.finetune.model.interface import Draw, Loss, Reading, Rung
+from shoritui.finetune.data.packs import Ids, Pack, Sample, packs_of
+from shoritui.finetune.model.interface import Draw, Level, Loss, Reading
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.optimizer import make_optimizer
-from shoritui.finetune.model.shape import Shape
 from shoritui.finetune.run.distributed import Ranks
-from shoritui.finetune.run.evaluation import Worst, evaluate
-from shoritui.finetune.run.steps import Course, Steps, Taken
+from shoritui.finetune.run.steps import Batches, StepResult, Steps
+from shoritui.finetune.run.tier import evaluate, worst_of
+from shoritui.gguf.shape import Shape
 from tests.finetune.run.small import QUICK
 
 SHAPE = Shape(32, 48, 2, 4, 2, 8, 64)
@@ -30,7 +29,7 @@ POISON = 63
 
 
 class Short:
-    """A network for which memory runs out on the rungs above one, in the middle of a step."""
+    """A network for which memory runs out on the levels above one, in the middle of a step."""
 
     is_fast = True
     neftune = 0.0
@@ -41,10 +40,10 @@ class Short:
         self.adapter: Mapping[str, nn.Parameter] = network.adapter
         self.device = network.device
 
-    def loss(self, pack: Pack, draw: Draw | None, rung: Rung) -> Loss:
-        if rung > self.highest and draw and draw.pack == 1:
+    def loss(self, pack: Pack, draw: Draw | None, level: Level) -> Loss:
+        if level > self.highest and draw and draw.pack == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return self.network.loss(pack, draw, rung)
+        return self.network.loss(pack, draw, level)
 
     def logits(self, ids: Ids) -> Tensor:
         return self.network.logits(ids)
@@ -74,12 +73,12 @@ def samples(lengths: Sequence[int], highest: int = POISON) -> list[Sample]:
 
 
 def taken(
-    model: Network | Short, packs: Sequence[Pack], train: Train, rung: Rung = Rung.ATTENTION
-) -> tuple[Taken, dict[str, bytes], list[Rung]]:
-    """One step: what it was, the adapter after it, and the rungs that it fell to."""
+    model: Network | Short, packs: Sequence[Pack], train: Train, level: Level = Level.ATTENTION
+) -> tuple[StepResult, dict[str, bytes], list[Level]]:
+    """One step: what it was, the adapter after it, and the levels that it fell to."""
     optimizer = make_optimizer(model.adapter, Lora(), train)
-    fallen: list[Rung] = []
-    steps = Steps(model, optimizer, Course(train, tuple(packs)), rung, Ranks(), lambda: False)
+    fallen: list[Level] = []
+    steps = Steps(model, optimizer, Batches(train, tuple(packs)), level, Ranks(), lambda: False)
     result = steps.take(0, fallen.append)
     assert result is not None
     adapter = {name: one.detach().numpy().tobytes() for name, one in model.adapter.items()}
@@ -92,8 +91,10 @@ def gradients(model: Network, packs: Sequence[Pack], train: Train) -> Iterator[T
     optimizer = torch.optim.SGD(list(model.adapter.values()), lr=1.0)
     for group in optimizer.param_groups:
         group["times"] = 1.0
-    course = Course(replace(train, learning_rate=1.0, max_grad_norm=0), tuple(packs))
-    Steps(model, optimizer, course, Rung.ATTENTION, Ranks(), lambda: False).take(0, lambda _: None)
+    batches = Batches(replace(train, learning_rate=1.0, max_grad_norm=0), tuple(packs))
+    Steps(model, optimizer, batches, Level.ATTENTION, Ranks(), lambda: False).take(
+        0, lambda _: None
+    )
     return (old - new.detach() for old, new in zip(before, model.adapter.values(), strict=True))
 
 
@@ -118,7 +119,7 @@ def test_a_step_tells_each_conversations_loss() -> None:
     model = network()
     for pack in packs:
         for index, (begin, end) in enumerate(zip(pack.starts, pack.starts[1:], strict=False)):
-            total = model.loss(pack, None, Rung.INPUTS).by_document[index]
+            total = model.loss(pack, None, Level.INPUTS).by_document[index]
             found = dict(step.documents)[pack.sources[index]]
             assert found == pytest.approx(float(total) / int(pack.learn[begin:end].sum()), rel=1e-5)
 
@@ -134,32 +135,32 @@ def test_the_gradient_is_clipped_and_its_norm_told_as_it_was() -> None:
     optimizer.param_groups[0]["times"] = 1.0
     train = replace(QUICK, learning_rate=1.0, max_grad_norm=most)
     steps = Steps(
-        model, optimizer, Course(train, packs), Rung.ATTENTION, Ranks(), lambda: False
+        model, optimizer, Batches(train, packs), Level.ATTENTION, Ranks(), lambda: False
     ).take(0, lambda _: None)
     assert steps and steps.gradient_norm == pytest.approx(free.gradient_norm)
     for old, new, whole in zip(before, model.adapter.values(), went, strict=True):
         torch.testing.assert_close(old - new.detach(), whole / 10, rtol=1e-3, atol=1e-6)
 
 
-def test_where_memory_runs_out_the_same_step_is_done_on_a_lower_rung() -> None:
+def test_where_memory_runs_out_the_same_step_is_done_on_a_lower_level() -> None:
     packs = packs_of(samples([40, 39]), 48, True)
-    _, expected, fallen = taken(network(0.1), packs, QUICK, Rung.INPUTS)
+    _, expected, fallen = taken(network(0.1), packs, QUICK, Level.INPUTS)
     assert fallen == []
-    _, found, fallen = taken(Short(network(0.1), Rung.INPUTS), packs, QUICK)
-    assert fallen == [Rung.HALVES, Rung.INPUTS]
+    _, found, fallen = taken(Short(network(0.1), Level.INPUTS), packs, QUICK)
+    assert fallen == [Level.HALVES, Level.INPUTS]
     assert found == expected
 
 
-def test_through_transformers_only_the_lowest_rung_takes_less() -> None:
+def test_through_transformers_only_the_lowest_level_takes_less() -> None:
     packs = packs_of(samples([40, 39]), 48, True)
-    model = Short(network(), Rung.OFFLOAD)
+    model = Short(network(), Level.OFFLOAD)
     model.is_fast = False
-    assert taken(model, packs, QUICK)[2] == [Rung.OFFLOAD]
+    assert taken(model, packs, QUICK)[2] == [Level.OFFLOAD]
 
 
-def test_where_no_rung_is_low_enough_that_is_told() -> None:
+def test_where_no_level_is_low_enough_that_is_told() -> None:
     packs = packs_of(samples([40, 39]), 48, True)
-    with pytest.raises(UserError, match="memory is full, and no rung takes less"):
+    with pytest.raises(UserError, match="memory is full, and no checkpointing level takes less"):
         taken(Short(network(), 0), packs, QUICK)
 
 
@@ -184,18 +185,17 @@ def test_a_pack_of_which_nothing_is_learnt_changes_nothing() -> None:
 def test_evaluation_counts_every_token_once_and_stops_when_asked() -> None:
     packs = packs_of(samples([40, 9, 23, 5]), 48, True)
     model = network(0.1)
-    totals = [model.loss(pack, None, Rung.INPUTS).total.item() for pack in packs]
+    totals = [model.loss(pack, None, Level.INPUTS).total.item() for pack in packs]
     expected = sum(totals) / sum(pack.learnt for pack in packs)
-    found = evaluate(model, packs, Rung.ATTENTION, Ranks(), lambda: False)
+    found = evaluate(model, packs, Level.ATTENTION, Ranks(), lambda: False)
     assert found == pytest.approx(expected, rel=1e-6)
-    assert evaluate(model, packs, Rung.ATTENTION, Ranks(), lambda: True) is None
+    assert evaluate(model, packs, Level.ATTENTION, Ranks(), lambda: True) is None
 
 
 def test_the_worst_conversations_come_first_with_what_they_were_when_last_read() -> None:
-    worst = Worst()
-    worst.note([("a", 3.0), ("b", 5.0)])
-    worst.note([("b", 1.0), *((f"c{number}", 2.0) for number in range(20))])
-    found = worst.documents()
+    losses = dict([("a", 3.0), ("b", 5.0)])
+    losses.update([("b", 1.0), *((f"c{number}", 2.0) for number in range(20))])
+    found = worst_of(losses)
     assert (found[0].source, found[0].loss) == ("a", 3.0)
     assert len(found) == 8 and "b" not in {document.source for document in found}
 
@@ -206,12 +206,12 @@ def test_every_epoch_reads_every_pack_once(
 ) -> None:
     packs = packs_of(samples([5 + number for number in range(count)]), 64, False)
     train = replace(QUICK, accumulation=accumulation, epochs=epochs)
-    course = Course(train, packs)
+    batches = Batches(train, packs)
     for epoch in range(epochs):
-        first = epoch * course.steps_per_epoch
-        steps = range(first, first + course.steps_per_epoch)
-        read = [pack.sources for step in steps for pack in course.packs_of(step)]
+        first = epoch * batches.steps_per_epoch
+        steps = range(first, first + batches.steps_per_epoch)
+        read = [pack.sources for step in steps for pack in batches.packs_of(step)]
         assert sorted(read) == sorted(pack.sources for pack in packs)
-    done = min(done, course.steps)
-    left = [pack for step in range(done, course.steps) for pack in course.packs_of(step)]
-    assert course.tokens_after(done) == sum(len(pack.ids) for pack in left)
+    done = min(done, batches.steps)
+    left = [pack for step in range(done, batches.steps) for pack in batches.packs_of(step)]
+    assert batches.tokens_after(done) == sum(len(pack.ids) for pack in left)

@@ -1,0 +1,136 @@
+"""`shoritui chats export`: chats as files, to read, to keep, to train on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from shoritui.commands.chats.library import add_chats, library_path, open_library, shown, the_chats
+from shoritui.errors import UserError
+from shoritui.files import replace_text, why
+from shoritui.folders import user_path
+from shoritui.interop import FORMATS, export_chat, file_name
+from shoritui.story import Library, Summary, WholeChat
+from shoritui.text import clean
+
+DESCRIPTION: Final = """\
+Write each chat as a file of its own, which you alone can read. All formats but JSON hold the
+messages as they stand now, without the branches that you left; SillyTavern's alone holds the
+versions of each message too. No file is ever replaced: a new one gets a number. Training data is
+not written twice: where a file of the same name holds the same it stays, and where it holds
+something else nothing is written.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    widest = max(map(len, FORMATS))
+    rows = [f"  {name:{widest}}  {each.summary}" for name, each in FORMATS.items()]
+    parser.epilog = "\n".join(["formats:", *rows])
+    add_chats(parser, nargs="*")
+    parser.add_argument("--all", action="store_true", help="every chat")
+    parser.add_argument(
+        "--to",
+        metavar="DIR",
+        type=Path,
+        default=Path(),
+        help="the folder to write into (default: this one)",
+    )
+    parser.add_argument(
+        "--format", choices=tuple(FORMATS), default="blockml", help="see below (default: blockml)"
+    )
+    parser.add_argument(
+        "--tier",
+        metavar="NAME",
+        help="as training data of this tier: into data/NAME of DIR, which `shoritui finetune init` "
+        "has made",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the chats.
+
+    Raises:
+        UserError: A chat is not found, or several are meant, or a file cannot be written.
+    """
+    folder = _folder(options)
+    if options.all and not library_path().exists():
+        print(f"0 written to {clean(str(folder))}")
+        return 0
+    with open_library() as library:
+        every = library.summaries()
+        if not (options.all or options.chats):
+            raise UserError(
+                "Name chats by number or title (shoritui chats lists them), or use --all."
+            )
+        chosen = every if options.all else the_chats(options.chats, every)
+        if FORMATS[options.format].is_training:
+            _write_training(library, chosen, options.format, folder)
+        else:
+            for chat in chosen:
+                whole = library.whole_chat(chat.id)
+                print(clean(str(export_chat(whole, options.format, folder))))
+    return 0
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    to: Path = user_path(options.to)
+    if options.tier is None:
+        return to
+    if not FORMATS[options.format].is_training:
+        raise UserError(f"--tier is for training data, not for --format {options.format}.")
+    data = to / "data"
+    tiers = sorted(each.name for each in data.iterdir() if each.is_dir()) if data.is_dir() else []
+    if options.tier not in tiers:
+        hint = f"it has {', '.join(tiers)}" if tiers else f"shoritui finetune init {to} makes them"
+        raise UserError(clean(f"{data} has no folder for the tier {options.tier!r}: {hint}."))
+    return data / str(options.tier)
+
+
+def _write_training(library: Library, chats: Sequence[Summary], name: str, folder: Path) -> None:
+    """Write the chats in which something is said: all of them, or none."""
+    form = FORMATS[name]
+    files: dict[Path, str] = {}
+    left_out = []
+    for chat in chats:
+        whole = library.whole_chat(chat.id)
+        if _is_said(whole):
+            files[folder / (file_name(whole.chat) + form.suffix)] = form.text(whole)
+        else:
+            left_out.append(chat)
+    new = {path: text for path, text in files.items() if not _is_there(path, text)}
+    for path, text in new.items():
+        try:
+            replace_text(path, text, private=True)
+        except OSError as error:
+            raise UserError(clean(f"{path} cannot be written: {why(error)}.")) from None
+        print(clean(str(path)))
+    for chat in left_out:
+        print(f"Left out, nothing is said in it: {shown(chat)}")
+    same = len(files) - len(new)
+    print(f"{len(new)} written to {clean(str(folder))}" + f", {same} unchanged" * bool(same))
+
+
+def _is_said(whole: WholeChat) -> bool:
+    return any(
+        entry.kind == "message" and entry.text.strip() and not entry.hidden
+        for entry in whole.path()
+    )
+
+
+def _is_there(path: Path, text: str) -> bool:
+    """Return whether a file holds this already; raise if it holds something else."""
+    try:
+        if path.read_bytes() == text.encode():
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(clean(f"{path} cannot be read: {error.strerror}.")) from None
+    raise UserError(
+        clean(f"{path} exists already and holds something else: remove it, or choose another ")
+        + "folder with --to."
+    )

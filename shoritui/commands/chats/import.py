@@ -1,0 +1,39 @@
+"""`shoritui chats import`: chats out of files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from shoritui.commands.chats.library import open_library, shown
+from shoritui.commands.output import print_error
+from shoritui.errors import UserError
+from shoritui.interop import import_file
+from shoritui.text import one_line
+
+DESCRIPTION: Final = """\
+Make a new chat of each file: JSON that `shoritui chats export --format json` wrote, with all its
+branches; a chat of SillyTavern (.jsonl), with its swipes; BlockML, whose first blocks become the
+scene; or plain text with lines such as `Ada: Hm.`. Chats that are there stay as they are.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file with one chat")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import the files; one that cannot be is named, and the others are imported all the same."""
+    failed = False
+    with open_library(create=True) as library:
+        for file in options.files:
+            try:
+                chat = import_file(library, file, print_error)
+            except UserError as error:
+                print_error(str(error))
+                failed = True
+                continue
+            print(f"Imported: {shown(chat)}; you are {one_line(chat.user)}")
+    return int(failed)

@@ -1,0 +1,105 @@
+"""The user's library, and which of its chats a command means."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from shoritui.errors import UserError
+from shoritui.folders import data_dir
+from shoritui.story import Chat, Library, Summary
+from shoritui.text import one_line
+
+
+def add_chat(parser: argparse.ArgumentParser) -> None:
+    """Add `CHAT`."""
+    parser.add_argument("chat", metavar="CHAT", help="a chat's number, or a title that only it has")
+
+
+def add_chats(parser: argparse.ArgumentParser, *, nargs: str = "+") -> None:
+    """Add `CHAT ...`."""
+    parser.add_argument(
+        "chats", metavar="CHAT", nargs=nargs, help="a chat's number, or a title that only it has"
+    )
+
+
+def library_path() -> Path:
+    """Return the library's file, which need not exist."""
+    return data_dir() / "library.db"
+
+
+@contextmanager
+def open_library(*, create: bool = False) -> Iterator[Library]:
+    """The user's library.
+
+    Raises:
+        UserError: There is none yet and none is to be made, or it cannot be read.
+    """
+    path = library_path()
+    if not create and not path.exists():
+        raise UserError("There are no chats yet: shoritui chat begins one.")
+    library = Library(path)
+    try:
+        yield library
+    finally:
+        library.close()
+
+
+def the_chat(word: str, chats: Sequence[Summary]) -> Summary:
+    """Return the chat that has this number or title.
+
+    Raises:
+        UserError: None has, or several have.
+    """
+    by_number = [chat for chat in chats if str(chat.id) == word]
+    title = one_line(word).casefold()
+    found = by_number or [chat for chat in chats if one_line(chat.name).casefold() == title]
+    if not found:
+        raise UserError(f"There is no chat {one_line(word)!r}: see shoritui chats.")
+    if len(found) > 1:
+        numbers = ", ".join(str(chat.id) for chat in found)
+        raise UserError(
+            f"Several chats are called {one_line(word)!r}: choose by number, {numbers}."
+        )
+    return found[0]
+
+
+def the_chats(words: Sequence[str], chats: Sequence[Summary]) -> list[Summary]:
+    """Return the chats of these numbers or titles, each once, in that order."""
+    return list({chat.id: chat for chat in (the_chat(word, chats) for word in words)}.values())
+
+
+def shown(chat: Chat | Summary) -> str:
+    """Return a chat as people read it: `3 (The last ferry)`."""
+    return f"{chat.id} ({one_line(chat.name)})"
+
+
+def facts(chat: Summary) -> dict[str, Any]:
+    """Return a chat as a script reads it."""
+    return {
+        "id": chat.id,
+        "title": chat.name,
+        "messages": chat.messages,
+        "created": iso(chat.created),
+        "updated": iso(chat.updated),
+        "cast": list(chat.cast),
+        "tags": list(chat.tags),
+        "favourite": chat.favourite,
+        "archived": chat.archived,
+        "last_line": chat.last_line,
+        **({} if chat.deleted is None else {"deleted": iso(chat.deleted)}),
+    }
+
+
+def iso(seconds: float) -> str:
+    """Return a time for a script."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def date(seconds: float) -> str:
+    """Return a time for people, in their own time zone."""
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")

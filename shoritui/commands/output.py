@@ -1,0 +1,42 @@
+"""What commands print: errors, stories, JSON; and whether a full-screen app can be shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+
+from shoritui.text import clean
+
+_CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def print_error(sentence: str) -> None:
+    """Print a sentence on stderr, with the program's name before it."""
+    print(clean(f"shoritui: {sentence}"), file=sys.stderr)
+
+
+def print_story(text: str) -> None:
+    """Print text of a card or a model: exactly into a file or a pipe, on a terminal cleaned."""
+    print(clean(text) if sys.stdout.isatty() else text, end="", flush=True)
+
+
+def print_json(facts: object, *, on_one_line: bool = False) -> None:
+    """Print one JSON object, escaped so that no title or name reaches a terminal as a command.
+
+    On one line only what would be such a command is escaped.
+    """
+    indent = None if on_one_line else 2
+    text = json.dumps(facts, indent=indent, ensure_ascii=not on_one_line)
+    print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def has_screen() -> bool:
+    """Return whether keys can be read and a screen be drawn, which Textual does on stderr."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and can_draw()
+
+
+def can_draw() -> bool:
+    """Return whether what is printed reaches a terminal, and not a dumb one."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

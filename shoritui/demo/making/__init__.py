@@ -1,0 +1,1 @@
+"""How the small model was made. Not part of the wheel."""

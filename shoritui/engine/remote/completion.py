@@ -1,0 +1,354 @@
+"""Completions: the request for a message, its stream, its end, what the user should know of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final
+
+from shoritui.engine.interface import (
+    Evaluation,
+    Event,
+    Noted,
+    Outcome,
+    Phase,
+    SampledToken,
+    Stop,
+    Text,
+    TokenLogprob,
+)
+from shoritui.engine.remote import profiles
+from shoritui.engine.remote.detect import DetectedServer
+from shoritui.engine.remote.http import Broken, HttpClient, Refused, TooLong
+from shoritui.engine.remote.logprobs import scores
+from shoritui.engine.remote.response import DONE, Chunk, parse, parse_events
+from shoritui.engine.remote.sampling_params import SamplingParams, sampling_params
+from shoritui.engine.sampling_params import MARKS, Sampling
+from shoritui.errors import UserError
+
+COMPLETIONS: Final = "/v1/completions"
+_LARGEST_SEED: Final = 2**31 - 1
+_UNTOLD: Final = (
+    "The server gives no probabilities of tokens, so the model cannot choose here: choose "
+    "yourself, or use another server."
+)
+
+Emit = Callable[[Event], None]
+Become = Callable[[Phase, float], None]
+
+
+@dataclass(slots=True)
+class Completion:
+    """A call for a message: what was asked, and what has become of it."""
+
+    texts: Sequence[str]
+    sampling: Sampling
+    max_tokens: int
+    names: Sequence[str]
+    top_logprobs: int
+    message: StreamedMessage = field(default_factory=lambda: StreamedMessage())
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Names the request to servers that are told which one to end."""
+    prompt_tokens: int = 0
+    room: int = 0
+
+    @property
+    def prompt(self) -> str:
+        """What the model reads."""
+        return "".join(self.texts)
+
+    @property
+    def limit(self) -> int:
+        """The most tokens to write."""
+        return min(self.max_tokens, self.room)
+
+    def outcome(self, stop: Stop | None = None) -> Outcome:
+        """How it ended: as `stop` says, else as the server said."""
+        return self.message.outcome(stop, self.prompt_tokens, self.room, self.max_tokens)
+
+
+class CompletionClient:
+    """Asks a server that was found for text."""
+
+    def __init__(self, http: HttpClient, found: DetectedServer, become: Become) -> None:
+        self.found = found
+        self._http = http
+        self._become = become
+        self._told: tuple[object, ...] = ()
+        self._biases: dict[str, int | None] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+
+    async def write(self, call: Completion, emit: Emit) -> None:
+        """Write a message, telling of it as it comes. Raises `UserError`, `Broken`."""
+        await self._measure(call)
+        asked = await self._params(call)
+        for note in self._news(asked, call.top_logprobs):
+            emit(Noted(note))
+        self._become("evaluating", 0.0)
+        try:
+            await self._stream(call, self._body(call, asked), emit)
+        except TooLong as error:
+            self._learn(error)
+            raise
+
+    async def evaluate(self, texts: Sequence[str]) -> Evaluation:
+        """Have the server evaluate a prompt, where it keeps what it evaluated."""
+        profile = self.found.profile
+        if profile.prefill_tokens is None:
+            return Evaluation(0, 0, True)
+        if self.found.tokenizer.about(texts) + 1 >= self.found.info.n_ctx:
+            return Evaluation(0, 0, True)  # It will be refused when it is needed.
+        body = self._request("".join(texts), profile.prefill_tokens) | {"stream": True}
+        message = StreamedMessage()
+        self._become("evaluating", 0.0)
+        async with aclosing(self._http.events(COMPLETIONS, body)) as events:
+            async for data in events:
+                self._show(message, parse_events(data), lambda event: None)
+        return message.evaluation()
+
+    async def score(self, prompt: str, candidates: Sequence[str]) -> list[float]:
+        """How likely each candidate is after the prompt. Raises `UserError`."""
+        return await scores(self._likeliest, prompt, candidates)
+
+    async def _likeliest(self, prompt: str) -> Sequence[TokenLogprob]:
+        profile = self.found.profile
+        body = self._request(prompt, 1) | sampling_params(profile, Sampling(seed=0), (), {}).fields
+        body |= {"logprobs": profile.choices, "stream": False}
+        try:
+            said = parse(await self._http.post(COMPLETIONS, body))
+        except Refused as error:
+            raise UserError(f"{_UNTOLD} ({error})") from None
+        if said is None or not said.logprobs:
+            raise UserError(_UNTOLD)
+        return said.logprobs[0].top
+
+    async def settle(self) -> None:
+        """Wait for what was sent beside everything else."""
+        if self._errands:
+            await asyncio.wait(self._errands)
+
+    # The request
+
+    async def _measure(self, call: Completion) -> None:
+        """How long the prompt is, and what is left. Raises `UserError` if that is nothing."""
+        if not call.prompt:
+            raise UserError("There is nothing to write after: the prompt is empty.")
+        tokenizer, n_ctx = self.found.tokenizer, self.found.info.n_ctx
+        call.prompt_tokens = tokenizer.beginning + sum(await tokenizer.count(call.texts))
+        call.room = n_ctx - call.prompt_tokens
+        if call.room > 0:
+            return
+        if tokenizer.is_exact and self.found.sure_of_context:
+            raise UserError(
+                f"The prompt has {call.prompt_tokens:,} tokens, the server's context holds "
+                f"{n_ctx:,}: shorten the scene or the chat, or start the server with a larger "
+                "context."
+            )
+        call.room = call.max_tokens  # The server knows better.
+
+    async def _params(self, call: Completion) -> SamplingParams:
+        bias = await self._bias(call.sampling) if self.found.tokenizer.is_exact else None
+        return sampling_params(self.found.profile, call.sampling, call.names, bias)
+
+    async def _bias(self, sampling: Sampling) -> Mapping[int, float]:
+        """The logit bias by token, of those texts that are one."""
+        biases: dict[int, float] = {}
+        for text, bias in sampling.logit_bias:
+            for form in (text, f" {text}"):
+                if form not in self._biases:
+                    self._biases[form] = await self.found.tokenizer.token(form)
+                token = self._biases[form]
+                if token is not None:
+                    biases[token] = bias
+        return biases
+
+    def _body(self, call: Completion, asked: SamplingParams) -> dict[str, object]:
+        profile = self.found.profile
+        body = self._request(call.prompt, call.limit) | asked.fields
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if profile.repeats and call.sampling.seed is None:
+            body["seed"] = secrets.randbelow(_LARGEST_SEED)
+        if call.top_logprobs and profile.probabilities:
+            body["logprobs"] = min(call.top_logprobs, profile.probabilities)
+        if profile is profiles.KOBOLDCPP:
+            body["genkey"] = call.key
+        return body
+
+    def _request(self, prompt: str, max_tokens: int) -> dict[str, object]:
+        model = {"model": self.found.model} if self.found.model else {}
+        fixed = {"prompt": prompt, "max_tokens": max_tokens, "stop": list(MARKS)}
+        return model | fixed | dict(self.found.profile.extra)
+
+    # What the user should know
+
+    def _news(self, asked: SamplingParams, top_logprobs: int) -> list[str]:
+        """What has not been told yet, or was otherwise when it was told."""
+        news, self.found.notes = self.found.notes, []
+        told = (asked.ignored, asked.unsure, bool(top_logprobs))
+        if told == self._told:
+            return news
+        self._told = told
+        name = self.found.profile.name
+        if asked.ignored:
+            news.append(f"{name} samples without {listed(asked.ignored)}.")
+        if asked.unsure:
+            news.append(f"The server may not know the sampler values {listed(asked.unsure)}.")
+        if top_logprobs and not self.found.profile.probabilities:
+            news.append(f"{name} gives no probabilities while it writes.")
+        return news
+
+    # The stream
+
+    async def _stream(self, call: Completion, body: Mapping[str, object], emit: Emit) -> None:
+        message, profile = call.message, self.found.profile
+        heard = done = False
+        try:
+            async with aclosing(self._http.events(COMPLETIONS, body)) as events:
+                async for data in events:
+                    heard = True
+                    self._show(message, parse_events(data), emit)
+                    done = DONE in data
+                    if message.marked or done:
+                        break
+            if not message.ended and (not done or profile is profiles.LLAMA_CPP_PYTHON):
+                raise self._http.left() if done else self._http.broken()
+        except Broken:
+            if message.ended:
+                return  # Only figures are missing.
+            if not heard:
+                await self._ask_why(body)
+            raise
+        finally:
+            if not message.ended and profile is profiles.KOBOLDCPP:
+                self._send_abort(call.key)
+
+    def _show(self, message: StreamedMessage, new: Sequence[Chunk], emit: Emit) -> None:
+        for each in new:
+            if each.progress is not None:
+                self._become("evaluating", each.progress.done / each.progress.total)
+                emit(each.progress)
+        if text := message.take(new):
+            self._become("generating", 0.0)
+            emit(text)
+        for each in new:
+            if each.error and not message.ended:
+                raise self._http.failure(each.error)
+
+    async def _ask_why(self, body: Mapping[str, object]) -> None:
+        """A stream that broke before its first event told no reason; a plain answer may."""
+        plain = {name: value for name, value in body.items() if name != "stream_options"}
+        await self._http.post(COMPLETIONS, plain | {"stream": False, "max_tokens": 1})
+
+    def _learn(self, error: TooLong) -> None:
+        """Take the context's size from the refusal, so that the next prompt fits."""
+        info = self.found.info
+        if error.n_ctx and error.n_ctx < info.n_ctx:
+            self.found.info = replace(info, n_ctx=error.n_ctx)
+            self.found.sure_of_context = True
+
+    def _send_abort(self, key: str) -> None:
+        """KoboldCpp notices a closed connection only between tokens: it is told."""
+        errand = asyncio.create_task(self._abort(key))
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def _abort(self, key: str) -> None:
+        with suppress(UserError):  # Then it stops at its next token.
+            await self._http.post("/api/extra/abort", {"genkey": key})
+
+
+class StreamedMessage:
+    """A message while its chunks arrive."""
+
+    def __init__(self) -> None:
+        self._started = self._first = self._last = perf_counter()
+        self._parts: list[str] = []
+        self._tokens = 0
+        self._finish = ""
+        self._prompt: int | None = None
+        self._reused: int | None = None
+        self._generated: int | None = None
+        self.marked = False
+        """Whether a block mark came."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its text is whole; figures may still follow."""
+        return self.marked or bool(self._finish)
+
+    def take(self, chunks: Sequence[Chunk]) -> Text | None:
+        """The new text of chunks that came together."""
+        text, tokens, logprobs = "", 0, list[SampledToken]()
+        for chunk in chunks:
+            if chunk.text and not self.ended:
+                text += self._until_mark(chunk.text)
+                tokens += 1
+                logprobs += chunk.logprobs
+            self._note(chunk)
+        if not text:
+            return None
+        if not self._parts:
+            self._first = perf_counter()
+        self._last = perf_counter()
+        self._parts.append(text)
+        self._tokens += tokens
+        return Text(text, tokens, tuple(logprobs))
+
+    def outcome(self, stop: Stop | None, prompt: int, room: int, asked: int) -> Outcome:
+        """Return how it ended: as `stop` says, else as the server said.
+
+        `prompt` counts for servers that tell none; `room` is what the context had left.
+        """
+        prompt = prompt if self._prompt is None else self._prompt
+        new, seconds = self._new_tokens(), self._last - self._first
+        return Outcome(
+            stop=stop or self._stop(new, min(room, asked), asked),
+            text="".join(self._parts),
+            prompt_tokens=prompt,
+            reused_tokens=self._reused or 0,
+            evaluated_tokens=0 if self._reused is None else prompt - self._reused,
+            generated_tokens=new,
+            first_token_ms=1000 * (self._first - self._started) if self._parts else 0.0,
+            tokens_per_second=(new - 1) / seconds if new > 1 and seconds else 0.0,
+        )
+
+    def evaluation(self) -> Evaluation:
+        """What it took to have the prompt evaluated, as far as the server told."""
+        prompt, reused = self._prompt or 0, self._reused or 0
+        evaluated = 0 if self._reused is None else prompt - reused
+        return Evaluation(reused, evaluated, True)
+
+    def _until_mark(self, text: str) -> str:
+        for mark in MARKS:
+            before, found, _ = text.partition(mark)
+            if found:
+                text, self.marked = before, True
+        return text
+
+    def _note(self, chunk: Chunk) -> None:
+        self._finish = self._finish or chunk.finish
+        for name in ("prompt", "reused", "generated"):
+            value = getattr(chunk, f"{name}_tokens")
+            if value is not None:
+                setattr(self, f"_{name}", value)
+
+    def _new_tokens(self) -> int:
+        """What the server counted, less the token at which it stopped; else what came."""
+        if not self._generated or not self._parts:
+            return self._tokens
+        return max(1, self._generated - (self._finish == "stop"))
+
+    def _stop(self, new: int, limit: int, asked: int) -> Stop:
+        if self.marked or self._finish != "length":
+            return "block_end"
+        return "context_full" if limit < asked and new + 1 >= limit else "token_limit"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a sentence."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,305 @@
+"""HTTP to one server: requests, streams of events, and every trouble as one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from shoritui.engine.interface import WorkerDied
+from shoritui.engine.remote.response import reason, whole
+from shoritui.engine.remote.server import Server
+from shoritui.engine.remote.sse import LONGEST, EventReader, NotEvents
+from shoritui.errors import UserError
+from shoritui.text import message
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 30.0
+"""How long a short answer may take; the text of a reply may take as long as it wants."""
+KEPT_SECONDS: Final = 2.0
+"""How long a connection is kept for the next request; servers keep them for 5 s and more."""
+
+_CONTEXT_NUMBERS: Final = (
+    re.compile(r"context (?:length|size|window)[^0-9]{0,40}?(\d{3,8})", re.IGNORECASE),
+    re.compile(r"max_model_len[^0-9]{0,20}(\d{3,8})", re.IGNORECASE),
+)
+_CONTEXT_WORDS: Final = re.compile(r"context|max_model_len|too (long|large)", re.IGNORECASE)
+_LENGTH_WORDS: Final = re.compile(r"length|size|window|exceed|max|tokens", re.IGNORECASE)
+
+
+class Unreachable(UserError):
+    """No connection could be made."""
+
+
+class Broken(WorkerDied):
+    """The server went away before it had answered in full."""
+
+
+class Refused(UserError):
+    """The server answered that it will not do it."""
+
+    status: int = 0
+    """The HTTP status of its answer, where that was the reason."""
+
+
+class TooLong(Refused):
+    """The prompt is longer than the server's context."""
+
+    def __init__(self, sentence: str, n_ctx: int | None) -> None:
+        super().__init__(sentence)
+        self.n_ctx = n_ctx
+        """What the server says that its context holds."""
+
+
+class HttpClient:
+    """A connection to a server; `close()` ends it."""
+
+    def __init__(self, server: Server, answer_seconds: float = 0) -> None:
+        """Ask this server; a short answer may take `answer_seconds`, or as long as is usual."""
+        import httpx
+
+        self._server = server
+        self._answer_seconds = answer_seconds or ANSWER_SECONDS
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {server.key}"} if server.key else {},
+            limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+            follow_redirects=False,  # They would carry the key to wherever they lead.
+            trust_env=not server.is_here,  # A proxy is no way to this machine.
+        )
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._client.aclose()
+
+    async def get(self, path: str) -> Any:
+        """The answer's JSON. Raises `UserError`."""
+        return await self._ask("GET", path)
+
+    async def post(self, path: str, body: Mapping[str, object]) -> Any:
+        """The answer's JSON. Raises `UserError`."""
+        return await self._ask("POST", path, _encoded(body))
+
+    async def events(
+        self, path: str, body: Mapping[str, object]
+    ) -> AsyncGenerator[list[str], None]:
+        """The data of the answer's events, as many together as came together.
+
+        An answer that is no event stream counts as one event. Leaving early ends the connection.
+        Raises `UserError`; `Broken` if the server goes away on the way.
+        """
+        import httpx
+
+        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+        async with (
+            self._told(),
+            self._answer("POST", path, _encoded(body), timeout) as response,
+        ):
+            if response.status_code != 200:
+                raise self._refused(response.status_code, await _body(response), response)
+            if "event-stream" not in response.headers.get("content-type", ""):
+                yield [(await _body(response)).decode("utf-8", "replace")]
+                return
+            reader = EventReader()
+            chunks = cast("AsyncGenerator[bytes]", response.aiter_bytes())
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if events := reader.feed(chunk):
+                        yield events
+            if events := reader.finish():
+                yield events
+
+    async def _ask(self, method: str, path: str, content: bytes | None = None) -> Any:
+        async with self._told(), self._answer(method, path, content) as response:
+            body = await _body(response)
+        if response.status_code != 200:
+            raise self._refused(response.status_code, body, response)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise Refused(
+                f"{self._server.shown}{path} answers with something that is no JSON: it is no "
+                "server of language models."
+            ) from None
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        timeout: httpx.Timeout | None = None,
+    ) -> AsyncGenerator[httpx.Response]:
+        """An answer whose text is still to come.
+
+        A connection kept from before may have been closed by the server just now: that is no
+        answer, and another one is tried.
+        """
+        import httpx
+
+        request = self._client.build_request(
+            method,
+            self._server.base + path,
+            content=content,
+            headers={} if content is None else {"Content-Type": "application/json"},
+            timeout=timeout or httpx.Timeout(self._answer_seconds, connect=CONNECT_SECONDS),
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            response = await self._client.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncGenerator[None]:
+        """What goes wrong on the way, as a sentence."""
+        import httpx
+
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Unreachable(_unreachable(error, self._server.shown)) from None
+        except httpx.TimeoutException:
+            raise Unreachable(
+                f"The server at {self._server.shown} did not answer within "
+                f"{self._answer_seconds:.0f} s: is it busy with another request?"
+            ) from None
+        except (httpx.TransportError, httpx.StreamError, NotEvents):
+            raise self.broken() from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(
+                f"The server at {self._server.shown} cannot be asked: {message(error)}."
+            ) from None
+
+    def broken(self) -> Broken:
+        """The server ended the connection before its answer was whole."""
+        return Broken(
+            f"The server at {self._server.shown} went away before the end: look at its log, start "
+            "it again if it has stopped, and try again."
+        )
+
+    def left(self) -> Broken:
+        """The server turned to somebody else's request before its answer was whole."""
+        return Broken(
+            f"The server at {self._server.shown} dropped this for another request, as it handles "
+            "one at a time: try again."
+        )
+
+    def failure(self, said: str) -> UserError:
+        """The error that the server told in its own words, in one sentence."""
+        place, said = f"The server at {self._server.shown}", said.rstrip(".")
+        if _CONTEXT_WORDS.search(said) and _LENGTH_WORDS.search(said):
+            return _too_long(said)
+        return UserError(f"{place} could not go on ({said}): look at its log, and try again.")
+
+    def _refused(self, status: int, body: bytes, response: httpx.Response) -> Refused:
+        said = reason(body.decode("utf-8", "replace")).rstrip(".")
+        about_context = _CONTEXT_WORDS.search(said) and _LENGTH_WORDS.search(said)
+        if about_context and status in _CONTEXT_CODES:
+            return _too_long(said, body)
+        refused = Refused(_refusal(self._server, status, said, response.headers))
+        refused.status = status
+        return refused
+
+
+_CONTEXT_CODES: Final = (400, 413, 422, 500)
+
+
+def _too_long(said: str, body: bytes = b"") -> TooLong:
+    n_ctx = _context(said, body)
+    cure = "shorten the scene or the chat, or start the server with a larger context."
+    known = f" of {n_ctx:,} tokens: try again, now that this is known; else {cure}"
+    return TooLong(
+        "The prompt does not fit into the server's context"
+        + (known if n_ctx else f" ({said}): {cure}"),
+        n_ctx,
+    )
+
+
+def _context(said: str, body: bytes) -> int | None:
+    try:
+        error = json.loads(body)["error"]
+        if n_ctx := whole(error.get("n_ctx")):
+            return n_ctx
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    found = (pattern.search(said) for pattern in _CONTEXT_NUMBERS)
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _refusal(server: Server, status: int, said: str, headers: Mapping[str, str]) -> str:
+    place = f"The server at {server.shown}"
+    if status in (401, 403):
+        if not server.key:
+            return (
+                f"{place} wants an API key: put it into an environment variable, and name the "
+                "variable in the setting server_key."
+            )
+        return (
+            f"{place} refuses the API key: correct the environment variable that the setting "
+            "server_key names."
+        )
+    if status in (404, 405):
+        return (
+            f"{place} has nothing where a server of language models has its models and completions "
+            f"({said or 'not found'}): check the address, and that it is OpenAI-compatible."
+        )
+    if 300 <= status < 400:
+        to = message(headers.get("location", "another address"))
+        return f"{place} redirects to {to}: if you trust that address, use it instead."
+    if status in (429, 503):
+        return f"{place} is busy or still loading its model ({said}): try again in a moment."
+    if status >= 500:
+        return f"{place} failed ({said or status}): look at its log."
+    return f"{place} refuses the request: {said or status}."
+
+
+def _unreachable(error: BaseException, shown: str) -> str:
+    import socket
+    import ssl
+
+    import httpx
+
+    if isinstance(error, httpx.ConnectTimeout):
+        return (
+            f"The server at {shown} does not answer: is it running, and does a firewall let you "
+            "through to it?"
+        )
+    causes = _causes(error)
+    if said := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
+        return (
+            f"The server at {shown} cannot be trusted ({message(said.reason or said)}): use the "
+            "name in its certificate, or name its authority's file in SSL_CERT_FILE."
+        )
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return f"No machine has the name in {shown}: check the address, or the network."
+    return f"No server answers at {shown}: start it, or correct the address."
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """The whole answer, as far as it is of a sane length."""
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > LONGEST:
+            raise NotEvents
+    return body
+
+
+def _encoded(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,230 @@
+"""What is wrong in the data of a config, and a score for each conversation."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shoritui.blockml import Block
+from shoritui.blockml.narration import words_of
+from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config, Tier
+from shoritui.finetune.config.tag_filter import parse_where
+from shoritui.finetune.data.conversations import (
+    Conversation,
+    conversations_of,
+    filled,
+    find,
+    name_of,
+)
+from shoritui.finetune.data.findings import Checked, Finding, Kind, check_conversation
+from shoritui.finetune.data.held_out import held_out
+from shoritui.finetune.events import Preparing, Report
+from shoritui.text import table
+
+_HEAD: Final = ("score", "messages", "words each", "narration", "with faults", "conversation")
+_SCORE: Final = (
+    "A score of 100 is the sum of 30 for messages of 80 words or more on average, 15 for at least "
+    "40% narration, 40 for messages without faults, and 15 for no repeated phrases; the worst "
+    "conversations come first."
+)
+_AT_ONCE: Final = 8
+"""Conversations between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One conversation of the report."""
+
+    checked: Checked
+    tiers: tuple[str, ...]
+    """The tiers that read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was found."""
+
+    rows: tuple[Row, ...]
+    """The conversations in the order of tiers and files."""
+    findings: tuple[Finding, ...]
+    """By file and line."""
+
+    @property
+    def errors(self) -> int:
+        """How many things cannot be used."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def warnings(self) -> int:
+        """How many things a person should look at."""
+        return len(self.findings) - self.errors
+
+
+def check_data(config: Config, report: Report = lambda event: None) -> Findings:
+    """Look through every conversation that a tier reads, each once."""
+    config = filled(config, report)
+    files = _Files(config)
+    tiers: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, Conversation] = {}
+    for tier in config.tiers:
+        for conversation in files.read(tier):
+            tiers[conversation.source].append(tier.name)
+            found[conversation.source] = conversation
+    checked: list[Checked] = []
+    for number, conversation in enumerate(found.values()):
+        if number % _AT_ONCE == 0:
+            report(Preparing("checking conversations", number, len(found)))
+        checked.append(check_conversation(conversation))
+    report(Preparing("checking conversations", len(found), len(found)))
+    rows = tuple(Row(each, tuple(tiers[each.source])) for each in checked)
+    findings = [finding for each in checked for finding in each.findings]
+    findings += [*files.problems, *_copies(config, rows, list(found.values()))]
+    return Findings(rows, tuple(sorted(findings, key=lambda each: (each.file, each.line))))
+
+
+class _Files:
+    """The files of a config, each read once; what is wrong with one does not hide the others."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = config.path.parent
+        self._config = config.path.name
+        self._read: dict[Path, list[Conversation]] = {}
+        self.problems: list[Finding] = []
+
+    def read(self, tier: Tier) -> Iterator[Conversation]:
+        """What a tier reads."""
+        where = parse_where(tier.where)
+        try:
+            files = find(self._folder, tier.files)
+        except UserError as error:
+            sentence = f"tier {tier.name}: {error}"
+            self.problems.append(Finding(self._config, 0, "error", "unusable", sentence))
+            return
+        for file in files:
+            if file not in self._read:
+                self._read[file] = list(self._conversations(file))
+            yield from (each for each in self._read[file] if where.allows(each.tags))
+
+    def _conversations(self, file: Path) -> Iterator[Conversation]:
+        name = name_of(file, self._folder)
+        try:
+            yield from conversations_of(file, name)
+        except UserError as error:
+            match = re.match(r":(\d+)|: line (\d+)", str(error).removeprefix(name))
+            line = int(match[1] or match[2]) if match else 0
+            sentence = str(error).removeprefix(name)[match.end() if match else 0 :].lstrip(": ")
+            sentence = f"{sentence.removesuffix('.')}; the rest of the file was not looked at"
+            self.problems.append(Finding(name, line, "error", "unusable", sentence))
+
+
+def _copies(
+    config: Config, rows: Sequence[Row], conversations: Sequence[Conversation]
+) -> Iterator[Finding]:
+    """Conversations that are there more than once, or nearly, also across the held-out line."""
+    from shoritui.finetune.data.duplicates import near_duplicates  # numpy
+
+    first: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        other = first.setdefault(row.checked.digest, index)
+        if other != index:
+            sentence = f"the same as {_shown(rows[other])}"
+            yield _finding(conversations[index], "duplicate", sentence)
+    held = held_out(
+        (
+            frozenset(row.checked.digest for row in rows if tier.name in row.tiers),
+            tier.data.evaluation,
+        )
+        for tier in config.tiers
+    )
+    single = list(first.values())
+    for pair in near_duplicates([_words(conversations[index]) for index in single]):
+        here, there = single[pair.second], single[pair.first]
+        share = f"{pair.share:.0%} the same as"
+        is_held = [rows[index].checked.digest in held for index in (here, there)]
+        if is_held[0] == is_held[1]:
+            sentence = f"{share} {_shown(rows[there])}"
+            yield _finding(conversations[here], "near-duplicate", sentence)
+        else:
+            kept, learnt = (here, there) if is_held[0] else (there, here)
+            sentence = f"held out for evaluation, but {share} {_shown(rows[learnt])}, which is not"
+            yield _finding(conversations[kept], "held out", sentence)
+
+
+def _finding(conversation: Conversation, kind: Kind, sentence: str) -> Finding:
+    return Finding(conversation.file, conversation.lines[0], "warning", kind, sentence)
+
+
+def _shown(row: Row) -> str:
+    return f"{row.checked.source} ({', '.join(row.tiers)})"
+
+
+def _words(conversation: Conversation) -> list[str]:
+    """The words of what is said, or of everything where nothing is."""
+    parts = conversation.messages or conversation.parts
+    texts = (part.body if isinstance(part, Block) else part.text for part in parts)
+    return [word for text in texts for word in words_of(text)]
+
+
+def lines_of(findings: Findings) -> Iterator[str]:
+    """Yield the findings and the table of scores, as lines for people."""
+    for finding in findings.findings:
+        place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        sentence = " ".join(finding.sentence.split())
+        kind = "error" if finding.severity == "error" else finding.kind
+        yield f"{place}: {kind}: {sentence}"
+    if findings.findings:
+        yield ""
+    if findings.rows:
+        rows = [_row(row) for row in sorted(findings.rows, key=_rank)]
+        yield from table([_HEAD, *rows], right=range(len(_HEAD) - 1))
+        yield ""
+        yield _SCORE
+    errors, warnings = findings.errors, findings.warnings
+    yield f"Conversations: {len(findings.rows):,}. Errors: {errors:,}. Warnings: {warnings:,}."
+
+
+def _rank(row: Row) -> tuple[int, int]:
+    """The worst first, and last what has no score."""
+    score = row.checked.score
+    return (1, 0) if score is None else (0, score)
+
+
+def _row(row: Row) -> tuple[str, ...]:
+    each = row.checked
+    if each.score is None:
+        return "-", "0", "-", "-", "-", _shown(row)
+    return (
+        str(each.score),
+        f"{each.messages:,}",
+        f"{each.words / each.messages:.0f}",
+        f"{each.narrated / max(each.words, 1):.0%}",
+        f"{each.faulty:,}",
+        _shown(row),
+    )
+
+
+def facts_of(findings: Findings) -> dict[str, Any]:
+    """Return all that was found, for a script."""
+    return {
+        "conversations": [
+            {
+                "source": row.checked.source,
+                "tiers": row.tiers,
+                "score": row.checked.score,
+                "messages": row.checked.messages,
+                "words": row.checked.words,
+                "narrated_words": row.checked.narrated,
+                "messages_with_findings": row.checked.faulty,
+                "repeated_phrases": row.checked.repeated,
+            }
+            for row in findings.rows
+        ],
+        "findings": [asdict(finding) for finding in findings.findings],
+        "errors": findings.errors,
+        "warnings": findings.warnings,
+    }

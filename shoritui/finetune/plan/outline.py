@@ -1,0 +1,163 @@
+"""What a run has before it: each tier's data, its steps, its key, and whether it is trained.
+
+Nothing here needs torch, so a run in which nothing changed ends in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoritui.errors import UserError
+from shoritui.finetune.base_model import folder_of
+from shoritui.finetune.cache.digests import fingerprint_of
+from shoritui.finetune.cache.keys import Root, keys_of
+from shoritui.finetune.cache.tiers import TierStore
+from shoritui.finetune.config.model import Config, Tier
+from shoritui.finetune.data.packs import Pack, packs_of, steps_of
+from shoritui.finetune.data.tier import TierData, prepare
+from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
+from shoritui.finetune.events import PlannedTier, Preparing, Report, Reported, RunStarted
+from shoritui.gguf.shape import read_config
+
+Stop = Callable[[], bool]
+"""Asked now and then whether to save and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TierOutline:
+    """One tier, ready to be trained."""
+
+    tier: Tier
+    key: str
+    data: TierData
+    packs: tuple[Pack, ...]
+    evaluation: tuple[Pack, ...]
+    steps: int
+    """Of all epochs."""
+    is_trained: bool
+    saved_step: int
+    """The step that a run of it which was interrupted goes on from; 0 for none."""
+
+    @property
+    def store(self) -> TierStore:
+        """Its place on disk."""
+        return TierStore(self.key)
+
+    @property
+    def planned(self) -> PlannedTier:
+        """What the run's first event says of it."""
+        return PlannedTier(
+            name=self.tier.name,
+            after=self.tier.after,
+            conversations=self.data.conversations,
+            tokens=self.data.tokens,
+            packs=len(self.packs),
+            steps=self.steps,
+            cached=self.is_trained,
+            resumes_at=self.saved_step,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A whole run."""
+
+    folder: Path
+    """Where the base lies."""
+    tokenizer: Tokenizer
+    tiers: tuple[TierOutline, ...]
+    """Parents before their children."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to train."""
+        return all(tier.is_trained for tier in self.tiers)
+
+    def started(self, config: Config, device: str) -> RunStarted:
+        """Return the run's first event; `device` is empty if nothing is left to train."""
+        tiers = tuple(tier.planned for tier in self.tiers)
+        return RunStarted(str(config.path), config.base.model, device, tiers)
+
+
+class Stopped(Exception):
+    """It was asked to stop before there was anything to save."""
+
+
+def stopping(report: Report, stop: Stop) -> Report:
+    """Return a `report` that raises `Stopped` once `stop` says yes."""
+
+    def checked(event: Preparing | Reported) -> None:
+        report(event)
+        if stop():
+            raise Stopped
+
+    return checked
+
+
+def outline(config: Config, report: Report, stop: Stop = lambda: False) -> Outline:
+    """Read the data of all tiers, and look for what is trained already.
+
+    Raises:
+        Stopped: It said yes.
+        UserError: The base or the data cannot be used, or the tiers do not fit each other.
+    """
+    _check(config)
+    report = stopping(report, stop)
+    folder = folder_of(config.base, report, config.path.parent)
+    tokenizer = open_tokenizer(folder)
+    if tokenizer.warning:
+        report(Reported(tokenizer.warning))
+    data = prepare(config, tokenizer, report)
+    _check_tokens(folder, data.values())
+    report(Preparing("looking for what is trained already", 0, 0))
+    fingerprints = {name: one.fingerprint for name, one in data.items()}
+    root = Root(fingerprint_of(folder), tokenizer.fingerprint, config.base, config.lora)
+    keys = keys_of(config, root, fingerprints)
+    tiers = tuple(_outlined(tier, keys[tier.name], data[tier.name]) for tier in config.tiers)
+    return Outline(folder, tokenizer, tiers)
+
+
+def _check_tokens(folder: Path, data: Iterable[TierData]) -> None:
+    """Check that the base has every token, since a GPU would only say that it failed."""
+    size = read_config(folder).get("vocab_size")
+    samples = (s for one in data for side in (one.train, one.evaluation) for s in side)
+    highest = max(int(sample.ids.max()) for sample in samples)
+    if isinstance(size, int) and highest >= size:
+        raise UserError(
+            f"{folder}: its tokenizer makes the token {highest}, but config.json says a vocab_size "
+            f"of {size}: they are not of one model."
+        )
+
+
+def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
+    train = tier.train
+    packs = packs_of(data.train, train.sequence_len, train.packing)
+    store = TierStore(key)
+    is_trained = store.trained() is not None
+    saved = None if is_trained else store.saved()
+    return TierOutline(
+        tier=tier,
+        key=key,
+        data=data,
+        packs=packs,
+        evaluation=packs_of(data.evaluation, train.sequence_len, train.packing),
+        steps=steps_of(packs, train),
+        is_trained=is_trained,
+        saved_step=int(saved.facts["step"]) if saved else 0,
+    )
+
+
+def _check(config: Config) -> None:
+    """Check that an optimizer that is carried on is of the kind that its tier has."""
+    tiers = {tier.name: tier for tier in config.tiers}
+    for tier in config.tiers:
+        if not tier.train.carry_optimizer or not tier.after:
+            continue
+        before = tiers[tier.after]
+        if before.train.optimizer != tier.train.optimizer:
+            raise UserError(
+                f"{config.path}: tier {tier.name} carries on the optimizer of {before.name}, "
+                f"which is {before.train.optimizer}: set the same one, or carry_optimizer = false."
+            )

@@ -1,0 +1,190 @@
+"""The weights of a Hugging Face folder, as safetensors: read by mmap, and written one by one.
+
+The format is https://github.com/huggingface/safetensors; torch is not needed for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from shoritui.errors import UserError
+from shoritui.gguf.read import Floats
+from shoritui.gguf.shape import HEAD, Shape
+from shoritui.gguf.write import ByteProgress
+from shoritui.text import printable
+
+Dtype = Literal["F32", "F16", "BF16"]
+NUMPY: Final[Mapping[Dtype, str]] = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+"""How numpy reads a type; bfloat16, which it does not have, by its bits."""
+
+_INDEX: Final = "model.safetensors.index.json"
+_WHOLE: Final = "model.safetensors"
+_NOT_READ: Final = ("consolidated", "adapter_")
+_MADE_ANEW: Final = ".rotary_emb.inv_freq"
+"""Old folders hold what follows from the config."""
+_ALIGNMENT: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a tensor stands in a file."""
+
+    dtype: Dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Its bytes."""
+        return math.prod(self.shape) * np.dtype(NUMPY[self.dtype]).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+
+class Checkpoint:
+    """The tensors of a folder by name, each read when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read which tensors there are; `UserError` if none, or a file is missing or damaged."""
+        self.folder = folder
+        self._places: dict[str, _Place] = {}
+        for path in _files(folder):
+            try:
+                self._places |= _places(path)
+            except (OSError, SafetensorError) as error:
+                raise UserError(
+                    f"{path} cannot be read ({error}): download or copy it again."
+                ) from None
+
+    def check(self, shape: Shape) -> None:
+        """See that there is what a llama of this shape needs, in plain numbers, and no more.
+
+        `UserError` names the first tensor that is missing, of another shape, or unknown.
+        """
+        expected = shape.tensors
+        for name, sizes in expected.items():
+            place = self._places.get(name)
+            if place is None:
+                raise UserError(f"{self.folder} is not complete: the weights have no {name}.")
+            if place.shape != sizes:
+                raise UserError(
+                    f"{self.folder}: {name} is {_by(place.shape)}, but config.json says "
+                    f"{_by(sizes)}: they are not of one model."
+                )
+            if place.dtype not in NUMPY:
+                raise UserError(
+                    f"{self.folder}: {name} is stored as {place.dtype}; take the model's own "
+                    f"weights in {', '.join(NUMPY)}."
+                )
+        strange = self._places.keys() - expected.keys() - {HEAD}
+        strange = {name for name in strange if not name.endswith(_MADE_ANEW)}
+        if strange:
+            raise UserError(
+                f"{self.folder}: the weights have {printable(min(strange))}, for which a llama of "
+                "this config.json has no place."
+            )
+
+    def stored(self, name: str) -> tuple[str, npt.NDArray[Any]]:
+        """Return the type and the numbers of a tensor that was checked, mapped from the file.
+
+        What is written into the array stays in memory; the file is never changed.
+        """
+        place = self._places[name]
+        kind = NUMPY[place.dtype]  # type: ignore[index]
+        return place.dtype, np.memmap(place.path, kind, "c", place.offset, place.shape)
+
+    def floats(self, name: str) -> Floats:
+        """Return a tensor that was checked in fp32."""
+        dtype, numbers = self.stored(name)
+        if dtype == "BF16":
+            floats: Floats = (numbers.astype("<u4") << 16).view("<f4")
+            return floats
+        return np.asarray(numbers, np.float32)
+
+
+def _files(folder: Path) -> list[Path]:
+    if (folder / _INDEX).is_file():
+        return _indexed(folder)
+    if (folder / _WHOLE).is_file():
+        return [folder / _WHOLE]
+    found = sorted(
+        path for path in folder.glob("*.safetensors") if not path.name.startswith(_NOT_READ)
+    )
+    if not found:
+        raise UserError(f"{folder} has no weights as safetensors.")
+    return found
+
+
+def _indexed(folder: Path) -> list[Path]:
+    path = folder / _INDEX
+    try:
+        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        files = [folder / Path(name).name for name in sorted(names)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is no index of weights: download or copy it again.") from None
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} is missing: download or copy the model again.")
+    return files
+
+
+def _places(path: Path) -> dict[str, _Place]:
+    with safe_open(path, "np"):
+        pass  # it checks the header, so that it can be believed
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        name: _Place(path, it["dtype"], tuple(it["shape"]), 8 + length + it["data_offsets"][0])
+        for name, it in header.items()
+    }
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "one number"
+
+
+def write_safetensors(
+    path: Path,
+    tensors: Mapping[str, Stored],
+    data: Callable[[str], Iterable[npt.NDArray[Any]]],
+    report: ByteProgress | None = None,
+) -> None:
+    """Write a file; `data` gives a tensor's bytes in pieces, by its name."""
+    total = sum(tensor.size_bytes for tensor in tensors.values())
+    done = 0
+    with path.open("wb") as file:
+        file.write(_header(tensors))
+        for name, tensor in tensors.items():
+            start = done
+            for piece in data(name):
+                done += file.write(piece.tobytes())
+                if report:
+                    report(done, total)
+            assert done - start == tensor.size_bytes, name
+
+
+def _header(tensors: Mapping[str, Stored]) -> bytes:
+    ends = list(accumulate((tensor.size_bytes for tensor in tensors.values()), initial=0))
+    entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    for (name, tensor), start, end in zip(tensors.items(), ends, ends[1:], strict=False):
+        entries[name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end]}
+    text = json.dumps(entries).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text

@@ -1,0 +1,378 @@
+"""The shape of a llama, as config.json states it and as GGUF does, and its tensors' two names.
+
+    model.layers.0.self_attn.q_proj.weight   (Hugging Face)
+    blk.0.attn_q.weight                      (GGUF)
+
+Hugging Face rotates the halves of a head against each other, GGUF pairs of neighbours: the rows of
+queries and keys are the same, in another order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from shoritui.errors import UserError
+from shoritui.text import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from shoritui.gguf.read import Floats, GgufFile
+    from shoritui.gguf.write import Value
+
+    Rows = npt.NDArray[np.intp]
+
+ARCHITECTURE: Final = "llama"
+EMBEDDING: Final = "model.embed_tokens.weight"
+NORM: Final = "model.norm.weight"
+HEAD: Final = "lm_head.weight"
+ROPE_FACTORS: Final = "rope_freqs.weight"
+"""The tensor in which GGUF keeps what Llama 3 does to rotation."""
+_LAYER: Final = {
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+PROJECTIONS: Final = tuple(name.partition(".")[2] for name in _LAYER if "_proj" in name)
+"""The linear layers of one decoder layer, by the names that Hugging Face gives them."""
+_CLASSES: Final = ("LlamaForCausalLM", "MistralForCausalLM")
+
+
+@dataclass(frozen=True, slots=True)
+class RopeScaling:
+    """How rotation is slowed down for contexts beyond those of the first training."""
+
+    kind: Literal["linear", "llama3"]
+    factor: float
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: float = 8192.0
+    """These three for llama3 only; the defaults are those of every Llama since 3.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides how many numbers a llama has, and how they meet."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    norm_epsilon: float = 1e-5
+    rope_theta: float = 10000.0
+    window: int = 0
+    """The most tokens that attention looks back; 0 for all."""
+    is_tied: bool = False
+    """Whether the output head is the embedding."""
+    context: int = 2048
+    """In tokens, as trained; the default is what transformers takes where a config does not say."""
+    rope_scaling: RopeScaling | None = None
+
+    def sizes(self, projection: str) -> tuple[int, int]:
+        """Return (outputs, inputs) of one of PROJECTIONS."""
+        queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
+        return {
+            "q_proj": (queries, self.hidden),
+            "k_proj": (keys, self.hidden),
+            "v_proj": (keys, self.hidden),
+            "o_proj": (self.hidden, queries),
+            "gate_proj": (self.intermediate, self.hidden),
+            "up_proj": (self.intermediate, self.hidden),
+            "down_proj": (self.hidden, self.intermediate),
+        }[projection]
+
+    @property
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """(outputs, inputs) of every linear layer but the head, by module name."""
+        return {
+            self.path(layer, projection): self.sizes(projection)
+            for layer in range(self.layers)
+            for projection in PROJECTIONS
+        }
+
+    @property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of every tensor by Hugging Face's name, without the head where it is tied."""
+        return {name: self.tensor_shape(name) for name in gguf_names(self)}
+
+    def tensor_shape(self, name: str) -> tuple[int, ...]:
+        """Return the sizes of a tensor by Hugging Face's name, rows first."""
+        if name in (EMBEDDING, HEAD):
+            return (self.vocabulary, self.hidden)
+        module = name.split(".")[-2]
+        return self.sizes(module) if module in PROJECTIONS else (self.hidden,)
+
+    @staticmethod
+    def path(layer: int, projection: str) -> str:
+        """Return the module's name in a checkpoint, such as `model.layers.0.mlp.up_proj`."""
+        block = "self_attn" if projection in PROJECTIONS[:4] else "mlp"
+        return f"model.layers.{layer}.{block}.{projection}"
+
+    def rotated_heads(self, name: str) -> int:
+        """Return the heads by which a tensor's rows must be reordered; 0 if they need not."""
+        if ".q_proj." in name:
+            return self.heads
+        return self.kv_heads if ".k_proj." in name else 0
+
+
+def gguf_names(shape: Shape) -> dict[str, str]:
+    """Return GGUF's name of every tensor of such a llama by Hugging Face's, in a file's order."""
+    names = {EMBEDDING: "token_embd.weight"}
+    for layer in range(shape.layers):
+        names |= {
+            f"model.layers.{layer}.{name}.weight": f"blk.{layer}.{other}.weight"
+            for name, other in _LAYER.items()
+        }
+    names[NORM] = "output_norm.weight"
+    return names if shape.is_tied else names | {HEAD: "output.weight"}
+
+
+def rows_for_gguf(heads: int, rows: int) -> Rows:
+    """Return for each row of a GGUF's query or key matrix the row of Hugging Face's that it is."""
+    import numpy as np
+
+    return np.arange(rows).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
+
+
+def rows_from_gguf(heads: int, rows: int) -> Rows:
+    """Return for each row of Hugging Face's query or key matrix the row of a GGUF's that it is."""
+    import numpy as np
+
+    return np.arange(rows).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what a folder's config.json says; `UserError` if it cannot be read."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a model's config: {error}.") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is not a model's config: an object was expected.")
+    return config
+
+
+def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
+    """Return the shape that a config.json states; `UserError` names `where` and what is wrong.
+
+    How rotation is scaled in ways that GGUF does not have is left out: see `check_for_gguf`.
+    """
+    try:
+        heads = int(config["num_attention_heads"])
+        return Shape(
+            hidden=int(config["hidden_size"]),
+            intermediate=int(config["intermediate_size"]),
+            layers=int(config["num_hidden_layers"]),
+            heads=heads,
+            kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_size=int(config.get("head_dim") or int(config["hidden_size"]) // heads),
+            vocabulary=int(config["vocab_size"]),
+            norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
+            rope_theta=float(rope_of_config(config).get("rope_theta") or 10000.0),
+            window=int(config.get("sliding_window") or 0),
+            is_tied=bool(config.get("tie_word_embeddings", False)),
+            context=int(config.get("max_position_embeddings") or 2048),
+            rope_scaling=_scaling_of_config(rope_of_config(config)),
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
+
+
+def check_for_gguf(config: Mapping[str, Any], where: str) -> None:
+    """`UserError` if GGUF's llama cannot hold the model of a config.json, named `where`."""
+    classes = config.get("architectures") or []
+    if not any(kind in _CLASSES for kind in classes):
+        raise UserError(
+            f"{where}: a GGUF is written of Llama and Mistral models only, this is "
+            f"{printable(next(iter(classes), None))}: export it with --as peft."
+        )
+    if config.get("hidden_act", "silu") != "silu":
+        raise UserError(f"{where}: hidden_act must be silu for a GGUF.")
+    if config.get("attention_bias") or config.get("mlp_bias"):
+        raise UserError(f"{where}: a model with biases is not written to a GGUF here.")
+    try:
+        rope = rope_of_config(config)
+        rotated = float(rope.get("partial_rotary_factor") or 1)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: how it rotates is told wrongly ({error}).") from None
+    if rope["rope_type"] not in ("default", "linear", "llama3"):
+        raise UserError(
+            f"{where}: rotation is scaled by {printable(rope['rope_type'])!r}, which is not "
+            "written to a GGUF here: export with --as peft."
+        )
+    if rotated != 1:
+        raise UserError(f"{where}: a GGUF of a llama rotates whole heads: export with --as peft.")
+
+
+def rope_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rotary settings, from where transformers 5 writes them or from where 4 did."""
+    old = dict(config.get("rope_scaling") or {})
+    old["rope_type"] = old.get("rope_type") or old.get("type") or "default"
+    if "rope_theta" in config:
+        old["rope_theta"] = config["rope_theta"]
+    return old | dict(config.get("rope_parameters") or {})
+
+
+def _scaling_of_config(rope: Mapping[str, Any]) -> RopeScaling | None:
+    if rope["rope_type"] == "linear":
+        return RopeScaling("linear", float(rope["factor"]))
+    if rope["rope_type"] != "llama3":
+        return None
+    return RopeScaling(
+        "llama3",
+        float(rope["factor"]),
+        float(rope["low_freq_factor"]),
+        float(rope["high_freq_factor"]),
+        float(rope["original_max_position_embeddings"]),
+    )
+
+
+def config_of(shape: Shape) -> dict[str, Any]:
+    """Return the config.json of a LlamaForCausalLM, but for its tokens and its number format."""
+    rope: dict[str, Any] = {"rope_theta": shape.rope_theta, "rope_type": "default"}
+    if scaling := shape.rope_scaling:
+        rope |= {"rope_type": scaling.kind, "factor": scaling.factor}
+        if scaling.kind == "llama3":
+            rope["low_freq_factor"] = scaling.low_freq_factor
+            rope["high_freq_factor"] = scaling.high_freq_factor
+            rope["original_max_position_embeddings"] = scaling.original_context
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.intermediate,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_size,
+        "hidden_act": "silu",
+        "max_position_embeddings": shape.context,
+        "rms_norm_eps": shape.norm_epsilon,
+        "rope_parameters": rope,
+        "tie_word_embeddings": shape.is_tied,
+        "attention_bias": False,
+        "mlp_bias": False,
+    }
+
+
+def shape_of_gguf(file: GgufFile) -> Shape:
+    """Return the shape that a GGUF states; `UserError` if it is not a plain llama."""
+    architecture, kind = file.text("general.architecture"), file.text("general.type", "model")
+    if architecture != ARCHITECTURE or kind != "model":
+        raise UserError(
+            f"{file.path} is no llama model but {printable(architecture)!r} of the type "
+            f"{printable(kind)!r}: take a GGUF of a Llama or Mistral model, or the folder of the "
+            "model itself."
+        )
+    if file.whole("llama.expert_count", 0):
+        raise UserError(f"{file.path} is a mixture of experts: take its folder instead.")
+    hidden, heads = file.whole("llama.embedding_length"), file.whole("llama.attention.head_count")
+    head_size = file.whole("llama.attention.key_length", hidden // max(heads, 1))
+    for key in ("llama.attention.value_length", "llama.rope.dimension_count"):
+        if file.whole(key, head_size) != head_size:
+            raise UserError(
+                f"{file.path}: {key} is not {head_size}, the width of a head, as here it must be."
+            )
+    if head_size < 2 or head_size % 2:
+        raise UserError(f"{file.path}: a head has the width {head_size}, which cannot be rotated.")
+    if "token_embd.weight" not in file.tensors:
+        raise UserError(f"{file.path} holds no token_embd.weight: it is no whole model.")
+    if (layers := file.whole("llama.block_count")) > len(file.tensors):
+        raise UserError(f"{file.path} is not complete: it has no tensors for {layers} layers.")
+    theta = file.number("llama.rope.freq_base", 10_000.0)
+    return Shape(
+        hidden=hidden,
+        intermediate=file.whole("llama.feed_forward_length"),
+        layers=layers,
+        heads=heads,
+        kv_heads=file.whole("llama.attention.head_count_kv", heads),
+        head_size=head_size,
+        vocabulary=next(iter(file.shape("token_embd.weight")), 0),
+        norm_epsilon=file.number("llama.attention.layer_norm_rms_epsilon"),
+        rope_theta=theta,
+        is_tied="output.weight" not in file.tensors,
+        context=file.whole("llama.context_length"),
+        rope_scaling=_scaling_of_gguf(file, theta, head_size),
+    )
+
+
+def gguf_metadata(shape: Shape) -> dict[str, Value]:
+    """Return what a GGUF states of a shape."""
+    metadata: dict[str, Value] = {
+        "context_length": shape.context,
+        "embedding_length": shape.hidden,
+        "block_count": shape.layers,
+        "feed_forward_length": shape.intermediate,
+        "attention.head_count": shape.heads,
+        "attention.head_count_kv": shape.kv_heads,
+        "attention.key_length": shape.head_size,
+        "attention.value_length": shape.head_size,
+        "attention.layer_norm_rms_epsilon": float(shape.norm_epsilon),
+        "rope.dimension_count": shape.head_size,
+        "rope.freq_base": float(shape.rope_theta),
+        "vocab_size": shape.vocabulary,
+    }
+    if shape.rope_scaling and shape.rope_scaling.kind == "linear":
+        metadata["rope.scaling.type"] = "linear"
+        metadata["rope.scaling.factor"] = float(shape.rope_scaling.factor)
+    return {f"{ARCHITECTURE}.{key}": value for key, value in metadata.items()}
+
+
+def rope_factors(shape: Shape) -> Floats | None:
+    """Return by what Llama 3 divides each frequency of rotation; None if nothing does."""
+    scaling = shape.rope_scaling
+    if scaling is None or scaling.kind != "llama3":
+        return None
+    return _llama3_factors(scaling, shape.rope_theta, shape.head_size)
+
+
+def _llama3_factors(scaling: RopeScaling, theta: float, head_size: int) -> Floats:
+    import numpy as np
+
+    low, high = scaling.low_freq_factor, scaling.high_freq_factor
+    exponents = np.arange(0, head_size, 2, dtype=np.float64) / head_size
+    turns = scaling.original_context / (2 * math.pi * theta**exponents)
+    # `turns`: how often each frequency turns within the context of the first training.
+    smooth = np.clip((turns - low) / (high - low), 0, 1)
+    factors: Floats = (1 / ((1 - smooth) / scaling.factor + smooth)).astype(np.float32)
+    return factors
+
+
+def _scaling_of_gguf(file: GgufFile, theta: float, head_size: int) -> RopeScaling | None:
+    import numpy as np
+
+    kind = file.text("llama.rope.scaling.type", "none")
+    if kind not in ("none", "linear"):
+        raise UserError(
+            f"{file.path} scales rotation by {printable(kind)!r}, which is not read here: take the "
+            "model's folder instead."
+        )
+    if ROPE_FACTORS not in file.tensors:
+        if kind == "none":
+            return None
+        return RopeScaling("linear", file.number("llama.rope.scaling.factor"))
+    stored = np.concatenate(list(file.rows(ROPE_FACTORS)))
+    scaling = RopeScaling("llama3", float(stored.max(initial=0)))
+    is_known = kind == "none" and stored.shape == (head_size // 2,)
+    if not is_known or not np.allclose(stored, _llama3_factors(scaling, theta, head_size), 1e-4):
+        raise UserError(
+            f"{file.path} scales rotation in a way of its own: take the model's folder instead."
+        )
+    return scaling

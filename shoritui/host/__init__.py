@@ -1,0 +1,1 @@
+"""The machine: memory, cores, pipes, and why a process died."""

@@ -1,0 +1,47 @@
+"""What worker processes share: their command, environment, streams, and the end of a log."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_LOG_TAIL: Final = 8000
+
+
+def python_command(module: str) -> tuple[str, ...]:
+    """Return the words that run a module of this package in a process of its own.
+
+    -P: a file in the user's current folder must never be taken for one of our libraries.
+    """
+    return sys.executable, "-P", "-m", module
+
+
+def environment() -> dict[str, str]:
+    """Return a worker's environment: this package comes first where Python looks."""
+    root = str(Path(__file__).parents[2])
+    others = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}
+
+
+def take_streams(*, buffering: int = -1) -> tuple[BinaryIO, BinaryIO]:
+    """Return standard input and output, which from now on are nothing and standard error.
+
+    Libraries print where they like, also past Python: only the descriptors themselves are safe.
+    `buffering` is that of the output.
+    """
+    stdin = os.fdopen(os.dup(0), "rb")
+    stdout = os.fdopen(os.dup(1), "wb", buffering=buffering)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stdin, stdout
+
+
+def log_tail(log: BinaryIO) -> str:
+    """Return the last bytes of a log as text."""
+    log.seek(max(log.seek(0, os.SEEK_END) - _LOG_TAIL, 0))
+    return log.read().decode("utf-8", "replace")

@@ -1,0 +1,12 @@
+"""Chats as files: taken out of the library in several formats, and in again.
+
+export_chat(library.whole_chat(3), "html", Path("out"))     out/The-last-ferry-3.html
+import_file(library, Path("ferry.json"))                    Chat(id=4, name="The last ferry", ...)
+"""
+
+from __future__ import annotations
+
+from shoritui.interop.export import FORMATS, Format, export_chat, file_name
+from shoritui.interop.import_file import chat_of_blockml, import_file
+
+__all__ = ["FORMATS", "Format", "chat_of_blockml", "export_chat", "file_name", "import_file"]

@@ -1,0 +1,92 @@
+"""The texts in a PNG picture, where other programs keep character cards.
+
+A file is a signature and chunks: length, type, content, checksum. A card stands in a text chunk
+(plain `tEXt`, packed `zTXt`, or `iTXt`, which may be either) as base64 of its JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from shoritui.errors import UserError
+from shoritui.text import size
+
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+LARGEST: Final = 16 << 20
+"""Bytes of a card's JSON, unpacked."""
+_KEYWORDS: Final = ("ccv3", "chara")
+"""What a card's text is called; the newer format wins."""
+_TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
+
+
+def card_in(content: bytes) -> bytes:
+    """Return the JSON of the character card in a PNG file.
+
+    Raises:
+        UserError: There is none, or it is damaged or too large.
+    """
+    found: dict[str, bytes] = {}
+    for kind, body in _texts(content):
+        keyword, _, rest = body.partition(b"\0")
+        name = keyword.decode("latin-1").lower()
+        if name in _KEYWORDS:
+            found.setdefault(name, _text(kind, rest))
+    for name in _KEYWORDS:
+        if name in found:
+            return _decoded(found[name])
+    raise UserError("it is a picture without a character card")
+
+
+def _texts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type and content of each text chunk."""
+    at = len(SIGNATURE)
+    while at < len(content):
+        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
+        end = at + 8 + length
+        if end + 4 > len(content):
+            raise UserError("the picture ends in the middle")
+        if kind in _TEXTS:
+            if zlib.crc32(content[at + 4 : end]) != int.from_bytes(content[end : end + 4]):
+                raise UserError("a text in the picture is damaged (its checksum is another)")
+            yield kind, content[at + 8 : end]
+        if kind == b"IEND":
+            return
+        at = end + 4
+
+
+def _text(kind: bytes, rest: bytes) -> bytes:
+    """Return the text that follows a keyword in a chunk."""
+    if kind == b"tEXt":
+        return rest
+    if kind == b"zTXt":
+        return _unpacked(rest[1:])
+    is_packed, body = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+    return _unpacked(body) if is_packed else body
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(packed, 2 * LARGEST)
+    except zlib.error:
+        raise UserError("the card in the picture is packed, and damaged") from None
+    if unpacker.unconsumed_tail:
+        raise UserError(f"the card in the picture is larger than {size(LARGEST)}")
+    if not unpacker.eof:
+        raise UserError("the card in the picture is packed, and ends in the middle")
+    return text
+
+
+def _decoded(text: bytes) -> bytes:
+    if text.startswith(b"rcc||"):
+        raise UserError("the card in the picture is encrypted by RisuAI")
+    if text.lstrip()[:1] == b"{":
+        return text
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        raise UserError("the card in the picture is damaged (it is no base64)") from None

@@ -1,0 +1,224 @@
+"""Copies of the library beside it, and whether a library is sound.
+
+A copy is made once a day, before a newer program changes the tables, and before another copy
+takes the library's place. The last ten are kept, in the folder `backups`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from shoritui.errors import UserError
+from shoritui.story import rows
+from shoritui.story.database import HEADER, Database, create_private, private_folder, said
+from shoritui.story.migrations import APPLICATION_ID, VERSION
+from shoritui.story.presence import Presence
+
+KEPT = 10
+_DAY = 86400.0
+_TOLERANCE = 60.0
+"""Seconds that a file's time may be ahead of the clock."""
+Row = tuple[Any, ...]
+Reason = Literal["daily", "before-update", "before-restore", "by-hand"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One copy."""
+
+    path: Path
+    made: float
+    """Seconds since 1970."""
+    size: int
+    """In bytes."""
+
+
+def folder_of(library: Path) -> Path:
+    """Return where the copies of a library lie."""
+    return library.parent / "backups"
+
+
+def backups(library: Path) -> list[Backup]:
+    """Return the copies that there are, newest first; last those of a clock that went ahead."""
+    found, now = [], time.time()
+    for path in folder_of(library).glob(f"{library.stem}-*.db"):
+        state = path.stat()
+        found.append(Backup(path, state.st_mtime, state.st_size))
+    return sorted(
+        found,
+        key=lambda backup: (backup.made <= now + _TOLERANCE, backup.made, backup.path.name),
+        reverse=True,
+    )
+
+
+def back_up(library: Path, reason: Reason) -> Path:
+    """Copy a library as it is now, whoever uses it meanwhile, and return the copy.
+
+    Raises:
+        UserError: It cannot be read, or the copy cannot be written; nothing half made stays.
+    """
+    folder = folder_of(library)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    target = folder / f"{library.stem}-{stamp}-{reason}.db"
+    part = target.with_suffix(".part")
+    with said(target):
+        private_folder(folder)
+        try:
+            _copy(library, part)
+            os.utime(part, (time.time(),) * 2)  # by our clock, not a file server's
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    for old_one in backups(library)[KEPT:]:
+        old_one.path.unlink(missing_ok=True)
+    for half_made in folder.glob(f"{library.stem}-*.part"):  # by a process that died meanwhile
+        if time.time() - half_made.stat().st_mtime > _DAY:
+            half_made.unlink(missing_ok=True)
+    return target
+
+
+def look_after(database: Database) -> list[str]:
+    """Make the day's copy, unless there is one; return what is wrong in the library.
+
+    Of a damaged one no copy is made: it would push out a sound one.
+    """
+    if problems := _damage(database, "quick_check"):
+        return [*problems, "`shoritui chats restore` brings a backup back."]
+    newest = next(iter(backups(database.path)), None)
+    if newest is None or not 0 <= time.time() - newest.made < _DAY:
+        back_up(database.path, "daily")
+    return []
+
+
+def restore(library: Path, copy: Path) -> Path | None:
+    """Put a copy in a library's place; what was there is copied first, and its copy returned.
+
+    What is too damaged to be copied as a library is kept byte by byte.
+
+    Raises:
+        UserError: The copy is no sound library, or somebody has the library open.
+    """
+    _expect_sound(copy)
+    if _is_open(library):
+        raise UserError("ShoriTUI is open: close every window, and restore again.")
+    before = None
+    part = library.with_name(f".{library.name}.{os.urandom(8).hex()}")
+    with said(library):
+        private_folder(library.parent)
+        try:
+            _copy(copy, part)
+            if library.exists():
+                before = _kept(library)
+            for companion in ("-wal", "-shm"):
+                library.with_name(library.name + companion).unlink(missing_ok=True)
+            part.replace(library)
+        finally:
+            part.unlink(missing_ok=True)
+    return before
+
+
+def check(database: Database) -> list[str]:
+    """Return what is wrong in a library, a sentence each: the file's pages, then its trees."""
+    if problems := _damage(database, "integrity_check"):
+        return problems
+    problems = []
+    for table, row, *_ in database.rows("PRAGMA foreign_key_check"):
+        problems.append(f"Row {row} of {table} names something that is not there.")
+    for row in database.rows(f"SELECT {rows.CHAT} FROM chats"):
+        problems += _what_is_wrong(rows.to_chat, row)
+    for row in database.rows(f"SELECT {rows.ENTRY} FROM entries"):
+        problems += _what_is_wrong(rows.to_entry, row)
+    for chat, name, entry in database.rows(_FOREIGN):
+        problems.append(f"Entry {entry} of chat {chat} ({name}) follows one of another chat.")
+    for chat, name in database.rows(_CIRCLES):
+        problems.append(f"Chat {chat} ({name}) has entries that follow one another in a circle.")
+    return problems
+
+
+def _what_is_wrong(read: Callable[[Row], object], row: Row) -> list[str]:
+    try:
+        read(row)
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _damage(database: Database, how: str) -> list[str]:
+    pages = [str(row[0]) for row in database.rows(f"PRAGMA {how}(20)")]
+    return [f"The library {database.path} is damaged: {each}." for each in pages if each != "ok"]
+
+
+_FOREIGN = """
+SELECT chats.id, chats.name, entries.id FROM entries
+JOIN entries AS before ON before.id = entries.parent AND before.chat <> entries.chat
+JOIN chats ON chats.id = entries.chat
+"""
+_CIRCLES = """
+WITH RECURSIVE reached (step) AS (
+    SELECT id FROM entries WHERE parent IS NULL
+    UNION
+    SELECT id FROM entries JOIN reached ON parent = step
+)
+SELECT DISTINCT chats.id, chats.name FROM entries JOIN chats ON chats.id = entries.chat
+WHERE entries.id NOT IN (SELECT step FROM reached)
+"""
+
+
+def _copy(library: Path, target: Path) -> None:
+    """Copy a library with what lies in its log, and force the copy to the disk."""
+    create_private(target)
+    with closing(_reader(library)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+        new.execute("PRAGMA journal_mode = DELETE")
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _reader(library: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{library.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _expect_sound(copy: Path) -> None:
+    try:
+        with closing(_reader(copy)) as found:
+            [application] = found.execute("PRAGMA application_id").fetchone()
+            [version] = found.execute("PRAGMA user_version").fetchone()
+            [sound] = found.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise UserError(f"{copy} cannot be read ({error}); nothing was changed.") from None
+    if application != APPLICATION_ID or sound != "ok":
+        raise UserError(f"{copy} is no sound ShoriTUI library; nothing was changed.")
+    if version > VERSION:
+        raise UserError(
+            f"{copy} was written by a newer ShoriTUI (format {version}, this one reads up to "
+            f"{VERSION}); nothing was changed. Update ShoriTUI to restore it."
+        )
+
+
+def _kept(library: Path) -> Path:
+    try:
+        if library.stat().st_size >= HEADER:
+            return back_up(library, "before-restore")
+    except UserError as error:
+        if not isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise
+    damaged = library.with_name(f"{library.name}.damaged-{os.urandom(4).hex()}")
+    for companion in ("-wal", ""):
+        part = library.with_name(library.name + companion)
+        if part.exists():
+            target = damaged.with_name(damaged.name + companion)
+            create_private(target)
+            target.write_bytes(part.read_bytes())
+    return damaged
+
+
+def _is_open(library: Path) -> bool:
+    return library.exists() and Presence.others_alive(library)

@@ -1,0 +1,152 @@
+"""Text for people: foreign text made harmless, figures with units, and aligned tables.
+
+What the functions make of their arguments:
+
+    printable("a\\x1b[2Jb")       a�[2Jb
+    message("two\\n lines")       two lines
+    size(5_900_000_000)          5.5 GiB
+    number(7_241_732_096)        7.2 B
+    counted(2, "step")           2 steps
+    duration(7390)               2:03:10
+    closest("min_q", names)      min_p
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from math import isfinite
+from typing import Final
+
+_MOST: Final = 200
+
+# ECMA-48 sequences: CSI, OSC and the other string commands, and two-byte escapes.
+_ESCAPE = re.compile(
+    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
+    "|(?:\x1b[]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x1b\x07\x9c]*(?:\x1b\\\\|\x07|\x9c)?"
+    "|\x1b[ -/]*[0-~]?"
+)
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters without a shape."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    r"""Return text that is safe to store, send and show: no escape sequence, no control but `\n`.
+
+    A tab becomes four spaces, every line end becomes `\n`; marks that reorder a line
+    (bidirectional overrides) and lone surrogates are dropped.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    text = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _CONTROL.sub("", text.replace("\t", "    ").replace("\u2028", "\n"))
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def encodable(text: str) -> str:
+    """Return text that can be written in UTF-8: half a character pair becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def printable(text: object, most: int = _MOST) -> str:
+    """Return a name as it can be shown on one line, of at most `most` characters.
+
+    What is not printable shows as `�`: escapes, control characters, line breaks, marks that turn
+    the direction of writing, the undecodable bytes of a file's name.
+    """
+    line = "".join(c if c.isprintable() else "�" for c in str(text)[: most + 1])
+    return _cut(line, most)
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a text has anything that can be seen: not only blanks, marks and joiners."""
+    return any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line: clean, and every gap a single space."""
+    return " ".join(clean(text).split())
+
+
+def message(text: object, most: int = _MOST) -> str:
+    """Return another program's message on one line of printable characters, at most `most`."""
+    plain = "".join(c if c.isprintable() else " " for c in clean(str(text)))
+    return _cut(" ".join(plain.split()), most)
+
+
+def closest(word: str, known: Iterable[str], least: float = 0.6) -> str:
+    """Return the known word that an unknown one resembles, whatever its capitals; else nothing.
+
+    `least` is how alike they must be, from 0 to 1.
+    """
+    from difflib import get_close_matches  # only a mistake pays for it
+
+    folded = {name.casefold(): name for name in reversed(list(known))}
+    close = get_close_matches(word.casefold(), folded, n=1, cutoff=least)
+    return folded[close[0]] if close else ""
+
+
+def size(count: float) -> str:
+    """Return a number of bytes with its unit, such as `5.5 GiB`."""
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            few = unit == 2**30 or count < 10 * unit
+            return f"{count / unit:,.1f} {name}" if few else f"{count / unit:,.0f} {name}"
+    return f"{count:.0f} B"
+
+
+def number(count: int) -> str:
+    """Return a count as people say it of a model's parameters, such as `7.2 B`."""
+    for unit, name in ((10**9, "B"), (10**6, "M")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:,}"
+
+
+def counted(count: int, word: str) -> str:
+    """Return a count with its noun: `1 step`, `1,000 steps`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: `8 s`, `1:27`, `2:03:10`, `2 d 5 h`; `?` if there is no telling."""
+    if not isfinite(seconds) or seconds < 0:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+    """Yield the rows as lines of aligned columns; those at the places `right` end flush."""
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (
+            f"{' ' * (width - cells(cell))}{cell}"
+            if place in right
+            else f"{cell}{' ' * (width - cells(cell))}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(padded).rstrip()
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a wide letter, none for marks."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _cut(line: str, most: int) -> str:
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,0 +1,1 @@
+"""The chat app: its screen, its actions, its panels."""

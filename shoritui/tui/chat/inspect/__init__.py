@@ -1,0 +1,1 @@
+"""The inspector: what the model reads next, block by block and token by token."""

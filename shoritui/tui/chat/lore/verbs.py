@@ -1,0 +1,79 @@
+"""What can be done with lore: ask why it fired, and take in a book."""
+
+from __future__ import annotations
+
+from shoritui.errors import UserError
+from shoritui.text import closest, one_line, printable
+from shoritui.tui.chat.app_protocol import Host
+from shoritui.tui.chat.verbs.panels import change_scene
+from shoritui.tui.widgets.chooser import Choice, Chooser
+
+
+async def why(host: Host, argument: str) -> None:
+    """Say why lore fired, or why not, and go to the message that brought it up."""
+    from shoritui.tui.chat.lore.why_screen import WhyScreen
+    from shoritui.tui.chat.verbs.message import jump
+
+    director = host.director
+    if director is None:
+        host.report("No story is open.")
+        return
+    try:
+        await director.lore()
+    except UserError as error:
+        host.report(str(error), trouble=True)
+        return
+    entry_id = await host.push_screen_wait(WhyScreen(director.lore, argument))
+    if entry_id is not None:
+        await jump(host, entry_id)
+
+
+def lore_names(host: Host) -> list[str]:
+    """Return the names that `/why` completes."""
+    return [piece.name for piece in host.chat.scene.lore] if host.chat is not None else []
+
+
+async def add_lorebook(host: Host, name: str) -> None:
+    """Take the lore of a book into the story."""
+    from shoritui.cards import find_lorebooks, lore_folder, macro_problems, unfollowed, with_lore
+
+    if host.session is None or host.director is None:
+        host.report("Open a story first: F8 shows them, alt+n begins one.")
+        return
+    books, problems = await host.session.disk.run(lambda _: find_lorebooks())
+    for problem in problems:
+        host.report(problem, trouble=True)
+    known = {path.stem: book for path, book in books}
+    if not known:
+        folder = printable(lore_folder())
+        host.report(f"There is no lorebook yet: put TOML files with [[lore]] into {folder}.")
+        return
+    chosen: str | None = name
+    if not name:
+        choices = [
+            Choice(stem, one_line(book.title) or printable(stem), f"{len(book.lore):,} pieces")
+            for stem, book in known.items()
+        ]
+        chosen = await host.push_screen_wait(Chooser("Which lorebook?", choices))
+    if not chosen:
+        return
+    if chosen not in known:
+        near = closest(chosen, known)
+        host.report(f"There is no lorebook {chosen}." + (f" Did you mean {near}?" if near else ""))
+        return
+    scene, book = host.director.chat.scene, known[chosen]
+    changed = with_lore(scene, host.director.chat.taken(book))
+    more = len(changed.lore) - len(scene.lore)
+    await change_scene(host, changed)
+    said = unfollowed(book.lore) or "/why says what they do."
+    for problem in macro_problems(book)[:1]:
+        host.report(problem, trouble=True)
+    host.report(f"{printable(chosen)}: {more:,} new pieces of lore. {said}")
+
+
+def lorebook_names(_: Host) -> list[str]:
+    """Return the names that `/lorebook` completes."""
+    from shoritui.cards import lore_folder
+    from shoritui.toml import toml_files
+
+    return [path.stem for path in toml_files(lore_folder())]

@@ -1,0 +1,1 @@
+"""The panels beside the story: scene, sampler, out-of-character talk."""

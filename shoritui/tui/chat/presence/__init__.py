@@ -1,0 +1,1 @@
+"""Who is there, and who hears what is whispered."""

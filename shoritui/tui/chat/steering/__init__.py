@@ -1,0 +1,1 @@
+"""What steers the story without speaking in it: scenes, notes, the instruction, and other talk."""

@@ -1,0 +1,1 @@
+"""What the actions do, a function each: `run` of a row in the table of actions."""

@@ -1,0 +1,140 @@
+"""The model that writes, and its adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from shoritui.errors import UserError
+from shoritui.folders import user_path
+from shoritui.text import one_line
+from shoritui.tui.chat.app_protocol import Host
+
+if TYPE_CHECKING:
+    from shoritui.settings import AdapterFile, Settings
+
+OFF = "off"
+_PLACE = ("model", "server", "server_model", "server_key")
+"""The settings that say which model writes."""
+_LOADING = ("starting", "loading", "restarting")
+
+
+async def model(host: Host, argument: str) -> None:
+    """Let another model write from now on: one named, or chosen from a list."""
+    from shoritui.models import model_file
+    from shoritui.tui.chat.settings.model_picker import ModelPicker, settings_at, settings_for
+
+    session = host.session
+    if session is None or _is_busy(host):
+        return
+    settings: Settings | None
+    if argument.startswith(("http://", "https://")):
+        settings = settings_at(host.settings, argument)
+    elif argument:
+        path = await asyncio.to_thread(model_file, None, argument)
+        settings = settings_for(host.settings, path.absolute())
+    else:
+        servers, info = session.servers.values(), session.engine.info
+        settings = await host.push_screen_wait(ModelPicker(host.settings, servers, info))
+    if settings is None or _is_busy(host) or not await host.switch_model(settings):
+        return
+    changes = {name: getattr(settings, name) for name in _PLACE}
+    await host.save(**changes)
+    info = session.engine.info
+    if info is not None:
+        host.report(f"{one_line(info.path.name.removesuffix('.gguf'))} writes from now on.")
+
+
+def model_choices(host: Host) -> list[str]:
+    """Return what `/model` completes."""
+    return host.session.model_names if host.session is not None else []
+
+
+def _is_busy(host: Host) -> bool:
+    """Say why the model can't be changed now, if it can't."""
+    if host.performance.is_on:
+        host.report("Somebody is still writing: Escape stops them.")
+    elif host.session is not None and host.session.engine.state.phase in _LOADING:
+        host.report("The model is still being loaded.")
+    else:
+        return False
+    return True
+
+
+async def adapter(host: Host, argument: str) -> None:
+    """Put a LoRA adapter on, change how strongly it counts, take one or all off, or list them."""
+    if not argument:
+        host.report(_told(host.settings.adapters))
+        return
+    if host.performance.is_on:
+        host.report("Somebody is still writing: Escape stops them.")
+        return
+    try:
+        files = changed(host.settings.adapters, argument)
+    except UserError as error:
+        host.report(str(error), trouble=True)
+        return
+    await _wear(host, files)
+
+
+def changed(worn: list[AdapterFile], argument: str) -> list[AdapterFile]:
+    """Return the adapters after `FILE [SCALE]` or `off`; a scale of 0 takes that one off.
+
+    Raises:
+        UserError: The scale is not finite, or out of range, or the path is none.
+    """
+    from shoritui.settings import AdapterFile
+
+    if argument == OFF:
+        return []
+    file, scale = _parted(argument)
+    path = str(user_path(file).absolute())
+    others = [each for each in worn if user_path(each.path) != Path(path)]
+    return [*others, AdapterFile(path, scale)] if scale else others
+
+
+def adapter_choices(host: Host) -> list[str]:
+    """Return what `/adapter` completes: those that are on, and `off`."""
+    return [OFF, *(each.path for each in host.settings.adapters)]
+
+
+async def _wear(host: Host, files: list[AdapterFile]) -> None:
+    from shoritui.director import adapters
+
+    session = host.session
+    if session is None or session.engine.state.phase in _LOADING:
+        host.report("The model is not loaded yet.")
+        return
+    if session.engine.info is None:
+        # It could not be loaded, perhaps because of an adapter: it is tried once more.
+        session.settings = replace(session.settings, adapters=files)
+        host.load_model()
+    else:
+        try:
+            await session.engine.adapt(adapters(files))
+        except UserError as error:
+            host.report(str(error), trouble=True)
+            return
+    await host.save(adapters=files)
+    session.settings = host.settings
+    host.report(_told(files))
+    host.show_choices()
+
+
+def _parted(argument: str) -> tuple[str, float]:
+    """A file, whose name may hold spaces, and the number after it, 1 if there is none."""
+    file, _, last = argument.rpartition(" ")
+    try:
+        return (file.strip(), float(last)) if file else (last, 1.0)
+    except ValueError:
+        return argument, 1.0
+
+
+def _told(files: list[AdapterFile]) -> str:
+    if not files:
+        return "No adapter is on: /adapter FILE puts one on."
+    names = (f"{one_line(Path(each.path).stem)} at {each.scale:g}" for each in files)
+    return f"Adapters that are on: {', '.join(names)}."

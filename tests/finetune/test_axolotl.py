@@ -1,0 +1,301 @@
+"""axolotl's files: the model card's own list, a round trip, and nothing dropped in silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from shoritui.blockml import parse
+from shoritui.cli import main
+from shoritui.finetune.axolotl import config_of, files_of, settings_of
+from shoritui.finetune.config.load import load
+from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train
+from shoritui.finetune.config.starter import shipped
+from shoritui.finetune.config.write import text_of
+from tests.finetune.config.strategies import configs
+from tests.finetune.data.conftest import shipped_tokenizer
+
+CARD = """\
+base_model: /home/anon/AI-Models/LLM/Mistral-7B-Instruct-v0.2
+load_in_4bit: true
+adapter: qlora
+
+sequence_len: 16384
+sample_packing: true
+pad_to_sequence_len: false
+
+gradient_accumulation_steps: 2
+micro_batch_size: 1
+eval_batch_size: 1
+num_epochs: 2
+optimizer: adamw_bnb_8bit
+lr_scheduler: constant
+learning_rate: 0.0000725 -> 0.0000550 -> 0.0000375 -> 0.0000350
+weight_decay: 0.05
+
+train_on_inputs: true
+bf16: true
+fp16: false
+tf32: true
+
+lora_r: 20
+lora_alpha: 16
+lora_dropout: 0.1
+lora_target_linear: true
+"""
+SHORT = "base_model: a/b\nadapter: lora\nlearning_rate: 1e-4\nlora_target_linear: true\n"
+QUIET = (
+    "lr_scheduler: constant\ntrain_on_inputs: true\nlora_target_linear: true\n"
+    "datasets:\n  - path: data.jsonl\n    type: completion\n"
+)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def taken(tmp_path: Path, *texts: str) -> tuple[Config, list[str]]:
+    files = [write(tmp_path / f"{n}.yaml", text) for n, text in enumerate(texts)]
+    return config_of(files, tmp_path / "finetune.toml")
+
+
+def test_the_model_cards_list_becomes_the_config_that_ships(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, target = write(tmp_path / "card.yml", CARD), tmp_path / "finetune.toml"
+    assert main(["finetune", "import-axolotl", str(card), "--to", str(target)]) == 0
+    config, ours = load(target), shipped(target)
+    names = ["low", "mid", "high", "top"]
+    assert [tier.name for tier in config.tiers] == names
+    assert [tier.after for tier in config.tiers] == ["", *names[:3]]
+    assert [tier.train for tier in config.tiers] == [tier.train for tier in ours.tiers[:4]]
+    assert config.lora == ours.lora
+    base = replace(ours.base, model="/home/anon/AI-Models/LLM/Mistral-7B-Instruct-v0.2")
+    assert config.base == base
+    *notes, last = capsys.readouterr().out.splitlines()
+    assert "4 tiers: low, mid, high, top" in last
+    for key in ("eval_batch_size", "pad_to_sequence_len", "datasets"):
+        assert any(f"card.yml: {key}: " in note for note in notes)
+
+
+def test_what_is_there_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card, target = write(tmp_path / "card.yml", CARD), write(tmp_path / "finetune.toml", "mine")
+    assert main(["finetune", "import-axolotl", str(card), "--to", str(target)]) == 1
+    assert "there already" in capsys.readouterr().err
+    assert target.read_text() == "mine"
+
+
+def test_what_is_not_given_is_what_axolotl_takes(tmp_path: Path) -> None:
+    config, _ = taken(tmp_path, SHORT)
+    (tier,) = config.tiers
+    assert tier.train == Train(
+        learning_rate=1e-4,
+        epochs=1,
+        sequence_len=512,
+        packing=False,
+        accumulation=1,
+        optimizer="adamw",
+        schedule="cosine",
+        weight_decay=0.0,
+        tf32=False,
+    )
+    assert config.lora == Lora(r=8, alpha=8, dropout=0.0)
+    assert config.base == Base("a/b", quantize="none")
+    assert tier.data == Data(evaluation=0.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ("optimizer: lion_8bit", "optimizer: lion_8bit is not known here; adamw is taken"),
+        ("lr_scheduler: rex", "lr_scheduler: rex is not known here; cosine is taken"),
+        ("lr_scheduler: linear", "warmup_ratio: axolotl warms up for 0.03 of a tier"),
+        ("warmup_steps: 5", "warmup_steps: a constant rate has none in axolotl"),
+        ("num_epochs: 2.5", "num_epochs: 2.5 is no whole number; 3 is taken"),
+        ("train_on_inputs: false", "train_on_inputs: all blocks are learnt"),
+        ("fp16: true\nbf16: false", "fp16: fp16 is not known here"),
+        ("lora_target_linear: false", "lora_target_linear: it is not given"),
+        ("bnb_config_kwargs: {bnb_4bit_quant_type: fp4}", "bnb_4bit_quant_type = fp4"),
+        ("peft_use_dora: true", "peft_use_dora: DoRA is not known here"),
+        ("some_new_key: 3", "some_new_key: it has no counterpart here"),
+        ("flash_attention: true", "flash_attention: attention is always"),
+        ("lora_model_dir: elsewhere", "no file before writes to elsewhere; it goes on from the"),
+        ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca; only BlockML is read here"),
+        ("datasets: [{path: x, field: body}]", "field of x is not known here"),
+        ("datasets: []", "datasets: none is named; put conversations into data/0"),
+    ],
+)
+def test_what_has_no_counterpart_is_told(tmp_path: Path, lines: str, note: str) -> None:
+    keys = [line.partition(":")[0] for line in lines.splitlines()]
+    base = SHORT + "".join(QUIET)
+    kept = yaml.safe_load(base)
+    for key in keys:
+        kept.pop(key, None)
+    _, notes = taken(tmp_path, yaml.safe_dump(kept) + lines + "\n", SHORT)
+    assert any(note in each for each in notes), notes
+    assert all(each.startswith(("0.yaml: ", "1.yaml: ")) for each in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("learning_rate: 1", "it names no base_model"),
+        ("- 1", "it names no base_model"),
+        ("base_model: x\n  y: [", "line 2: this is not YAML"),
+        ("base_model: x\nadapter: lora\n", "learning_rate is missing"),
+        (SHORT + "num_epochs: many\n", "num_epochs should be a number, not many"),
+        (SHORT + "weight_decay: .nan\n", "weight_decay should be a number"),
+        (SHORT + "datasets: 3\n", "datasets should be a list"),
+        (SHORT + "datasets: [3]\n", "each of the datasets should have a path"),
+        (SHORT + "bnb_config_kwargs: [3]\n", "bnb_config_kwargs should be a mapping"),
+        (
+            SHORT + "lora_target_linear: false\nlora_target_modules: 3\n",
+            "lora_target_modules should be a list",
+        ),
+        (SHORT + "num_epochs: 1 -> 2\nsequence_len: 1 -> 2 -> 3\n", "different numbers of values"),
+        (SHORT + "lora_r: 0\n", '"r" of [lora] must be a whole number of 1 or more'),
+    ],
+)
+def test_what_cannot_be_understood_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, sentence: str
+) -> None:
+    file, target = write(tmp_path / "x.yaml", text), tmp_path / "finetune.toml"
+    assert main(["finetune", "import-axolotl", str(file), "--to", str(target)]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_data_is_found_from_the_new_config(tmp_path: Path) -> None:
+    write(tmp_path / "ax" / "data" / "low[1].jsonl", "")
+    text = SHORT + "datasets:\n  - path: data/low[1].jsonl\n  - path: data\n"
+    file = write(tmp_path / "ax" / "low.yaml", text)
+    config, _ = config_of([file], tmp_path / "finetune.toml")
+    assert config.tiers[0].files == ("ax/data/low[[]1].jsonl", "ax/data/*")
+
+
+def mathematics(config: Config) -> object:
+    """What an export must bring back: all but data, names of folders and what no YAML can say."""
+    told = [
+        replace(
+            tier,
+            files=(),
+            where="",
+            train=replace(tier.train, carry_optimizer=False, keep="last"),
+            data=Data(evaluation=tier.data.evaluation),
+        )
+        for tier in config.tiers
+    ]
+    return config.base, config.lora, told
+
+
+def comparable(config: Config) -> Config:
+    """A config that axolotl can do: a base by its name, warm-up only as it knows it."""
+    base = replace(config.base, model="some/base")
+    if base.quantize == "none":
+        base = replace(base, double_quant=True)
+    return replace(config, base=base)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(configs())
+def test_export_then_import_gives_the_same_mathematics(tmp_path: Path, config: Config) -> None:
+    config = comparable(config)
+    files = []
+    for tier in config.tiers:
+        text = yaml.safe_dump(dict(settings_of(config, tier)), sort_keys=False)
+        files.append(write(tmp_path / f"{tier.name}.yaml", text))
+    again, _ = config_of(files, tmp_path / "finetune.toml")
+    assert mathematics(again) == mathematics(config)
+
+
+CONVERSATION = '▀title\nOne▄\n▀message (length: long)\nMara: "Yes," Mara said.▄\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    write(tmp_path / "data" / "a.txt", CONVERSATION + "---\n" + CONVERSATION)
+    write(tmp_path / "data" / "b.jsonl", json.dumps({"text": CONVERSATION}) + "\n")
+    tiers = (
+        Tier("low", ("data/a.txt",)),
+        Tier("high", ("data/*",), after="low", train=Train(learning_rate=1e-5)),
+        Tier("aside", ("data/b.jsonl",), after="low", data=Data(hints="none")),
+    )
+    config = Config(tmp_path / "finetune.toml", tiers)
+    write(config.path, text_of(config))
+    return config
+
+
+def test_an_export_is_files_data_and_a_script(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "axolotl"
+    words = ["finetune", "export-axolotl", str(config.path), "--to", str(folder)]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "length hints stay as they are written" in out
+    assert "not between messages" in out
+    assert "with the end of text" in out
+    stages = {
+        name: yaml.safe_load((folder / f"{name}.yaml").read_text())
+        for name in ("low", "high", "aside")
+    }
+    assert "lora_model_dir" not in stages["low"]
+    assert stages["high"]["lora_model_dir"] == stages["low"]["output_dir"]
+    assert stages["aside"]["lora_model_dir"] == stages["low"]["output_dir"]
+    for stage, count in (("low", 2), ("high", 3), ("aside", 1)):
+        (dataset,) = stages[stage]["datasets"]
+        assert dataset["type"] == "completion"
+        rows = [json.loads(line) for line in (folder / dataset["path"]).read_text().splitlines()]
+        assert len(rows) == count
+        for row in rows:
+            bare = CONVERSATION.replace(" (length: long)", "")
+            assert parse(row["text"]) == parse(bare if stage == "aside" else CONVERSATION)
+    assert main(words) == 1
+    assert "there already" in capsys.readouterr().err
+
+
+def test_where_the_base_can_count_hints_are_those_that_are_trained(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    shipped_tokenizer(base, space_prefix=True)
+    write(config.path, text_of(replace(config, base=Base("base"))))
+    words = ["finetune", "export-axolotl", str(config.path), "--to", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "length hints" not in capsys.readouterr().out
+    hints = {
+        name: (tmp_path / "out" / "data" / f"{name}.jsonl").read_text().count("(length: nano)")
+        for name in ("low", "high", "aside")
+    }
+    assert hints == {"low": 2, "high": 3, "aside": 0}
+    stage = yaml.safe_load((tmp_path / "out" / "low.yaml").read_text())
+    assert stage["base_model"] == str(base)
+    again, _ = config_of([tmp_path / "out" / "low.yaml"], config.path)
+    assert Path(again.base.model) == base
+
+
+def test_the_script_trains_the_tiers_in_their_order(config: Config, tmp_path: Path) -> None:
+    for name, text in files_of(config):
+        write(tmp_path / "out" / name, text)
+    fake = write(tmp_path / "bin" / "axolotl", '#!/bin/sh\necho "$@" && test -f "$2"\n')
+    fake.chmod(0o755)
+    told = subprocess.run(
+        ["sh", str(tmp_path / "out" / "train.sh")],
+        env={**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == [f"train {name}.yaml" for name in ("low", "high", "aside")]
