@@ -58,11 +58,6 @@ def test_a_model_of_a_shape_is_made_and_measured(tmp_path: Path) -> None:
     assert list((tmp_path / "cache" / "bench").glob("*tiny-q8_0*.gguf"))
 
 
-def hears_interrupts() -> None:
-    """A shell lets what it runs in the background ignore them, and so would our child."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_ctrl_c_ends_it_with_the_rows_so_far(tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -73,7 +68,6 @@ def test_ctrl_c_ends_it_with_the_rows_so_far(tmp_path: Path) -> None:
         text=True,
         encoding="utf-8",
         start_new_session=True,
-        preexec_fn=hears_interrupts,
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -153,11 +153,6 @@ def test_a_model_is_pulled_and_listed(home: Path, hub: Hub) -> None:
     assert shoritui("models", "use", "night.q8_0", home=home).returncode == 0
 
 
-def hears_interrupts() -> None:
-    """A shell lets what it runs in the background ignore them, and so would our child."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_an_interrupted_pull_goes_on_with_the_rest(home: Path, hub: Hub) -> None:
     hub.break_after, hub.held = 1_000_000, threading.Event()
     process = subprocess.Popen(
@@ -166,7 +161,6 @@ def test_an_interrupted_pull_goes_on_with_the_rest(home: Path, hub: Hub) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hears_interrupts,
     )
     folder = home / "data/models" / NAME
     while not any(path.stat().st_size for path in folder.glob(".*.part")):
