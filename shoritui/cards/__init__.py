@@ -18,7 +18,7 @@ from shoritui.cards.load import (
     with_lore,
 )
 from shoritui.cards.macros import Scope, begins_macro, has_macros, left_out, settle
-from shoritui.cards.model import Card, Character, Lore, Opening
+from shoritui.cards.model import Card, Character, Lore, Note, Opening
 from shoritui.cards.pattern import Pattern, key_pattern
 from shoritui.cards.personas import (
     Persona,
@@ -40,6 +40,7 @@ __all__ = [
     "Card",
     "Character",
     "Lore",
+    "Note",
     "Opening",
     "Pattern",
     "Persona",

@@ -26,12 +26,12 @@ def cast_problems(data: Data, elsewhere: Mapping[str, str] | None = None) -> Ite
     yield from _second_users(characters)
     cast = [*(row["name"] for row in characters), *elsewhere]
     known = {normalize("NFC", name) for name in cast}
-    for index, row in enumerate(data.get("message", [])):
-        speaker = row["speaker"]
-        if normalize("NFC", speaker) not in known:
-            sentence = f'the speaker "{speaker}" is not in the cast'
-            path = ("message", index, "speaker")
-            yield Problem(path, sentence + nearest(speaker, cast, "it has"))
+    for table, key in (("note", "character"), ("message", "speaker")):
+        for index, row in enumerate(data.get(table, [])):
+            name = row.get(key)
+            if name is not None and normalize("NFC", name) not in known:
+                sentence = f'the {key} "{name}" is not in the cast'
+                yield Problem((table, index, key), sentence + nearest(name, cast, "it has"))
 
 
 def _name_clashes(

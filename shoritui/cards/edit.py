@@ -95,8 +95,8 @@ def _item(key: str, value: Any) -> Item:
     if isinstance(value, list):
         array = tomlkit.array()
         for each in value:
-            array.append(tomlkit.value(quoted(each)))
-        return array
+            array.append(tomlkit.value(quoted(each, tall=_is_tall(each))))
+        return array.multiline(any(map(_is_tall, value)))
     if isinstance(value, str):
         return tomlkit.value(quoted(value, tall=key not in _SHORT and _is_tall(value)))
     item: Item = tomlkit.item(value)

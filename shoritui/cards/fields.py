@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shoritui.cards.model import Card, Character, Lore, Opening
+from shoritui.cards.model import Card, Character, Lore, Note, Opening
 from shoritui.cards.plain import KEYS
 from shoritui.toml import Fields, expected, fields_of, meanings_of
 
@@ -16,6 +16,7 @@ _SECTIONS: Final[dict[type, tuple[str, Fields]]] = {
     Card: ("The scene (top of the file; everything is optional)", FIELDS),
     Character: ("`[[character]]`: one per character, at least one", fields_of(Character)),
     Lore: ("`[[lore]]`: background, as many as you like", fields_of(Lore)),
+    Note: ("`[[note]]`: instructions that a story begins with", fields_of(Note)),
     Opening: ("`[[message]]`: the opening, in order", fields_of(Opening)),
 }
 

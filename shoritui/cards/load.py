@@ -39,8 +39,9 @@ def load_card(path: str | os.PathLike[str]) -> Card:
 def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
     """Return one card from several files; a folder stands for the `.toml` files in it.
 
-    The first title and the first scenario win, and the first `user = true`; everything else
-    is joined in order. An opening may be spoken by a character of another of the files.
+    The first title, scenario and instruction win, the first `user = true`, and the first words
+    about a card; everything else is joined in order. An opening may be spoken by a character of
+    another of the files.
     `UserError` if a file is not right, or two of them have a character of the same name.
     """
     files = [file for path in paths for file in _files(user_path(path))]
@@ -52,14 +53,24 @@ def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
     characters = [character for card in cards for character in card.characters]
     user = next((character.name for character in characters if character.user), None)
     return Card(
-        title=next((card.title for card in cards if card.title), ""),
+        title=_first(card.title for card in cards),
         tags=tuple(dict.fromkeys(tag for card in cards for tag in card.tags)),
-        scenario=next((card.scenario for card in cards if card.scenario), ""),
+        scenario=_first(card.scenario for card in cards),
+        instruction=_first(card.instruction for card in cards),
+        creator=_first(card.creator for card in cards),
+        creator_notes=_first(card.creator_notes for card in cards),
+        card_version=_first(card.card_version for card in cards),
+        labels=tuple(dict.fromkeys(label for card in cards for label in card.labels)),
         characters=tuple(replace(each, user=each.name == user) for each in characters),
         lore=tuple(entry for card in cards for entry in card.lore),
+        notes=tuple(note for card in cards for note in card.notes),
         messages=tuple(message for card in cards for message in card.messages),
         source=", ".join(card.source for card in cards),
     )
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next(filter(None, texts), "")
 
 
 def reload_card(card: Card) -> Card | None:

@@ -60,6 +60,8 @@ TEXTS: Final = (
     *("lastmessage", "lastcharmessage", "lastusermessage"),
 )
 """Macros that stand for a text of the story or its cards."""
+ORIGINAL: Final = re.compile(r"\{\{\s*original\s*\}\}", re.IGNORECASE)
+"""The one that stands for what a card's text takes the place of."""
 _Value: TypeAlias = Callable[[Scope, str], str | None]
 """What a macro stands for with what follows its name; None where that makes no sense."""
 

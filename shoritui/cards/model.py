@@ -69,6 +69,9 @@ class Character:
     """false: not there when the story begins; `/enter` lets them in."""
     length: Length | None = None
     """The length hint of the character's replies. Without it: the story's."""
+    examples: str = ""
+    """How the character talks: lines such as `Mara: Hm.`, each a message that may go on over
+    several lines; `<START>` in a line of its own begins another conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,32 @@ class Opening:
     """The message, in third person and past tense."""
     length: Length | None = None
     """The length hint. Without it: what the text's tokens earn."""
+    versions: Annotated[tuple[Annotated[str, FILLED], ...], _WORDS] = ()
+    """What the message may be instead: in a new story these are its other versions."""
+    group_versions: Annotated[tuple[Annotated[str, FILLED], ...], _WORDS] = ()
+    """More of them for a cast of several characters besides you: there the first of these is what
+    is said, and the others are its versions. Nowhere else they are used."""
+
+    def texts(self, *, in_group: bool) -> tuple[str, ...]:
+        """Return all versions of the message, first the one that a story begins with."""
+        of_group = self.group_versions if in_group else ()
+        return tuple(dict.fromkeys((*of_group, self.text, *self.versions)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One instruction to the model that a story begins with, as an author's note."""
+
+    text: Annotated[str, FILLED]
+    """What the model is told."""
+    depth: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    """How many messages stand after it, 0 is the end: it moves with the story, and what stands
+    after it is read again. Without it: before the opening, where it stays."""
+    character: Annotated[str, _NAME] = ""
+    """Whose it is: it stands only in what is read for this character's messages. Without it: in
+    everybody's."""
+    role: Literal["note", "character", "user"] = "note"
+    """As what it is read: an author's note, or a message of the character or of yours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +173,20 @@ class Card:
     """Words that hint at what the story is about."""
     scenario: str = ""
     """What the story is about, and what must still happen."""
+    instruction: str = ""
+    """The system instruction, in place of the one in the settings; `{{original}}` in it is that
+    one."""
+    creator: str = ""
+    """Who made the card. Like the next three, the model never reads it."""
+    creator_notes: str = ""
+    """What its maker says of it, shown where a scene is picked."""
+    card_version: str = ""
+    """Which version of the card it is."""
+    labels: Annotated[tuple[Annotated[str, _TAG], ...], _TAGS] = ()
+    """Words to find the card by where a scene is picked."""
     characters: tuple[Character, ...] = ()
     lore: tuple[Lore, ...] = ()
+    notes: tuple[Note, ...] = ()
     messages: tuple[Opening, ...] = ()
     source: str = ""
     """The file it came from, for showing; several are joined by commas."""

@@ -15,9 +15,9 @@ from shoritui.cards.model import Card, Character, Lore
 from shoritui.errors import UserError
 
 _VERSION: Final = 1
-KEYS: Final = {"characters": "character", "messages": "message"}
+KEYS: Final = {"characters": "character", "messages": "message", "notes": "note"}
 """The fields of a `Card` that have another key in a file."""
-_NAMES: Final = ("name", "aliases", "speaker")
+_NAMES: Final = ("name", "aliases", "speaker", "character")
 _FIELDS: Final = {key: field for field, key in KEYS.items()}
 
 
@@ -67,7 +67,10 @@ def fingerprint(card: Card) -> str:
 
 def differences(old: Card, new: Card) -> Iterator[str]:
     """Yield what a new card has that differs from an old one: `title`, `Mara`, `the opening`."""
-    names = {"title": "title", "tags": "tags", "scenario": "scenario", "messages": "the opening"}
+    names = {
+        **{"title": "title", "tags": "tags", "scenario": "scenario", "instruction": "instruction"},
+        **{"notes": "the notes", "messages": "the opening"},
+    }
     for field, name in names.items():
         if getattr(old, field) != getattr(new, field):
             yield name

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any, TypeAlias
 
 from shoritui.cards.load import read_card
-from shoritui.cards.macros import Scope, has_macros, left_out, settle
-from shoritui.cards.model import Card, Lore
+from shoritui.cards.macros import ORIGINAL, Scope, has_macros, left_out, settle
+from shoritui.cards.model import Card, Character, Lore, Opening
 from shoritui.cards.plain import from_data, to_data
 from shoritui.errors import UserError
 from shoritui.text import one_line, printable
@@ -39,28 +39,23 @@ def settle_card(
         report: Called for each field that has unknown macros.
     """
     of = _Fields(card, user, began, report)
+    notes = (
+        replace(each, text=of(each.text, f"note {number}", each.character))
+        for number, each in enumerate(card.notes, 1)
+    )
     messages = (
-        replace(each, text=of(each.text, f"message {number}", each.speaker))
-        for number, each in enumerate(card.messages, 1)
+        of.opening(each, f"message {number}") for number, each in enumerate(card.messages, 1)
     )
     return replace(
         card,
         title=of(card.title, "the title"),
         tags=tuple(of(tag, "the tags") for tag in card.tags),
         scenario=of(card.scenario, "the scenario"),
-        characters=tuple(
-            replace(
-                each,
-                description=of(
-                    each.description,
-                    f"{one_line(each.name)}'s description",
-                    "" if each.user else each.name,
-                ),
-            )
-            for each in card.characters
-        ),
-        lore=tuple(of.lore(each) for each in card.lore),
-        messages=tuple(each for each in messages if each.text.strip()),
+        instruction=of.instruction(card.instruction),
+        characters=tuple(map(of.character, card.characters)),
+        lore=tuple(map(of.lore, card.lore)),
+        notes=tuple(each for each in notes if each.text.strip()),
+        messages=tuple(each for each in messages if each.text),
     )
 
 
@@ -71,6 +66,7 @@ class _Fields:
         self._report = report
         self._seed = f"{began}"
         self._described = {each.name: each.description for each in card.characters}
+        self._examples = {each.name: each.examples for each in card.characters}
         self._others = [name for name in self._described if name != user]
         self._texts = {"scenario": card.scenario, "persona": self._described.get(user, "")}
         self._scope = Scope(
@@ -82,12 +78,44 @@ class _Fields:
         if not has_macros(text):
             return text
         char = owner if owner in self._others else next(iter(self._others), owner)
-        texts = {**self._texts, "description": self._described.get(char, "")}
+        own = {"description": self._described, "mesexamples": self._examples}
+        texts = {**self._texts, **{name: own[name].get(char, "") for name in own}}
         random = Random(f"{self._seed} {field}")
         settled = settle(text, replace(self._scope, char=char, texts=texts, random=random))
         if settled.unknown:
             self._report(field, settled.unknown)
         return settled.text
+
+    def character(self, character: Character) -> Character:
+        """Return a character with the texts of whoever that is."""
+        name, owner = one_line(character.name), "" if character.user else character.name
+        return replace(
+            character,
+            description=self(character.description, f"{name}'s description", owner),
+            examples=self(character.examples, f"{name}'s examples", owner),
+        )
+
+    def instruction(self, text: str) -> str:
+        """Return the instruction, in which `{{original}}` stays: the settings may change."""
+        parts = ORIGINAL.split(text)
+        return "{{original}}".join(self(part, "the instruction") for part in parts)
+
+    def opening(self, opening: Opening, field: str) -> Opening:
+        """Return a message without the versions of which nothing is left, maybe without a text."""
+
+        def settled(what: str, texts: Iterable[str]) -> list[str]:
+            found = (
+                self(text, f"{what} {number} of {field}", opening.speaker)
+                for number, text in enumerate(texts, 1)
+            )
+            return [text for text in found if text.strip()]
+
+        group = settled("group version", opening.group_versions)
+        versions = settled("version", opening.versions)
+        if (text := self(opening.text, field, opening.speaker)).strip():
+            versions.insert(0, text)
+        text, *versions = versions or group[:1] or [""]
+        return replace(opening, text=text, versions=tuple(versions), group_versions=tuple(group))
 
     def lore(self, lore: Lore) -> Lore:
         """Return a piece of lore with its keys, which no model reads: none of them vanishes."""

@@ -7,7 +7,7 @@ from unicodedata import normalize
 from hypothesis import strategies as st
 
 from shoritui.blockml import LENGTHS, check_name
-from shoritui.cards import Card, Character, Lore, Opening
+from shoritui.cards import Card, Character, Lore, Note, Opening
 from shoritui.names import fold
 from shoritui.text import clean
 
@@ -46,6 +46,11 @@ def cards(draw: st.DrawFn) -> Card:
         title=draw(stripped),
         tags=tuple(draw(st.lists(tags, max_size=3))),
         scenario=draw(stripped),
+        instruction=draw(stripped),
+        creator=draw(stripped),
+        creator_notes=draw(stripped),
+        card_version=draw(stripped),
+        labels=tuple(draw(st.lists(tags, max_size=3))),
         characters=tuple(
             Character(
                 name=name,
@@ -55,6 +60,7 @@ def cards(draw: st.DrawFn) -> Card:
                 talkativeness=draw(st.sampled_from([0.5, 0, 0.25, 1])),
                 speaks=draw(st.sampled_from(["freely", "when named", "never"])),
                 present=draw(st.booleans()),
+                examples=draw(stripped),
             )
             for name in cast
         ),
@@ -77,10 +83,31 @@ def cards(draw: st.DrawFn) -> Card:
                 )
             )
         ),
+        notes=tuple(
+            draw(
+                st.lists(
+                    st.builds(
+                        Note,
+                        text=filled,
+                        depth=st.none() | st.integers(0, 1000),
+                        character=st.just("") | st.sampled_from(cast),
+                        role=st.sampled_from(["note", "character", "user"]),
+                    ),
+                    max_size=2,
+                )
+            )
+        ),
         messages=tuple(
             draw(
                 st.lists(
-                    st.builds(Opening, speaker=st.sampled_from(cast), text=filled, length=lengths),
+                    st.builds(
+                        Opening,
+                        speaker=st.sampled_from(cast),
+                        text=filled,
+                        length=lengths,
+                        versions=st.lists(filled, max_size=2).map(tuple),
+                        group_versions=st.lists(filled, max_size=2).map(tuple),
+                    ),
                     max_size=3,
                 )
             )
