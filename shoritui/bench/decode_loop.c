@@ -43,6 +43,8 @@ int main(int argc, char **argv) {
     llama_backend_init();
     struct llama_model_params model_params = llama_model_default_params();
     model_params.n_gpu_layers = atoi(argv[5]);
+    if (strstr(llama_print_system_info(), "AMX_INT8 = 1"))
+        model_params.use_extra_bufts = false; /* host/amx.py says why; the engine does the same */
     struct llama_model *model = llama_model_load_from_file(argv[1], model_params);
     struct llama_context_params params = llama_context_default_params();
     int n_batch = atoi(argv[3]);

@@ -26,6 +26,7 @@ import msgspec
 
 from shoritui.bench import scenes
 from shoritui.engine import Sampling
+from shoritui.host.amx import without_amx
 
 _TRIES = 20
 _CACHE_REUSE = 32
@@ -73,6 +74,8 @@ def loop(given: Arguments) -> Reply:
     """Open the model with llama.cpp's calls and no more."""
     from llama_cpp import llama_cpp as api
 
+    without_amx(api)
+
     api.llama_backend_init()
     model_params = api.llama_model_default_params()
     model_params.n_gpu_layers = given.n_gpu_layers
@@ -113,7 +116,9 @@ def _looped(
 
 def high_level(given: Arguments) -> Reply:
     """Open the model as `Llama`."""
-    from llama_cpp import Llama
+    from llama_cpp import Llama, llama_cpp
+
+    without_amx(llama_cpp)
 
     llama = Llama(
         given.model,

@@ -20,6 +20,8 @@ from gguf.quants import dequantize
 from llama_cpp import llama_cpp as L
 from numpy.typing import NDArray
 
+from shoritui.host.amx import without_amx
+
 MARGIN: Final = 0.08
 """How far two logits of the same ids may lie apart when the ids were evaluated in other steps.
 
@@ -88,6 +90,7 @@ class Reference:
 
     def __init__(self, path: Path, n_ctx: int = 1024) -> None:
         L.llama_backend_init()
+        without_amx(L)
         L.llama_log_set(_SILENT, None)
         self._model = L.llama_model_load_from_file(
             str(path).encode(), L.llama_model_default_params()

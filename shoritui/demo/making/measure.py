@@ -16,7 +16,7 @@ from random import Random
 from typing import Literal, get_args
 
 import numpy as np
-from llama_cpp import Llama
+from llama_cpp import Llama, llama_cpp
 
 from shoritui.blockml import (
     LENGTHS,
@@ -31,6 +31,7 @@ from shoritui.demo.making.beats import SLOT, corpus_beats, fault
 from shoritui.demo.making.cast import Plan
 from shoritui.demo.making.scenes import Scene, make_scene
 from shoritui.demo.making.words import settings
+from shoritui.host.amx import without_amx
 
 SIZES = (250, 400, 600, 900)
 """How many tokens of scene stand before a measured reply."""
@@ -107,6 +108,7 @@ class Reader:
     """A model file, ready to write replies."""
 
     def __init__(self, path: Path, context: int = 2048) -> None:
+        without_amx(llama_cpp)
         self.llama = Llama(
             str(path), n_ctx=context, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.errors import UserError
+from shoritui.host.amx import without_amx
 
 ERROR_LEVEL: Final = 4
 """llama.cpp's log level of an error."""
@@ -40,7 +41,7 @@ def _preload_cuda() -> None:
 def _load_library() -> Any:
     _preload_cuda()
     try:
-        return importlib.import_module("llama_cpp.llama_cpp")
+        return without_amx(importlib.import_module("llama_cpp.llama_cpp"))
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"llama-cpp-python cannot be loaded ({error}): install it again, "

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from shoritui.errors import UserError
 from shoritui.gguf.read import Floats
 from shoritui.gguf.write import ByteProgress
+from shoritui.host.amx import without_amx
 from shoritui.text import printable
 
 Quant = Literal["q6_k", "q5_k_m", "q4_k_m"]
@@ -41,7 +42,7 @@ _WORDS_SHOWN: Final = 200
 def _library() -> Any:
     """Return llama.cpp, which prints nothing from now on; `UserError` if it cannot be loaded."""
     try:
-        loaded: Any = importlib.import_module("llama_cpp.llama_cpp")
+        loaded: Any = without_amx(importlib.import_module("llama_cpp.llama_cpp"))
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise UserError(f"llama-cpp-python cannot be loaded ({error}): install it again.") from None
     loaded.llama_log_set(_silence(loaded), None)

@@ -37,6 +37,14 @@ from tests.engine.remote.conftest import CONTEXT, DOCUMENT, events, finished
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
+SERVER = """
+import runpy
+from llama_cpp import llama_cpp
+from shoritui.host.amx import without_amx
+without_amx(llama_cpp)
+runpy.run_module("llama_cpp.server", run_name="__main__")
+"""
+
 WORN_OUT = [*SCENE * 20, HEADER]
 """Longer than the context."""
 
@@ -50,7 +58,7 @@ def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = ["--model", model, "--n_ctx", CONTEXT, "--n_threads", 1]
     options += ["--flash_attn", "true", "--port", port]  # as here, else near ties fall otherwise
     log = (tmp_path_factory.mktemp("server") / "log").open("wb")
-    command = [sys.executable, "-m", "llama_cpp.server", *map(str, options)]
+    command = [sys.executable, "-c", SERVER, *map(str, options)]
     server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _wait_for(f"http://127.0.0.1:{port}/v1/models", server)
