@@ -3,17 +3,23 @@
 name, nickname                     the name, an alias
 description, personality           the description
 scenario                           the scenario
-first_mes                          the opening
+first_mes, alternate_greetings     the opening and its versions
+group_only_greetings               the versions for several characters
+mes_example                        the examples
+system_prompt                      the instruction
+post_history_instructions          a note at the end
+extensions.depth_prompt            a note at its depth, in its role
 character_book                     the lore
 extensions.talkativeness           talkativeness
+creator, creator_notes, tags ...   what is shown of the card, and never sent
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
-from shoritui.cards import Card, Character, Opening
+from shoritui.cards import Card, Character, Note, Opening
 from shoritui.errors import UserError
 from shoritui.interop.cards.lore import lore_of
 from shoritui.interop.cards.values import (
@@ -24,9 +30,10 @@ from shoritui.interop.cards.values import (
     texts_of,
     unused,
     values_of,
+    whole,
 )
 from shoritui.names import fold
-from shoritui.text import counted
+from shoritui.text import one_line
 
 _OLD: Final = {
     "char_name": "name",
@@ -38,26 +45,27 @@ _OLD: Final = {
 _SIGNS: Final = ("description", "personality", "scenario", "first_mes", "mes_example")
 _USED: Final = {
     "name", "nickname", "description", "personality", "scenario", "first_mes", "character_book",
-    "alternate_greetings", "extensions", "talkativeness",
+    "alternate_greetings", "group_only_greetings", "mes_example", "extensions", "talkativeness",
+    "system_prompt", "post_history_instructions", "depth_prompt", "creator", "creator_notes",
+    "creatorcomment", "character_version", "tags",
 }  # fmt: skip
 _SILENT: Final = {
     "spec", "spec_version", "data", "avatar", "chat", "create_date", "creation_date",
     "modification_date", "fav", "json_data",
 }  # fmt: skip
 _WORDS: Final = {
-    "mes_example": "example dialogue",
-    "system_prompt": "system prompt",
-    "post_history_instructions": "instructions after the story",
-    "group_only_greetings": "greetings for groups",
-    "depth_prompt": "note at a depth",
     "regex_scripts": "regex scripts",
     "world": "the name of a lorebook",
-    "creator_notes": "creator's notes",
-    "creatorcomment": "creator's notes",
     "creator_notes_multilingual": "creator's notes in other languages",
-    "character_version": "version",
     "assets": "pictures and other files",
 }
+_ROLES: Final[dict[object, Literal["note", "character", "user"]]] = {
+    **{"system": "note", "assistant": "character", "user": "user"},
+    **{0: "note", 2: "character", 1: "user"},
+}
+"""As what a note is read, by the role that it has there."""
+_DEPTH: Final = 4
+"""The depth of a note that names none, there."""
 
 
 def is_card(found: Values) -> bool:
@@ -82,7 +90,6 @@ def card_of(found: Values) -> tuple[Card, tuple[str, ...]]:
     personality = text_of(values.get("personality"))
     parts = (text_of(values.get("description")), personality and f"**Personality:** {personality}")
     extensions = values_of(values.get("extensions"))
-    greetings = _greetings(values)
     lore, left = lore_of(values_of(values.get("character_book")))
     talks = number(extensions.get("talkativeness", values.get("talkativeness")), 0, 1)
     character = Character(
@@ -90,15 +97,22 @@ def card_of(found: Values) -> tuple[Card, tuple[str, ...]]:
         aliases=(full,) if full and fold(full) != fold(name) else (),
         description="\n".join(filter(None, parts)),
         talkativeness=0.5 if talks is None else talks,
+        examples=text_of(values.get("mes_example")),
     )
+    notes = text_of(values.get("creator_notes")) or text_of(values.get("creatorcomment"))
     card = Card(
         scenario=text_of(values.get("scenario")),
+        instruction=text_of(values.get("system_prompt")),
+        creator=text_of(values.get("creator")),
+        creator_notes=notes,
+        card_version=text_of(values.get("character_version")),
+        labels=_labels(values),
         characters=(character,),
         lore=lore,
-        messages=tuple(Opening(speaker=name, text=text) for text in greetings[:1]),
+        notes=tuple(_notes(name, values, values_of(extensions.get("depth_prompt")))),
+        messages=_opening(name, values),
     )
     beside = (
-        *([counted(len(greetings) - 1, "more greeting")] if len(greetings) > 1 else []),
         *_left(values),
         *_left(extensions),
         *(f"lore's {each}" for each in left),
@@ -113,12 +127,38 @@ def _values(found: Values) -> Values:
     return {_OLD.get(name, name): value for name, value in values.items()}
 
 
-def _greetings(values: Values) -> tuple[str, ...]:
-    more = values.get("alternate_greetings")
-    return texts_of([values.get("first_mes"), *(more if isinstance(more, list) else [])])
+def _opening(name: str, values: Values) -> tuple[Opening, ...]:
+    more, group = _list(values, "alternate_greetings"), _list(values, "group_only_greetings")
+    greetings, in_group = texts_of([values.get("first_mes"), *more]), texts_of(group)
+    if not (texts := greetings or in_group[:1]):
+        return ()
+    return (Opening(speaker=name, text=texts[0], versions=texts[1:], group_versions=in_group),)
+
+
+def _notes(name: str, values: Values, at_depth: Values) -> Iterator[Note]:
+    if text := text_of(at_depth.get("prompt")):
+        role = at_depth.get("role")
+        yield Note(
+            text=text,
+            depth=whole(at_depth.get("depth"), 0, 1000, _DEPTH),
+            character=name,
+            role=_ROLES.get(role, "note") if isinstance(role, str | int) else "note",
+        )
+    if text := text_of(values.get("post_history_instructions")):
+        yield Note(text=text, depth=0, character=name)
+
+
+def _labels(values: Values) -> tuple[str, ...]:
+    """Return a card's tags, each on one line and without the commas that part them in ours."""
+    tags = (one_line(tag).replace(",", " ") for tag in texts_of(values.get("tags")))
+    return tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+
+
+def _list(values: Values, name: str) -> list[object]:
+    found = values.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _left(values: Mapping[str, object]) -> Iterator[str]:
     for name in unused(values, _USED | _SILENT):
-        if name != "depth_prompt" or text_of(values_of(values[name]).get("prompt")):
-            yield _WORDS.get(name, name)
+        yield _WORDS.get(name, name)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shoritui.cards import (
     Card,
+    Note,
     card_folders,
     check_card,
     load_card,
@@ -76,15 +77,19 @@ V2: dict[str, Any] = {
     "data": {
         **V1,
         "creator_notes": "Made at night.",
-        "system_prompt": "",
-        "alternate_greetings": ["The horn blew.", "Fog."],
+        "creator": "Ann",
+        "character_version": "1.2",
+        "system_prompt": "{{original}} Never speak for {{user}}.",
+        "post_history_instructions": "{{char}} is cold.",
+        "alternate_greetings": ["The horn blew.", "Fog.", "Fog.", 7],
+        "group_only_greetings": ["All hands!"],
         "character_book": BOOK,
-        "tags": ["sea"],
+        "tags": ["sea", "a,\n b"],
         "extensions": {
             "talkativeness": "0.8",
             "fav": False,
             "world": "",
-            "depth_prompt": {"prompt": "Be brief.", "depth": 4, "role": "system"},
+            "depth_prompt": {"prompt": "Be brief.", "depth": 2, "role": "user"},
             "mine/own": {"a": 1},
         },
     },
@@ -118,10 +123,8 @@ def test_an_old_card_becomes_a_card_of_ones_own(tmp_path: Path) -> None:
     assert orla.description == "{{char}} keeps the light.\n**Personality:** dry, patient"
     assert card.scenario == "The lamp went out."
     assert [(each.speaker, each.text) for each in card.messages] == [("Orla", V1["first_mes"])]
-    assert imported.left == ("example dialogue",)
-    assert imported.sentences == (
-        f"Orla: {imported.path}. Not used, but kept beside it: example dialogue."
-    )
+    assert orla.examples == "<START>\n{{char}}: Hm."
+    assert imported.left == () and imported.sentences == f"Orla: {imported.path}."
 
 
 def test_everything_in_a_newer_card_is_taken_over_or_named(tmp_path: Path) -> None:
@@ -135,10 +138,17 @@ def test_everything_in_a_newer_card_is_taken_over_or_named(tmp_path: Path) -> No
     assert fog.scan_depth == 5
     assert rock.keys == () and rock.enabled and rock.place == "story"
     assert not never.enabled
-    assert imported.left == (
-        *("2 more greetings", "example dialogue", "creator's notes", "tags"),
-        *("note at a depth", "mine/own", "lore's automation_id"),
+    [opening] = card.messages
+    assert opening.texts(in_group=False) == (V1["first_mes"], "The horn blew.", "Fog.")
+    assert opening.texts(in_group=True) == ("All hands!", *opening.texts(in_group=False))
+    assert card.instruction == "{{original}} Never speak for {{user}}."
+    assert card.notes == (
+        Note(text="Be brief.", depth=2, character="Orla", role="user"),
+        Note(text="{{char}} is cold.", depth=0, character="Orla"),
     )
+    assert (card.creator, card.creator_notes) == ("Ann", "Made at night.")
+    assert (card.card_version, card.labels, card.tags) == ("1.2", ("sea", "a b"), ())
+    assert imported.left == ("mine/own", "lore's automation_id")
     kept = json.loads(imported.path.with_suffix(".json").read_text(encoding="utf-8"))
     assert kept == V2
 
