@@ -24,6 +24,7 @@ Kind = Literal["model", "adapter", "projector", "vocabulary", "other"]
 
 PART: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.DOTALL)
 """How the parts of a split model are named, without the suffix."""
+_ADDRESS: Final = re.compile(r"(?P<scheme>https?):/+(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
 _MARKS: Final = {"▀": "âĸĢ", "▄": "âĸĦ"}
 """The marks of blocks, and how a byte-level vocabulary writes their bytes."""
 _KINDS: Final[dict[str, Kind]] = {"model": "model", "adapter": "adapter", "mmproj": "projector"}
@@ -121,6 +122,11 @@ def model_file(
     if option is None and not chosen:
         return shipped_model(report)
     wanted = option if option is not None else Path(chosen)
+    if (address := _ADDRESS.match(str(wanted))) is not None:
+        server = f"{address['scheme']}://{address['rest']}"  # a path has lost one of the slashes
+        raise UserError(
+            f"{printable(server)} is a server's address, no model file: use --server with it."
+        )
     path = user_path(wanted)
     if path.is_absolute() or path.exists():
         return path

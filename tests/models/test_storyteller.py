@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from shoritui.demo import SMOLLM2_INSTALL, model_path
+from shoritui.errors import UserError
 from shoritui.models import found_models, model_file, storyteller
 from shoritui.models.storyteller import shipped_model, storyteller_path
 from shoritui.settings import Settings
@@ -97,3 +99,9 @@ def test_the_small_model_can_be_chosen_beside_the_storyteller(
     assert settings_for(settings, model_path()).model == str(model_path())
     parts[1].unlink()
     assert settings_for(settings, model_path()).model == ""
+
+
+@pytest.mark.parametrize("typed", ["http://localhost:8080", "https://host/v1"])
+def test_an_address_is_no_model_file(typed: str) -> None:
+    with pytest.raises(UserError, match=f"{re.escape(typed)} is a server's .* --server"):
+        model_file(Path(typed), "")

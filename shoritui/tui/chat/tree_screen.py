@@ -25,7 +25,6 @@ class TreeScreen(Framed[int | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", show=False, priority=True),
-        Binding("enter", "take", show=False, priority=True),
         Binding("f2", "name", show=False, priority=True),
         Binding("up", "move(-1)", show=False, priority=True),
         Binding("down", "move(1)", show=False, priority=True),
@@ -82,6 +81,10 @@ class TreeScreen(Framed[int | None]):
     def on_input_changed(self) -> None:
         """What is typed says which messages are wanted."""
         self._fill()
+
+    def on_input_submitted(self) -> None:
+        """Take the row; as Enter comes by way of the line, its letters came before."""
+        self.action_take()
 
     def on_row_list_clicked(self) -> None:
         """A click takes the row."""

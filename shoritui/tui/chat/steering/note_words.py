@@ -38,7 +38,9 @@ def read_note(typed: str, names: Iterable[str]) -> tuple[str, NoteRule | None]:
         elif name in ("depth", "every"):
             number = _NUMBER.match(rest)
             if number is None or (name == "every" and not int(number["number"])):
-                raise ValueError(f"after --{name} comes a number of messages, such as --{name} 4")
+                raise ValueError(
+                    f"after --{name} comes a number of messages (at most 9999), such as --{name} 4"
+                )
             rule[name], rest = int(number["number"]), rest[number.end() :]
         elif name == "for":
             rule["reader"], rest = _reader(rest, names)
