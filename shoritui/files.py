@@ -43,26 +43,36 @@ def replace_text(path: Path, text: str, *, private: bool = False) -> None:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
-def add_text(path: Path, text: str) -> Path:
+def add_text(path: Path, text: str, *, beside: Collection[str] = ()) -> Path:
     r"""Write a text (UTF-8, `\n`) as a new file, for its owner alone, and return the file.
 
-    Where one of the name is there already, the new one gets a number: `notes (2).txt`.
+    Where one of the name is there already, the new one gets a number: `notes (2).txt`; so it does
+    where a file is there that has one of the endings `beside` instead of its own.
 
     Raises:
         OSError: The folder or file cannot be written; nothing half written stays.
     """
-    beside = _beside(path)
+    return add_file(
+        path, lambda new: new.write_text(text, encoding="utf-8", newline="\n"), beside=beside
+    )
+
+
+def add_file(path: Path, fill: Callable[[Path], object], *, beside: Collection[str] = ()) -> Path:
+    """Have `fill` write a new file, and return it; else as `add_text`."""
+    unfinished = _beside(path)
     try:
-        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        sync(beside)
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
+        fill(unfinished)
+        sync(unfinished)
         target, number = path, 1
-        while not _is_placed(beside, target):
+        while any(target.with_suffix(each).exists() for each in beside) or not _is_placed(
+            unfinished, target
+        ):
             number += 1
             target = path.with_name(f"{path.stem} ({number}){path.suffix}")
         return target
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

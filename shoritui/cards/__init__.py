@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shoritui.cards.beside import ARCHIVE_SUFFIX, JSON_SUFFIX, archive_of, foreign_card
 from shoritui.cards.decorators import decorated, unfollowed
 from shoritui.cards.fields import reference
 from shoritui.cards.load import (
@@ -36,6 +37,8 @@ from shoritui.cards.save import add_card, save_card
 from shoritui.cards.settled import as_written, macro_problems, settle_card
 
 __all__ = [
+    "ARCHIVE_SUFFIX",
+    "JSON_SUFFIX",
     "PICTURE_SUFFIXES",
     "Card",
     "Character",
@@ -46,6 +49,7 @@ __all__ = [
     "Persona",
     "Scope",
     "add_card",
+    "archive_of",
     "as_written",
     "begins_macro",
     "card_files",
@@ -60,6 +64,7 @@ __all__ = [
     "find_lorebooks",
     "find_personas",
     "fingerprint",
+    "foreign_card",
     "has_macros",
     "keep_persona",
     "key_pattern",

@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import Final
 
+from shoritui.cards.beside import BESIDE
 from shoritui.cards.load import KIND, check_card, parse_card
 from shoritui.cards.model import Card
 from shoritui.cards.plain import to_data
@@ -45,8 +46,8 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
 def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     """Write the card as a new file of this name in a folder, and return the file.
 
-    A file that is there already stays as it is: the new one gets a number. Without `cast`, nobody
-    need be in it, as in a lorebook.
+    A file that is there already stays as it is, also one that would lie beside the new card and
+    belong to it: the new one gets a number. Without `cast`, nobody need be in it, as in a lorebook.
 
     Raises:
         UserError: The card is not right, or the file cannot be written.
@@ -59,7 +60,7 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     text = edited("", to_data(card))
     _prove(path, text, card, cast=cast)
     try:
-        return add_text(path, text)
+        return add_text(path, text, beside=BESIDE)
     except OSError as error:
         raise file_error(path, f"the file cannot be written ({why(error)})") from error
 

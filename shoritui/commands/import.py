@@ -14,8 +14,9 @@ from shoritui.interop.cards import import_card
 from shoritui.text import one_line
 
 DESCRIPTION: Final = """\
-Take files in from other programs, each recognised by what it holds: a character card (PNG or JSON,
-V1 to V3) becomes a card of your own, world info a lorebook, a chat a chat. Nothing is replaced.
+Take files in from other programs, each recognised by what it holds: a character card (V1
+to V3: JSON, PNG, JPEG, WEBP, CharX, YAML) becomes a card of your own, world info a lorebook, a chat
+a chat. Nothing is replaced.
 """
 
 

@@ -41,6 +41,8 @@ _OLD: Final = {
     "world_scenario": "scenario",
     "char_greeting": "first_mes",
     "example_dialogue": "mes_example",
+    "context": "description",
+    "greeting": "first_mes",
 }
 _SIGNS: Final = ("description", "personality", "scenario", "first_mes", "mes_example")
 _USED: Final = {

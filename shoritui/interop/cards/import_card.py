@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import stat
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoritui.cards import Card, add_card, card_folders, lore_folder
+from shoritui.cards import (
+    ARCHIVE_SUFFIX,
+    JSON_SUFFIX,
+    Card,
+    add_card,
+    archive_of,
+    card_folders,
+    foreign_card,
+    lore_folder,
+    picture_of,
+)
 from shoritui.errors import UserError
-from shoritui.files import add_text, why
+from shoritui.files import add_file, add_text, why
 from shoritui.folders import user_path
 from shoritui.interop.cards.character import card_of, is_card
+from shoritui.interop.cards.containers import Found, read
 from shoritui.interop.cards.lore import lore_of
-from shoritui.interop.cards.png import LARGEST, SIGNATURE, card_in
 from shoritui.interop.cards.values import Values, name_of, text_of, values_of
-from shoritui.text import clean, one_line, printable, size
+from shoritui.text import clean, encodable, one_line, printable
 
-_LARGEST_PICTURE: Final = 64 << 20
-"""Bytes of a picture with a card."""
 _MOST_NAMED: Final = 12
 
 
@@ -31,7 +38,15 @@ class ImportedCard:
     """The new card or lorebook."""
     card: Card
     left: tuple[str, ...]
-    """What has no place in it, in words; it is in the JSON file beside it."""
+    """What has no place in it, in words; it is in the files beside it."""
+    trouble: str = ""
+    """A sentence on what could not be kept; empty if everything could."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The card, and what lies beside it and belongs to it."""
+        beside = (foreign_card(self.path), archive_of(self.path), picture_of(self.path))
+        return (self.path, *filter(None, beside))
 
     @property
     def sentences(self) -> str:
@@ -40,6 +55,7 @@ class ImportedCard:
         lore = "1 piece of lore" if count == 1 else f"{count:,} pieces of lore"
         names = [one_line(each.name) for each in self.card.characters] + [lore] * (count > 0)
         said = f"{' and '.join(names)}: {printable(self.path)}."
+        said = f"{said} {self.trouble}".rstrip()
         if not self.left:
             return said
         rest = len(self.left) - _MOST_NAMED
@@ -55,22 +71,23 @@ def import_card(path: Path) -> ImportedCard | None:
     Raises:
         UserError: It should be one, but something is wrong with it; or it cannot be written.
     """
+    path = user_path(path)
     try:
-        text = _text_of(user_path(path))
+        found = read(path)
     except OSError:
         return None  # who reads it as a chat says why
     except UserError as error:
         raise _refused(path, error) from None
-    found = _object(text)
+    values = found.values
+    is_lore = not found.is_card and "format" not in values and _is_lore(values)
     try:
-        if found is None:
-            return None
-        if "format" not in found and (is_lore := _is_lore(found)):
-            card, left, name = _lorebook(found, path.stem)
-        elif "format" not in found and is_card(found):
-            is_lore = False
-            card, left = card_of(found)
+        if is_lore:
+            card, left, name = _lorebook(values, path.stem)
+        elif "format" not in values and is_card(values):
+            card, left = card_of(values)
             name = card.characters[0].name
+        elif found.is_card:
+            raise UserError("what stands in it as a card is none")
         else:
             return None
         folder = lore_folder() if is_lore else card_folders()[0]
@@ -78,46 +95,26 @@ def import_card(path: Path) -> ImportedCard | None:
     except UserError as error:
         raise _refused(path, error) from None
     try:
-        add_text(written.with_suffix(".json"), text)
+        trouble = _keep(path, found, written)
     except OSError as error:
         raise UserError(
-            f"{printable(written)} was written, but not the JSON beside it: {why(error)}."
+            f"{printable(written)} was written, but not all that belongs beside it: {why(error)}."
         ) from None
-    return ImportedCard(written, card, left)
+    return ImportedCard(written, card, left, trouble)
 
 
-def _text_of(path: Path) -> str:
-    """Return the JSON in a file or its picture; nothing if it is too large for a card's."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        return ""
-    with path.open("rb") as file:
-        content = file.read(len(SIGNATURE))
-        if content == SIGNATURE:
-            if status.st_size > _LARGEST_PICTURE:
-                raise UserError(f"a picture with a card has at most {size(_LARGEST_PICTURE)}")
-            content = card_in(content + file.read(_LARGEST_PICTURE))
-            text = _utf8(content)
-            if not is_card(_object(text) or {}):
-                raise UserError("what stands in the picture as a card is none")
-            return text
-        if status.st_size > LARGEST:
-            return ""
-        content += file.read(LARGEST)
-    return _utf8(content)
-
-
-def _utf8(content: bytes) -> str:
-    return content.decode("utf-8-sig", "replace")
-
-
-def _object(text: str) -> Values | None:
-    if text.lstrip()[:1] != "{":
-        return None
+def _keep(path: Path, found: Found, card: Path) -> str:
+    """Write what belongs beside a card, and return a sentence on what could not be kept."""
+    add_text(card.with_suffix(JSON_SUFFIX), encodable(found.text))
+    if found.has_archive:
+        add_file(card.with_suffix(ARCHIVE_SUFFIX), lambda new: shutil.copyfile(path, new))
     try:
-        return values_of(json.loads(text)) or None
-    except (ValueError, RecursionError):
-        return None
+        picture = found.png()
+    except UserError as error:
+        return f"Its picture was not kept: {error}."
+    if picture:
+        add_file(card.with_suffix(".png"), lambda new: new.write_bytes(picture))
+    return ""
 
 
 def _is_lore(found: Values) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from shoritui.errors import UserError
@@ -41,21 +41,66 @@ def card_in(content: bytes) -> bytes:
     raise UserError("it is a picture without a character card")
 
 
+def without_card(content: bytes) -> bytes:
+    """Return a PNG file without the cards in it, and without what follows its end.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    kept = [SIGNATURE]
+    for kind, start, end in _chunks(content):
+        if not (kind in _TEXTS and _keyword(content[start + 8 : end]) in _KEYWORDS):
+            kept.append(content[start:end])
+        if kind == b"IEND":
+            return b"".join(kept)
+    raise UserError("the picture ends in the middle")
+
+
+def with_texts(content: bytes, texts: Mapping[str, bytes]) -> bytes:
+    """Return a PNG file with more texts, each under its keyword, before its end.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    end = next((start for kind, start, _ in _chunks(content) if kind == b"IEND"), None)
+    if end is None:
+        raise UserError("the picture ends in the middle")
+    new = b"".join(
+        _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + base64.b64encode(text))
+        for keyword, text in texts.items()
+    )
+    return content[:end] + new + content[end:]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
+
+
+def _keyword(body: bytes) -> str:
+    return body.partition(b"\0")[0].decode("latin-1").lower()
+
+
 def _texts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the type and content of each text chunk."""
-    at = len(SIGNATURE)
-    while at < len(content):
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        end = at + 8 + length
-        if end + 4 > len(content):
-            raise UserError("the picture ends in the middle")
+    for kind, start, end in _chunks(content):
         if kind in _TEXTS:
-            if zlib.crc32(content[at + 4 : end]) != int.from_bytes(content[end : end + 4]):
+            if zlib.crc32(content[start + 4 : end - 4]) != int.from_bytes(content[end - 4 : end]):
                 raise UserError("a text in the picture is damaged (its checksum is another)")
-            yield kind, content[at + 8 : end]
+            yield kind, content[start + 8 : end - 4]
         if kind == b"IEND":
             return
-        at = end + 4
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the type of each chunk, where it begins, and where it ends."""
+    start = len(SIGNATURE)
+    while start < len(content):
+        length, kind = int.from_bytes(content[start : start + 4]), content[start + 4 : start + 8]
+        end = start + 12 + length
+        if end > len(content):
+            raise UserError("the picture ends in the middle")
+        yield kind, start, end
+        start = end
 
 
 def _text(kind: bytes, rest: bytes) -> bytes:
