@@ -140,7 +140,7 @@ async def take_in(host: Host, file: str) -> None:
         return
     if not file:
         prompt = LinePrompt(
-            "Which file?", question="A story, a card (a picture, JSON, CharX) or lore.", word="import"
+            "Which file?", question="A story, a card (picture, JSON, CharX) or lore.", word="import"
         )
         given = await host.push_screen_wait(prompt)
         if not given:
