@@ -7,6 +7,18 @@ import_file(library, Path("ferry.json"))                    Chat(id=4, name="The
 from __future__ import annotations
 
 from shoritui.interop.export import FORMATS, Format, export_chat, file_name
-from shoritui.interop.import_file import chat_of_blockml, import_file
+from shoritui.interop.import_file import import_chats, import_file
+from shoritui.interop.read_blockml import chat_of_blockml
+from shoritui.interop.read_chats import ChatOfFiles, read_chats
 
-__all__ = ["FORMATS", "Format", "chat_of_blockml", "export_chat", "file_name", "import_file"]
+__all__ = [
+    "FORMATS",
+    "ChatOfFiles",
+    "Format",
+    "chat_of_blockml",
+    "export_chat",
+    "file_name",
+    "import_chats",
+    "import_file",
+    "read_chats",
+]

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import Block, Instruction, Part, parse, render_all
 from shoritui.errors import UserError
-from shoritui.interop import export_chat, import_file
+from shoritui.interop import chat_of_blockml, export_chat, import_file
 from shoritui.interop.blockml_text import blockml_text
-from shoritui.interop.import_file import chat_of_blockml
 from shoritui.settings import DEFAULT_INSTRUCTION
 from shoritui.story import Chat, Form, Library
 

@@ -1,0 +1,30 @@
+"""Chats as SillyTavern keeps them, in and out.
+
+What SillyTavern does not know stands in its own free fields under the key `shoritui`: it leaves
+them alone, and a chat that comes back has its length hints, notes and scene again.
+"""
+
+from __future__ import annotations
+
+from shoritui.interop.sillytavern.branches import Story, joined, stories_of_sillytavern
+from shoritui.interop.sillytavern.group import Group, group_of_sillytavern
+from shoritui.interop.sillytavern.read import (
+    ReadChat,
+    chat_of_sillytavern,
+    is_sillytavern,
+    read_sillytavern,
+)
+from shoritui.interop.sillytavern.write import sillytavern
+
+__all__ = [
+    "Group",
+    "ReadChat",
+    "Story",
+    "chat_of_sillytavern",
+    "group_of_sillytavern",
+    "is_sillytavern",
+    "joined",
+    "read_sillytavern",
+    "sillytavern",
+    "stories_of_sillytavern",
+]
