@@ -117,7 +117,7 @@ def test_what_is_no_blockml_is_one_sentence(
 
 
 def test_what_cannot_be_read_is_one_sentence(library: Library, tmp_path: Path) -> None:
-    (tmp_path / "it.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "it.txt").write_bytes(b"\xff\xfd")
     for name, sentence in (("it.txt", "no text in UTF-8"), ("none", "cannot be read: No such")):
         with pytest.raises(UserError, match=sentence):
             import_file(library, tmp_path / name)

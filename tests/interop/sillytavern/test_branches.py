@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def text_of(*lines: Line) -> str:
     return "\n".join(map(json.dumps, lines))
 
 
-def stories(files: dict[str, Sequence[Line]]) -> list[Story]:
+def stories(files: Mapping[str, Sequence[Line]]) -> list[Story]:
     read = [read_sillytavern(text_of(*lines), name, print) for name, lines in files.items()]
     return stories_of_sillytavern(read)
 
