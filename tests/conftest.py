@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import smollm2
 
@@ -14,9 +16,13 @@ smollm2.hide()
 
 # A busy machine is slow: the clock says nothing about what is true. And a checkout passes or fails
 # alike everywhere; `--hypothesis-profile searching` draws new examples each time, `thorough` many.
-settings.register_profile("patient", deadline=None, derandomize=True)
-settings.register_profile("searching", deadline=None)
-settings.register_profile("thorough", deadline=None, max_examples=1_000)
+_AT_ITS_PACE: Final[Mapping[str, Any]] = {
+    "deadline": None,
+    "suppress_health_check": (HealthCheck.too_slow,),
+}
+settings.register_profile("patient", **_AT_ITS_PACE, derandomize=True)
+settings.register_profile("searching", **_AT_ITS_PACE)
+settings.register_profile("thorough", **_AT_ITS_PACE, max_examples=1_000)
 settings.load_profile("patient")
 
 # A run started in the background ignores Ctrl+C (under nohup SIGHUP, too), and so would every
