@@ -38,7 +38,10 @@ async def planned(model: Path, options: EngineOptions) -> AsyncIterator[Engine]:
         yield engine
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(documents=DOCUMENTS)
 async def test_what_is_planned_is_what_is_evaluated(
     planned: Engine, documents: list[list[Segment]]

@@ -207,7 +207,10 @@ def comparable(config: Config) -> Config:
     return replace(config, base=base)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(configs())
 def test_export_then_import_gives_the_same_mathematics(tmp_path: Path, config: Config) -> None:
     config = comparable(config)

@@ -94,7 +94,10 @@ def small_file(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_told(
     tmp_path: Path, small_file: bytes, data: st.DataObject
