@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "prompt": "print exactly what the model would read",
     "models": "list the models on this machine, download one, choose one",
     "chats": "list, search, read, export, import and back up your chats",
-    "import": "take in cards, lorebooks and chats from files",
+    "import": "take in cards, lorebooks and chats: a file or a whole folder",
     "doctor": "show what is installed, which model is used, and where your data is",
     "bench": "measure the speed on this machine, compared with other programs",
     "eval": "measure how well a model tells stories, beside other models",
@@ -36,7 +36,8 @@ examples:
   shoritui prompt mine.toml --tokens     show exactly what the model would read
   shoritui models                        list the models on this machine
   shoritui chats export 3 --format html  a story as a page for a friend's phone
-  shoritui import seraphina.png          a character card of another program
+  shoritui import SillyTavern/data/default-user
+                                         everything that you have there
   shoritui doctor                        check the installation and the GPU
   shoritui bench                         measure the speed on this machine
   shoritui eval --quick                  measure how well it tells stories

@@ -1,46 +1,128 @@
-"""`shoritui import`: cards, lorebooks and chats out of files."""
+"""`shoritui import`: cards, lorebooks and chats out of files and folders, and the way back."""
 
 from __future__ import annotations
 
 import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
-from shoritui.commands.chats.library import open_library, shown
+from shoritui.commands.chats.library import library_path, open_library
 from shoritui.commands.output import print_error
 from shoritui.errors import UserError
-from shoritui.interop import import_file
-from shoritui.interop.cards import import_card
-from shoritui.text import one_line
+from shoritui.interop.folders import Import, Outcome, rows_of, summary, take_back
+from shoritui.progress import ProgressLine
+from shoritui.text import clean, counted, table
 
+_LONG: Final = 1 << 20
+"""Bytes that take long enough to be waited for."""
 DESCRIPTION: Final = """\
 Take files in from other programs, each recognised by what it holds: a character card (V1
 to V3: JSON, PNG, JPEG, WEBP, CharX, YAML) becomes a card of your own, world info a lorebook, a chat
-a chat. Nothing is replaced.
+a chat. Of a folder, such as SillyTavern's data/default-user, every file is looked at. Nothing is
+replaced, and nothing comes in twice. Ctrl+C stops: what is in stays in.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a card, lore or chat")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = """\
+examples:
+  shoritui import seraphina.png
+  shoritui import SillyTavern/data/default-user
+  shoritui import --undo                 take the last import back
+"""
+    parser.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="a file or a folder")
+    parser.add_argument(
+        "--undo",
+        action="store_true",
+        help="take the last import back: stories into the bin, files into a folder beside the "
+        "library; what you have changed since stays",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Import the files; one that cannot be is named, and the others are imported all the same."""
-    failed = False
-    for file in options.files:
-        try:
-            print(_taken_in(file))
-        except UserError as error:
-            print_error(str(error))
-            failed = True
-    return int(failed)
+    """Import the paths; what cannot be is named, and the others are imported all the same.
+
+    Raises:
+        UserError: A path is not there, or there is nothing to take back.
+    """
+    if options.undo:
+        if options.paths:
+            raise UserError("--undo takes the last import back; it needs no path.")
+        return _undo()
+    if not options.paths:
+        raise UserError("Name a file or a folder: shoritui import PATH.")
+    work = Import(options.paths)
+    with open_library(create=True) as library, _stopped_by_interrupt(work):
+        line: ProgressLine | None = None
+        for progress in work.run(library):
+            if progress.total >= _LONG:
+                line = line or ProgressLine(progress.total)
+                line.report(progress.done)
+        if line is not None:
+            line.end()
+    return _told(work)
 
 
-def _taken_in(file: Path) -> str:
-    """Import one file, and return what it became."""
-    if (card := import_card(file)) is not None:
-        return card.sentences
-    with open_library(create=True) as library:
-        chat = import_file(library, file, print_error)
-    return f"Imported: {shown(chat)}; you are {one_line(chat.user)}"
+@contextmanager
+def _stopped_by_interrupt(work: Import) -> Iterator[None]:
+    """End the import after the file under way at Ctrl+C; at once at the second one."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        work.stop()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _told(work: Import) -> int:
+    """Print what became of the files; 1 if one that was named was left, 130 if it was stopped."""
+    outcomes = work.outcomes
+    are_named = all(each.found.is_named for each in outcomes)
+    if are_named:
+        for each in outcomes:
+            _tell(each)
+    elif rows := rows_of(outcomes, work.skipped):
+        print(*map(clean, table(rows)), sep="\n")
+    if len(outcomes) > 1 or work.is_stopped or not are_named:
+        print(summary(outcomes, is_stopped=work.is_stopped))
+    if work.is_stopped:
+        return 130
+    return int(any(each.status == "left" and each.found.is_named for each in outcomes))
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.status == "left":
+        print_error(outcome.sentences)
+        return
+    print(clean(outcome.sentences))
+    if outcome.kind == "story":
+        for note in outcome.notes:
+            print_error(f"{outcome.found.shown}: {note}")
+
+
+def _undo() -> int:
+    if not library_path().exists():
+        raise UserError("There is no import to take back.")
+    with open_library() as library:
+        done, folder = take_back(library)
+    gone = [each for each in done if not each.kept]
+    for each in done:
+        if each.kept:
+            print(clean(f"Kept: {each.name}, because {each.kept}."))
+    stories = sum(bool(each.chat) for each in gone)
+    print(f"Taken back: {counted(len(gone), 'thing')}.")
+    if stories:
+        print("The stories are in the bin: shoritui chats list --bin.")
+    if len(gone) > stories:
+        print(clean(f"The files are in {folder}."))
+    return 0

@@ -16,6 +16,7 @@ from tests.benchmarks.library import long_story, many_stories
 from tests.benchmarks.long import opened, streaming
 from tests.benchmarks.lore import lore
 from tests.benchmarks.startup import first_paint, help_time
+from tests.benchmarks.tavern import import_folder
 from tests.benchmarks.turn import turn_overhead
 from tests.benchmarks.turns import choice, held_out, replies
 
@@ -27,6 +28,7 @@ BENCHMARKS: Final = (
     long_story,
     many_stories,
     lore,
+    import_folder,
     opened,
     streaming,
     choice,

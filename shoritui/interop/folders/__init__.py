@@ -1,0 +1,29 @@
+"""A whole folder of another program at once: what is in it, what became of it, and the way back.
+
+Import([Path("SillyTavern/data/default-user")])     cards, lorebooks and chats, each file by content
+take_back(library)                                  the last import goes into the bin
+"""
+
+from __future__ import annotations
+
+from shoritui.interop.folders.import_all import Became, Import, Progress, Reader
+from shoritui.interop.folders.journal import Journal
+from shoritui.interop.folders.outcome import Outcome, rows_of, summary
+from shoritui.interop.folders.undo import TakenBack, take_back
+from shoritui.interop.folders.walk import Found, pasted_path, walk
+
+__all__ = [
+    "Became",
+    "Found",
+    "Import",
+    "Journal",
+    "Outcome",
+    "Progress",
+    "Reader",
+    "TakenBack",
+    "pasted_path",
+    "rows_of",
+    "summary",
+    "take_back",
+    "walk",
+]

@@ -1,0 +1,244 @@
+"""Take in files and whole folders, each file recognised by what it holds, one step at a time.
+
+    work = Import([folder])
+    for progress in work.run(library):      one step a file, so that others get at the library
+        show(progress)                      work.stop() ends it: what is in stays in
+    rows_of(work.outcomes, work.skipped)
+
+Cards, lorebooks and the like come first, then the chats, which know them. What the journal knows
+is not imported again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+from shoritui.blockml import BLOCK_OPEN
+from shoritui.cards import lore_folder
+from shoritui.errors import UserError
+from shoritui.interop.cards import import_card
+from shoritui.interop.folders.journal import Journal, Made, Record, digest_of
+from shoritui.interop.folders.outcome import Outcome
+from shoritui.interop.folders.scene import Cards, is_group
+from shoritui.interop.folders.walk import LARGEST, Found, walk
+from shoritui.interop.read_chats import read_chats
+from shoritui.story import Chat, Library
+from shoritui.text import clean, one_line, printable, size
+
+_LOGS: Final = (".txt", ".log", ".md", "")
+"""How the names of files end that may be a log of a chat: much else has lines like one."""
+_HEAD: Final = 4096
+
+
+class Became(Protocol):
+    """What a reader has made of a file."""
+
+    @property
+    def path(self) -> Path:
+        """The new file."""
+
+    @property
+    def left(self) -> Sequence[str]:
+        """What has no place in it, in words."""
+
+
+Reader: TypeAlias = Callable[[Path], Became | None]
+"""Makes a file of our own out of another program's; None if it is not of the reader's kind.
+
+Raises a `UserError` if it is, and something is wrong with it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is."""
+
+    done: int
+    """Bytes of the files that are done."""
+    total: int
+    """Bytes of all files."""
+    place: int
+    """Files that are done."""
+    count: int
+    """Files in all."""
+    shown: str
+    """What is next."""
+
+
+class Import:
+    """One import of files and folders."""
+
+    def __init__(self, paths: Sequence[Path], readers: Mapping[str, Reader] | None = None) -> None:
+        """`readers` are for what other rooms know, by the word for what they make: `preset`."""
+        self._paths = list(paths)
+        self._readers = readers or {}
+        self.outcomes: list[Outcome] = []
+        """What became of each file so far."""
+        self.skipped: Counter[str] = Counter()
+        """How many files and folders were passed over, by why."""
+        self.is_stopped = False
+
+    def stop(self) -> None:
+        """End after the step that is under way."""
+        self.is_stopped = True
+
+    def run(self, library: Library) -> Iterator[Progress]:
+        """Import the files; yield before each step, and at the end.
+
+        Raises:
+            UserError: A path cannot be read, or nothing can be written; what is in stays in.
+        """
+        files, self.skipped = walk(self._paths)
+        total = sum(each.size for each in files)
+        for shown in _Run(library, self._readers, self.outcomes).steps(files):
+            told = sum(each.found.size for each in self.outcomes)
+            yield Progress(told, total, len(self.outcomes), len(files), shown)
+            if self.is_stopped:
+                return
+        yield Progress(total, total, len(files), len(files), "")
+
+
+class _Run:
+    """The steps of one import."""
+
+    def __init__(
+        self, library: Library, readers: Mapping[str, Reader], outcomes: list[Outcome]
+    ) -> None:
+        self._library = library
+        self._readers = readers
+        self._outcomes = outcomes
+        self._journal = Journal(library)
+        self._cards = Cards(self._journal)
+        self._chats: dict[Path, tuple[Found, str]] = {}
+        """The files that wait to be read as chats, with their digests."""
+
+    def steps(self, files: Sequence[Found]) -> Iterator[str]:
+        """Import the files; yield before each step what is next."""
+        groups, folders, single = list[Path](), defaultdict[Path, list[Path]](list), list[Path]()
+        for found in files:
+            yield found.shown
+            if not self._waits(found):
+                continue
+            if is_group(found.path):
+                groups.append(found.path)
+            elif found.path.suffix.lower() == ".jsonl":
+                folders[found.path.parent].append(found.path)  # one may be the other's branch
+            else:
+                single.append(found.path)
+        for bundle in (*([path] for path in groups), *folders.values(), *([p] for p in single)):
+            yield from self._stories([path for path in bundle if path in self._chats])
+
+    def _waits(self, found: Found) -> bool:
+        """Import a file that is no chat; return whether it may be one, and waits for its turn."""
+        if found.size > LARGEST:
+            why = f"it has {size(found.size)}, and at most {size(LARGEST)} are read"
+            self._outcomes.append(_left(found, why))
+            return False
+        try:
+            digest = digest_of(found.path)
+            if (record := self._journal.here(digest)) is not None:
+                self._outcomes.append(_known(found, record))
+            elif (taken := self._taken_in(found)) is not None:
+                outcome, made = taken
+                self._journal.add(found.path, digest, outcome.kind, outcome.name, made)
+                self._outcomes.append(outcome)
+            elif found.is_named or _may_be_chat(found.path):
+                self._chats[found.path] = found, digest
+                return True
+            else:
+                self._outcomes.append(_left(found, "nothing that is known here"))
+        except OSError as error:
+            self._outcomes.append(_left(found, f"it cannot be read: {error.strerror}"))
+        except UserError as error:
+            self._outcomes.append(_refused(found, error))
+        return False
+
+    def _taken_in(self, found: Found) -> tuple[Outcome, list[Made]] | None:
+        """Return what became of a file that is no chat; None if it is of no known kind."""
+        if (card := import_card(found.path)) is not None:
+            word = "lorebook" if card.path.parent == lore_folder() else "card"
+            notes = [*([card.trouble] if card.trouble else [])]
+            notes += [f"kept beside it: {', '.join(card.left)}"] if card.left else []
+            name = card.path.stem
+            outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
+            return outcome, [Made(str(each), digest_of(each)) for each in card.files]
+        for word, reader in self._readers.items():
+            if (became := reader(found.path)) is not None:
+                notes = [f"not used: {', '.join(became.left)}"] if became.left else []
+                said = " ".join([f"A {word}: {printable(became.path)}.", *notes])
+                name = became.path.stem
+                outcome = Outcome(found, "new", word, name, tuple(notes), said)
+                return outcome, [Made(str(became.path), digest_of(became.path))]
+        return None
+
+    def _stories(self, paths: Sequence[Path]) -> Iterator[str]:
+        """Import the chats in some files that may belong together."""
+        if not paths:
+            return
+        told: list[str] = []
+        refused: list[UserError] = []
+        yield self._chats[paths[0]][0].shown
+        for read in read_chats(paths, told.append, refused.append):
+            waiting = [path for path in read.paths if path in self._chats]
+            sources = [path for path in waiting if not is_group(path)]
+            if not sources:  # a group's file is another one whenever the group is used
+                continue
+            yield self._chats[sources[0]][0].shown
+            chat = self._library.add_chat(self._cards.told(read.whole, sources[0]))
+            self._told(chat, sources, told)
+        for path in paths:
+            if path not in self._chats:
+                continue
+            found, _ = self._chats.pop(path)
+            reasons = [error for error in refused if printable(path) in str(error)]
+            if reasons:
+                self._outcomes.append(_refused(found, reasons[0]))
+            else:
+                self._outcomes.append(_left(found, "a group; its stories are here"))
+
+    def _told(self, chat: Chat, paths: Sequence[Path], told: Sequence[str]) -> None:
+        """Write down what the files of a chat became."""
+        name = f"{chat.id} ({one_line(chat.name)})"
+        for path in paths:
+            found, digest = self._chats.pop(path)
+            made = [Made(chat=chat.id, created=chat.created)]
+            self._journal.add(path, digest, "story", name, made)
+            notes = [each for each in told if each.startswith(f"{printable(path)}: ")]
+            if path != paths[0]:
+                said = f"{printable(found.shown)} is a branch of it."
+                kind, begun = "branch", ()
+            else:
+                said = f"Imported: {name}; you are {one_line(chat.user)}"
+                kind, begun = "story", (chat,)
+            shown = tuple(each.removeprefix(f"{printable(path)}: ") for each in notes)
+            self._outcomes.append(Outcome(found, "new", kind, name, shown, said, begun))
+
+
+def _may_be_chat(path: Path) -> bool:
+    """Return whether a file that nobody named may be read as a chat."""
+    if path.suffix.lower() in _LOGS:
+        return True
+    with path.open("rb") as file:
+        head = file.read(_HEAD).decode("utf-8-sig", "replace")
+    return head.lstrip()[:1] in ("{", "[") or BLOCK_OPEN in head
+
+
+def _known(found: Found, record: Record) -> Outcome:
+    said = f"{printable(found.shown)} is already here: {record.kind} {one_line(record.name)}."
+    return Outcome(found, "known", record.kind, record.name, sentences=said)
+
+
+def _left(found: Found, why: str) -> Outcome:
+    said = f"{printable(found.path)} was not imported: {why}."
+    return Outcome(found, "left", notes=(why,), sentences=said)
+
+
+def _refused(found: Found, error: UserError) -> Outcome:
+    """Return the outcome of a file with which something is wrong, its name taken from the why."""
+    shown, said = printable(found.path), clean(str(error))
+    why = said.removeprefix(f"{shown} was not imported: ").removeprefix(f"{shown} ").rstrip(".")
+    return Outcome(found, "left", notes=(why,), sentences=said)

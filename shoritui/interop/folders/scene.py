@@ -1,0 +1,112 @@
+"""The cards of a chat, which SillyTavern keeps in other files than the chat.
+
+    characters/Orla.png
+    chats/Orla/2024-10-18.jsonl            a story with Orla's card
+    group chats/1700000001.jsonl           a story with the cards of all its members
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from shoritui.cards import Card, Character, fingerprint, load_card, settle_card
+from shoritui.errors import UserError
+from shoritui.interop.folders.journal import Journal
+from shoritui.interop.sillytavern import group_of_sillytavern
+from shoritui.names import fold
+from shoritui.story import WholeChat
+
+_LARGEST_GROUP: Final = 4 << 20
+"""Bytes."""
+
+
+def is_group(path: Path) -> bool:
+    """Return whether a file is what SillyTavern keeps of a group."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        if path.stat().st_size > _LARGEST_GROUP:
+            return False
+        found = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and group_of_sillytavern(found) is not None
+
+
+class Cards:
+    """The cards that were imported, now or before, for the chats that belong to them."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._read: dict[Path, Card | None] = {}
+
+    def told(self, whole: WholeChat, path: Path) -> WholeChat:
+        """Return the chat of a file with the scene of its cards, unless it has one of its own."""
+        folder, scene = path.absolute().parent, whole.chat.scene
+        if any(each.description for each in scene.characters):
+            return whole
+        if folder.name == "group chats":
+            root = folder.parent
+            files = [each.name for each in scene.characters if not each.user]
+        elif folder.parent.name == "chats":
+            root, files = folder.parent.parent, [folder.name]
+        else:
+            return whole
+        found = {file: self._card(root / "characters" / f"{file}.png") for file in files}
+        cards = {file: card for file, card in found.items() if card is not None}
+        return _with_cards(whole, cards) if cards else whole
+
+    def _card(self, source: Path) -> Card | None:
+        """Return our card of one of theirs; None if it was not imported."""
+        if source not in self._read:
+            path = self._journal.made_of(source)
+            try:
+                self._read[source] = load_card(path) if path is not None else None
+            except UserError:
+                self._read[source] = None
+        return self._read[source]
+
+
+def _with_cards(whole: WholeChat, cards: dict[str, Card]) -> WholeChat:
+    """Return a chat with the scene of some cards, by the names of their files."""
+    chat = whole.chat
+    known: dict[str, Character] = {}
+    for file, card in cards.items():
+        for character in card.characters:
+            for name in (character.name, *character.aliases, file):
+                known.setdefault(fold(name), character)
+    speakers = {entry.speaker for entry in whole.entries}
+    cast: dict[str, Character] = {}
+    for each in chat.scene.characters:
+        theirs = known.get(fold(each.name))
+        if theirs is None or each.user:
+            cast.setdefault(each.name, each)
+            continue
+        # It is called by what stands before its messages, however its card's file is called.
+        name = each.name if each.name in speakers else theirs.name
+        aliases = dict.fromkeys((theirs.name, *theirs.aliases))
+        others = tuple(alias for alias in aliases if fold(alias) != fold(name))
+        speaks = each.speaks if each.speaks != "freely" else theirs.speaks
+        cast.setdefault(name, replace(theirs, name=name, aliases=others, speaks=speaks))
+    told = {known[fold(name)] for name in cast if fold(name) in known}
+    for silent in known.values():
+        if silent not in told:
+            cast.setdefault(silent.name, silent)
+    scenarios = dict.fromkeys(card.scenario for card in cards.values() if card.scenario)
+    lore = [piece for card in cards.values() for piece in card.lore]
+    base = next(iter(cards.values())) if len(cards) == 1 else Card()
+    scene = replace(
+        base,
+        tags=chat.scene.tags or base.tags,
+        scenario=chat.scene.scenario or "\n\n".join(scenarios),
+        characters=tuple(sorted(cast.values(), key=lambda each: each.user)),  # the user is last
+        lore=tuple(dict.fromkeys((*chat.scene.lore, *lore))),
+    )
+    settings = dict(chat.settings)
+    if len(cards) == 1:
+        settings["card"] = fingerprint(base)
+    settled = settle_card(scene, chat.user, chat.created)
+    return replace(whole, chat=replace(chat, scene=settled, settings=settings))

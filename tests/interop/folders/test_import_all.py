@@ -1,0 +1,244 @@
+"""A SillyTavern folder comes in once, is told file by file, and goes back into the bin."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoritui.cards import card_folders, lore_folder
+from shoritui.errors import UserError
+from shoritui.interop.folders import (
+    Found,
+    Import,
+    Outcome,
+    Progress,
+    pasted_path,
+    rows_of,
+    summary,
+    take_back,
+)
+from shoritui.story import Draft, Library
+from tests.benchmarks._tavern import card_png, write_tavern
+
+
+@pytest.fixture
+def tavern(tmp_path: Path) -> Path:
+    """Three cards, four stories, a group, two lorebooks, and what is none of our business."""
+    root = tmp_path / "SillyTavern/data/default-user"
+    write_tavern(root, cards=3, chats=4, lorebooks=2, size=20_000)
+    group = {
+        "name": "The quay",
+        "chat_id": "77",
+        "members": ["Person 0.png", "Person 1.png", "../secrets.json"],
+        "chats": ["77"],
+    }
+    (root / "groups/5.json").write_text(json.dumps(group), encoding="utf-8")
+    lines = [
+        {"name": "Person 0", "is_user": False, "mes": "So."},
+        {"name": "Ada", "is_user": True, "mes": "Yes."},
+    ]
+    (root / "group chats/77.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    (root / "User Avatars/me.png").write_bytes(_bare_png())
+    (root / "settings.json").write_text('{"theme": "dark"}', encoding="utf-8")
+    (root / "style.css").write_text("body: red\nhead: blue\n", encoding="utf-8")
+    (root / ".hidden").mkdir()
+    return root
+
+
+def _bare_png() -> bytes:
+    picture = card_png({})
+    return picture[: picture.index(b"tEXt") - 4] + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def _run(library: Library, *paths: Path) -> Import:
+    work = Import(paths)
+    list(work.run(library))
+    return work
+
+
+def _left(work: Import) -> dict[str, str]:
+    return {e.found.shown: " ".join(e.notes) for e in work.outcomes if e.status == "left"}
+
+
+def test_a_whole_folder_comes_in(library: Library, tavern: Path) -> None:
+    work = _run(library, tavern)
+    assert summary(work.outcomes) == ("Imported: 3 cards, 2 lorebooks, 5 stories; 4 files left.")
+    assert len([*card_folders()[0].glob("*.toml")]) == 3
+    assert len([*lore_folder().glob("*.toml")]) == 2
+    left = _left(work)
+    assert left.keys() == {"User Avatars/me.png", "groups/5.json", "settings.json", "style.css"}
+    assert left["User Avatars/me.png"] == "it is a picture without a character card"
+    assert dict(work.skipped) == {
+        "hidden": 1,
+        "folders of copies and code": 2,
+        "keys of other services": 1,
+    }
+    rows = rows_of(work.outcomes, work.skipped)
+    assert (
+        "characters/Person 0.png",
+        "card person-0 · kept beside it: 1 more greeting, example dialogue",
+    ) in rows
+    assert any(row[0] == "style.css" for row in rows)
+
+
+def test_stories_know_their_cards(library: Library, tavern: Path) -> None:
+    _run(library, tavern)
+    chats = {each.name: library.chat(each.id) for each in library.summaries()}
+    group = next(chat for name, chat in chats.items() if name == "The quay")
+    assert [each.name for each in group.scene.characters] == ["Person 0", "Person 1", "Ada"]
+    assert all(each.description for each in group.scene.characters[:2])
+    single = next(chat for name, chat in chats.items() if name.startswith("Person 2"))
+    orla, ada = single.scene.characters
+    assert orla.name == "Person 2" and orla.description and len(single.scene.lore) == 5
+    assert ada.user and single.user == "Ada"
+    assert Path(single.scene.source).name == "person-2.toml"
+
+
+def test_nothing_comes_in_twice(library: Library, tavern: Path) -> None:
+    _run(library, tavern)
+    again = _run(library, tavern.parent.parent, tavern / "characters")
+    assert summary(again.outcomes) == (
+        "Imported: nothing new; 10 files already here; 4 files left."
+    )
+    assert len(library.summaries()) == 5
+    (known,) = _run(library, tavern / "characters/Person 1.png").outcomes
+    assert known.sentences == "Person 1.png is already here: card person-1."
+
+
+def test_what_was_deleted_comes_in_again(library: Library, tavern: Path) -> None:
+    _run(library, tavern)
+    library.delete_chat(library.summaries()[0].id)
+    (card_folders()[0] / "person-1.toml").unlink()
+    again = _run(library, tavern)
+    assert summary(again.outcomes).startswith("Imported: 1 card, 1 story;")
+
+
+def test_an_import_is_taken_back_and_made_again(library: Library, tavern: Path) -> None:
+    _run(library, tavern / "worlds")
+    _run(library, tavern)
+    chats = library.summaries()
+    library.append(chats[0].id, Draft("message", "Ada", "Wait."))
+    (changed := card_folders()[0] / "person-1.toml").write_text(
+        '[[character]]\nname = "Mine"\n', encoding="utf-8"
+    )
+    done, folder = take_back(library)
+    assert {each.kept for each in done} == {"", "you have gone on with it", "you have changed it"}
+    assert [each.id for each in library.summaries()] == [chats[0].id]
+    assert {each.id for each in library.summaries(deleted=True)} == {e.id for e in chats[1:]}
+    assert [*card_folders()[0].glob("*.toml")] == [changed]
+    assert changed.with_suffix(".json").is_file()  # what belongs to it stays with it
+    assert sorted(each.name for each in folder.glob("*.toml")) == [
+        "characters-person-0.toml",
+        "characters-person-2.toml",
+    ]
+    assert len([*lore_folder().glob("*.toml")]) == 2  # they are of the import before
+    again = _run(library, tavern)
+    assert summary(again.outcomes).startswith("Imported: 2 cards, 4 stories; 4 files already")
+    take_back(library)
+    take_back(library)
+    assert not [*lore_folder().glob("*.toml")]
+    with pytest.raises(UserError, match="no import to take back"):
+        take_back(library)
+
+
+def test_a_stopped_import_keeps_what_is_in(library: Library, tavern: Path) -> None:
+    work = Import([tavern])
+    for progress in work.run(library):
+        if progress.place == 4:
+            work.stop()
+    assert len(work.outcomes) == 4
+    assert summary(work.outcomes, is_stopped=True).startswith("Stopped; what is in stays in. ")
+    before = sum(each.status == "new" for each in work.outcomes)
+    rest = _run(library, tavern)
+    assert sum(each.status == "new" for each in rest.outcomes) == 10 - before
+    assert sum(each.status == "known" for each in rest.outcomes) == before
+
+
+def test_progress_counts_bytes(library: Library, tavern: Path) -> None:
+    steps: list[Progress] = list(Import([tavern]).run(library))
+    assert [each.done for each in steps] == sorted(each.done for each in steps)
+    assert steps[-1].done == steps[-1].total and steps[-1].place == steps[-1].count
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none on this system")
+def test_links_and_special_files_are_passed_over(library: Library, tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    outside.mkdir()
+    (outside / "orla.png").write_bytes(card_png({"name": "Orla", "description": "Old."}))
+    root.mkdir()
+    (root / "loop").symlink_to(root)
+    (root / "orla.png").symlink_to(outside / "orla.png")
+    (root / "deeper").symlink_to(outside)
+    os.mkfifo(root / "pipe")
+    deep = root
+    for _ in range(20):
+        deep /= "d"
+    deep.mkdir(parents=True)
+    (deep / "orla.png").write_bytes((outside / "orla.png").read_bytes())
+    work = _run(library, root)
+    assert work.outcomes == []
+    assert dict(work.skipped) == {"links": 3, "special files": 1, "folders too deep": 1}
+
+
+@pytest.mark.parametrize("name", ["none", "pipe"])
+def test_a_path_that_is_none_is_said(library: Library, tmp_path: Path, name: str) -> None:
+    if name == "pipe":
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=name):
+        _run(library, tmp_path / name)
+
+
+def test_a_broken_journal_is_read_as_far_as_it_goes(library: Library, tavern: Path) -> None:
+    _run(library, tavern / "worlds")
+    journal = library.path.with_name("imports.jsonl")
+    journal.write_bytes(b"\xff{]\n" + journal.read_bytes() + b'{"batch": "half')
+    again = _run(library, tavern)
+    assert sum(each.status == "known" for each in again.outcomes) == 2
+    assert sum(e.status == "known" for e in _run(library, tavern).outcomes) == 10
+    assert journal.stat().st_mode & 0o077 == 0
+
+
+def test_many_left_for_one_reason_are_one_row() -> None:
+    outcomes = [Outcome(found, "left", notes=("no",)) for found in _founds(5)]
+    assert rows_of(outcomes, {}) == [
+        ("FROM", "BECAME"),
+        ("LEFT", "WHY"),
+        ("f0, and 4 more", "no"),
+    ]
+
+
+def _founds(count: int) -> list[Found]:
+    return [Found(Path(f"f{each}"), f"f{each}", 1, is_named=False) for each in range(count)]
+
+
+def test_a_dropped_path_is_known_in_every_spelling(tmp_path: Path) -> None:
+    file = tmp_path / "Orla's card (1).png"
+    file.touch()
+    escaped = str(file).replace(" ", "\\ ").replace("'", "\\'").replace("(", "\\(")
+    quoted = "'" + str(file).replace("'", "'\\''") + "'"
+    for written in (str(file), f" {file}\n", escaped, quoted, f'"{file}"', file.as_uri()):
+        assert pasted_path(written) == file
+    assert pasted_path(str(tmp_path)) == tmp_path
+    for text in (
+        f"Look at {file}",
+        f"{file} and more",
+        f"{file}\n{file}",
+        "Orla's card (1).png",
+        str(tmp_path / "none.png"),
+        "file://elsewhere/etc/passwd",
+        "/",
+        "/\0",
+        "",
+    ):
+        assert pasted_path(text) is None
+
+
+@given(st.text())
+def test_no_text_is_too_odd_to_be_none(text: str) -> None:
+    assert pasted_path(f"nothing {text}") is None
+    pasted_path(text)
