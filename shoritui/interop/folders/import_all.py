@@ -161,7 +161,7 @@ class _Run:
         """Return what became of a file that is no chat; None if it is of no known kind."""
         if (card := import_card(found.path)) is not None:
             word = "lorebook" if card.path.parent == lore_folder() else "card"
-            notes = [*([card.trouble] if card.trouble else [])]
+            notes = [card.trouble] if card.trouble else []
             notes += [f"kept beside it: {', '.join(card.left)}"] if card.left else []
             name = card.path.stem
             outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
@@ -208,14 +208,13 @@ class _Run:
             made = [Made(chat=chat.id, created=chat.created)]
             self._journal.add(path, digest, "story", name, made)
             notes = [each for each in told if each.startswith(f"{printable(path)}: ")]
-            if path != paths[0]:
-                said = f"{printable(found.shown)} is a branch of it."
-                kind, begun = "branch", ()
-            else:
-                said = f"Imported: {name}; you are {one_line(chat.user)}"
-                kind, begun = "story", (chat,)
             shown = tuple(each.removeprefix(f"{printable(path)}: ") for each in notes)
-            self._outcomes.append(Outcome(found, "new", kind, name, shown, said, begun))
+            if path == paths[0]:
+                said = f"Imported: {name}; you are {one_line(chat.user)}"
+                self._outcomes.append(Outcome(found, "new", "story", name, shown, said, (chat,)))
+            else:
+                said = f"{printable(found.shown)} is a branch of {name}."
+                self._outcomes.append(Outcome(found, "new", "branch", name, shown, said))
 
 
 def _may_be_chat(path: Path) -> bool:

@@ -13,7 +13,7 @@ from shoritui.text import counted, one_line, printable
 
 _NAMED: Final = 3
 """Files that are named of those left for one reason."""
-_PLURALS: Final = {"story": "stories"}
+_PLURALS: Final = {"story": "stories", "branch": "branches"}
 
 
 @dataclass(frozen=True, slots=True)

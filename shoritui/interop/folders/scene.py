@@ -1,8 +1,8 @@
 """The cards of a chat, which SillyTavern keeps in other files than the chat.
 
-    characters/Orla.png
-    chats/Orla/2024-10-18.jsonl            a story with Orla's card
-    group chats/1700000001.jsonl           a story with the cards of all its members
+characters/Orla.png
+chats/Orla/2024-10-18.jsonl            a story with Orla's card
+group chats/1700000001.jsonl           a story with the cards of all its members
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Cards:
             root, files = folder.parent.parent, [folder.name]
         else:
             return whole
-        found = {file: self._card(root / "characters" / f"{file}.png") for file in files}
+        names = [file for file in files if Path(file).name == file]
+        found = {name: self._card(root / "characters" / f"{name}.png") for name in names}
         cards = {file: card for file, card in found.items() if card is not None}
         return _with_cards(whole, cards) if cards else whole
 

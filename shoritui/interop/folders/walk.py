@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from shoritui.errors import UserError
-from shoritui.folders import user_path
+from shoritui.folders import cache_dir, config_dir, data_dir, user_path
 from shoritui.text import printable
 
 LARGEST: Final = 256 << 20
@@ -79,6 +79,7 @@ def _of_interest(folder: Path) -> Path:
 
 
 def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
+    own = {os.path.realpath(folder) for folder in (config_dir(), data_dir(), cache_dir())}
     waiting = [(root, 0)]
     count = 0
     while waiting:
@@ -93,7 +94,9 @@ def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
             if why := _why_not(entry):
                 skipped[why] += 1
             elif entry.is_dir(follow_symlinks=False):
-                if depth < _DEEPEST:
+                if os.path.realpath(entry.path) in own:
+                    skipped["folders of ShoriTUI's own"] += 1
+                elif depth < _DEEPEST:
                     waiting.append((Path(entry.path), depth + 1))
                 else:
                     skipped["folders too deep"] += 1
