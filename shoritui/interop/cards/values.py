@@ -18,6 +18,16 @@ def values_of(value: object) -> Values:
     return value if isinstance(value, dict) else {}
 
 
+def is_yes(value: object) -> bool:
+    """Return whether a value is true, in whatever way it is written."""
+    return value in (True, "true")
+
+
+def is_no(value: object) -> bool:
+    """Return whether a value is false, in whatever way it is written."""
+    return value in (False, "false")
+
+
 def text_of(value: object) -> str:
     """Return a text that can be kept; an empty one for anything else."""
     return clean(value).strip() if isinstance(value, str) else ""
@@ -59,5 +69,11 @@ def name_of(value: object) -> str:
 def unused(values: Values, used: Collection[str]) -> Iterator[str]:
     """Yield the names of the values that are not used and say something."""
     for name, value in values.items():
-        if name not in used and value not in ("", None, False, 0, [], {}):
+        if name not in used and _says(value):
             yield printable(name, 40)
+
+
+def _says(value: object) -> bool:
+    """Return whether a value is anything but empty, no, or nothing, at one level of depth."""
+    rows = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return any(map(bool, rows)) if isinstance(value, dict | list) else bool(value)

@@ -132,7 +132,7 @@ def test_everything_in_a_newer_card_is_taken_over_or_named(tmp_path: Path) -> No
     card = card_of(imported)
     assert card.characters[0].talkativeness == 0.8
     fog, rock, never = card.lore
-    assert (fog.name, fog.keys, fog.secondary_keys) == ("Fog", ("fog", "/mist(s)?/i"), ("night",))
+    assert (fog.name, fog.keys, fog.secondary_keys) == ("Fog", ("fog*", "/mist(s)?/i"), ("night*",))
     assert (fog.logic, fog.order, fog.place, fog.depth) == ("not any", 7, "depth", 2)
     assert (fog.probability, fog.woken, fog.wakes, fog.sticky) == (40, False, True, 3)
     assert fog.scan_depth == 5
@@ -148,7 +148,7 @@ def test_everything_in_a_newer_card_is_taken_over_or_named(tmp_path: Path) -> No
     )
     assert (card.creator, card.creator_notes) == ("Ann", "Made at night.")
     assert (card.card_version, card.labels, card.tags) == ("1.2", ("sea", "a b"), ())
-    assert imported.left == ("mine/own", "lore's automation_id")
+    assert imported.left == ("mine/own", "lore's automation")
     kept = json.loads(imported.path.with_suffix(".json").read_text(encoding="utf-8"))
     assert kept == V2
 
@@ -208,11 +208,12 @@ def test_world_info_becomes_a_lorebook(tmp_path: Path) -> None:
     imported = taken_in(tmp_path / "The Woods!.json", book)
     assert imported.path == lore_folder() / "the-woods.toml"
     wood, off, bad = load_lorebook(imported.path).lore
-    assert (wood.name, wood.keys, wood.secondary_keys) == ("Eldoria", ("Eldoria", "wood"), ("elf",))
+    assert (wood.name, wood.keys) == ("Eldoria", ("Eldoria*", "wood*"))
+    assert wood.secondary_keys == ("elf*",)
     assert (wood.order, wood.case, wood.probability, wood.enabled) == (50, True, 100, True)
     assert not off.enabled
     assert (bad.name, bad.keys, bad.enabled) == ("a b", (), False)
-    assert imported.left == ("position", "triggers", "keys that are no pattern")
+    assert imported.left == ("kinds of generation", "keys that are no pattern")
     assert imported.sentences.startswith("3 pieces of lore: ")
 
 
