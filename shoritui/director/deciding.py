@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from shoritui.director.action import Acting
 from shoritui.director.events import Event, Notice
@@ -12,11 +13,14 @@ from shoritui.director.odds import SpeakerOdds
 from shoritui.engine import AnyEngine, Segment, WorkerDied
 from shoritui.errors import UserError
 
+_LOOK_SECONDS: Final = 0.02
+
 
 class Deciding(Acting, Protocol):
     """A director that lets the model decide what is its to decide."""
 
     engine: AnyEngine
+    busy: bool
     _odds: SpeakerOdds
     _hints: HintOdds
     _stopping: bool
@@ -28,10 +32,22 @@ class Deciding(Acting, Protocol):
         What it cannot say is decided by who was addressed and who has been silent.
         """
         self._stopping, failure = False, None
+        await self._model_there()
         if not speaker and self._odds.are_wanted:
             await self._draw_hint()  # It stands before the name.
             failure = await self._asked(self._odds, self._odds.document())
         return await self._draw_hint(speaker or self.chat.who_next()) or failure
+
+    async def _model_there(self) -> bool:
+        """Wait for a model that is about to be opened; False once `stop` ended that."""
+        was_busy = self.busy
+        self.busy = True
+        try:
+            while self.engine.expecting and not self._stopping:
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self.busy = was_busy
+        return not self._stopping
 
     async def _draw_hint(self, speaker: str = "") -> Event | None:
         """Have the model choose the next message's hint, where it is to; return what failed.

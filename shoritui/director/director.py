@@ -602,6 +602,8 @@ class Director(PresenceActs, Deciding):
             return
         self.busy, self._stopping = True, False
         try:
+            if not await self._model_there():
+                return
             for labelled in await self._window.label_messages():
                 yield Changed(labelled)
             old = pending.version_of

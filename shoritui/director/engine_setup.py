@@ -38,6 +38,14 @@ async def open_engine(
     Raises:
         UserError: There is no such model or server, or it cannot be used.
     """
+    engine.expecting = True
+    try:
+        return await _open(engine, settings, model)
+    finally:
+        engine.expecting = False
+
+
+async def _open(engine: AnyEngine, settings: Settings, model: Path | None) -> ModelInfo:
     if isinstance(engine, RemoteEngine):
         return await engine.open(_server(settings))
     assert isinstance(engine, Engine)

@@ -267,6 +267,8 @@ class ObservedEngine:
         self.state = EngineState()
         self.info: ModelInfo | None = None
         self._on_change = on_change
+        self.expecting = False
+        """Whether a model is about to be opened: who wants it to write may wait."""
 
     def wait(self, message: str) -> None:
         """Let others see what is done before it can start."""

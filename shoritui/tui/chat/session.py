@@ -28,6 +28,7 @@ class Session:
     ) -> None:
         self.disk = disk
         self.engine = make_engine(settings, on_engine)
+        self.engine.expecting = True  # a chat is open before its model is
         self.settings = settings
         """What the engine and the open chat go by."""
         self.servers: dict[str, Settings] = {}
