@@ -15,6 +15,7 @@ small TOML files, called cards. Several cards and a small model are included.
 
 COMMANDS: Final = {
     "chat": "open the app (the default)",
+    "serve": "open the app in a browser, here or on another device",
     "say": "say one thing, print one reply",
     "prompt": "print exactly what the model would read",
     "models": "list the models on this machine, download one, choose one",
@@ -32,6 +33,7 @@ EXAMPLES: Final = """\
 examples:
   shoritui chat                          continue a story, or pick a scene
   shoritui chat mine.toml --model ~/models/ShoriRP.v075d.q6_k.gguf
+  shoritui serve                         the app in a browser
   shoritui say '"Who took the lamp?" Wren asked.' mine.toml --speaker Mara
   shoritui prompt mine.toml --tokens     show exactly what the model would read
   shoritui models                        list the models on this machine

@@ -6,9 +6,12 @@ import json
 import os
 import re
 import sys
+from typing import Final
 
 from shoritui.text import clean
 
+WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
+"""What paints into a browser."""
 _CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -33,7 +36,12 @@ def print_json(facts: object, *, on_one_line: bool = False) -> None:
 
 
 def has_screen() -> bool:
-    """Return whether keys can be read and a screen be drawn, which Textual does on stderr."""
+    """Return whether keys can be read and a screen be drawn, which Textual does on stderr.
+
+    A window of `shoritui serve` has a page for a screen.
+    """
+    if os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER:
+        return True
     return sys.stdin.isatty() and sys.stderr.isatty() and can_draw()
 
 
