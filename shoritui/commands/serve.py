@@ -86,11 +86,11 @@ async def _serve(server: Server, *, is_local: bool) -> int:
             "network that you trust, or behind a server that speaks HTTPS. Whoever has the "
             "password can do in the app what you can."
         )
-    print(f"ShoriTUI is at {server.link}\nCtrl+C ends it.", flush=True)
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows' loop takes no handlers.
         with suppress(NotImplementedError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), ended.set)
+    print(f"ShoriTUI is at {server.link}\nCtrl+C ends it.", flush=True)
     try:
         await ended.wait()
     finally:

@@ -108,7 +108,7 @@ class Server:
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self.port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
             raise _no_place(self._host, self.port, error) from None
         self.port = self._runner.addresses[0][1]
@@ -321,13 +321,14 @@ def _text(name: str) -> str:
     return (Path(__file__).parent / "page" / name).read_text(encoding="utf-8")
 
 
-def _no_place(host: str, port: int, error: OSError) -> UserError:
-    if error.errno == errno.EADDRINUSE:
+def _no_place(host: str, port: int, error: Exception) -> UserError:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
         return UserError(
             f"Port {port} is taken by another program: choose another with --port; 0 takes a "
             "free one."
         )
-    if error.errno == errno.EACCES:
+    if number == errno.EACCES:
         return UserError(f"Port {port} may not be used by you: expected one from 1024 on.")
     return UserError(
         f"{printable(host)} is no address of this machine: expected one, such as 127.0.0.1, or "

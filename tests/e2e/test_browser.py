@@ -107,5 +107,6 @@ async def test_a_password_is_asked_for_in_the_browser(tmp_path: Path) -> None:
         await page.wait_for_script("document.activeElement?.id === 'password'")
         await page.press("wrong", "enter")
         await page.wait_for_script("document.body?.innerText.includes('not the password')")
+        await page.wait_for_script("document.activeElement?.id === 'password'")
         await page.press("correct horse", "enter")
         await page.wait_for("Pick a scene")
