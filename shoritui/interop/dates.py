@@ -15,7 +15,7 @@ _AT: Final = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})\s*@\s*(\d{1,2})h\s*(\d{1,2})m\s*(\d{1,2})s(?:\s*(\d{1,3})ms)?"
 )
 _IN_WORDS: Final = re.compile(
-    r"([a-z]{3})[a-z]*\.? (\d{1,2}), (\d{4}),? (\d{1,2}):(\d{2})\s*([ap])m", re.IGNORECASE
+    r"([a-z]{3})[a-z]*\.? (\d{1,2}), (\d{4}),? (\d{1,2}):(\d{2})(?:\s*([ap])m)?", re.IGNORECASE
 )
 _MILLISECONDS: Final = 100_000_000_000
 """From here on a number is not seconds but milliseconds since 1970."""
@@ -33,7 +33,7 @@ def seconds_of(date: object) -> float:
     """Return a date in seconds since 1970; 0 if it has no form that is known.
 
     2024-10-18T20:52:17.123Z   October 18, 2024 8:52pm   2024-10-18 @20h 52m 17s 123ms
-    1729284737123 (milliseconds)   1729284737 (seconds)
+    Oct 18, 2024 20:52   1729284737123 (milliseconds)   1729284737 (seconds)
     """
     if isinstance(date, str) and (date := date.strip()).isdecimal() and len(date) < 20:
         date = int(date)
@@ -57,6 +57,7 @@ def _read(date: str) -> datetime:
         return datetime(year, month, day, hour, minute, second, part * 1000)
     if match := _IN_WORDS.fullmatch(date):
         month = _MONTHS.index(match[1].lower()) + 1
-        hour = int(match[4]) % 12 + 12 * (match[6].lower() == "p")
+        half = (match[6] or "").lower()
+        hour = int(match[4]) % 12 + 12 * (half == "p") if half else int(match[4])
         return datetime(int(match[3]), month, int(match[2]), hour, int(match[5]))
     return datetime.fromisoformat(date)

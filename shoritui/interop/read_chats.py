@@ -14,7 +14,7 @@ import codecs
 import json
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from shoritui.folders import user_path
 from shoritui.interop.blockml_text import form_of_settings
 from shoritui.interop.cards.lore import lore_of
 from shoritui.interop.chat_json import chat_of_json
+from shoritui.interop.chats import chat_of_otaku, chats_of_json, is_otaku
 from shoritui.interop.read_blockml import chat_of_blockml, chat_of_log
 from shoritui.interop.sillytavern import (
     Group,
@@ -89,7 +90,7 @@ class _Reader:
             elif is_sillytavern(text):
                 self._lines[path] = text
             else:
-                for whole in _whole_chats(text, path.stem):
+                for whole in _whole_chats(text, path, self._of(path)):
                     self._chats.append(ChatOfFiles(whole, (path,)))
         except UserError as error:
             self._refuse(_refused(path, error))
@@ -220,18 +221,25 @@ def _book(path: Path, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _whole_chats(text: str, name: str) -> Collection[WholeChat]:
+def _whole_chats(text: str, path: Path, tell: Tell) -> Sequence[WholeChat]:
     """Return the chats in a text that is not SillyTavern's.
 
     Raises:
         UserError: It holds none.
     """
-    found = _parsed(text)
-    if isinstance(found, dict) and isinstance(found.get("text"), str) and "format" not in found:
-        return [chat_of_blockml(found["text"], name, form_of_settings())]
-    if text.lstrip()[:1] == "{":
+    if is_otaku(text):
+        return [chat_of_otaku(text, path)]
+    found, name = _parsed(text), path.stem
+    if isinstance(found, dict) and "format" not in found:
+        if isinstance(found.get("text"), str):
+            return [chat_of_blockml(found["text"], name, form_of_settings())]
+        if (chats := chats_of_json(found, path, tell)) is not None:
+            if not chats:
+                raise UserError("no message is in it")
+            return chats
+    if text.lstrip()[:1] == "{" and (found is None or "format" in found):
         return [chat_of_json(text)]
     if found is not None or text.strip() == "null":
-        raise UserError("it is JSON, but not a chat that ShoriTUI exported")
+        raise UserError("it is JSON, but no chat that is known here")
     form = form_of_settings()
     return [chat_of_log(text, name, form) or chat_of_blockml(text, name, form)]

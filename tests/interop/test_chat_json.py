@@ -176,7 +176,7 @@ def test_no_chat_at_all(library: Library, tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["null", "[]", '["shoritui-chat"]', "7", '"text"'])
 def test_json_of_another_kind_is_called_that(library: Library, tmp_path: Path, text: str) -> None:
     (tmp_path / "it.json").write_text(text)
-    with pytest.raises(UserError, match="it is JSON, but not a chat"):
+    with pytest.raises(UserError, match="it is JSON, but no chat"):
         import_file(library, tmp_path / "it.json")
 
 

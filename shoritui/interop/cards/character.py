@@ -75,6 +75,8 @@ def is_card(found: Values) -> bool:
     if text_of(found.get("spec")).startswith("chara_card"):
         return True
     values = _values(found)
+    if isinstance(values.get("messages"), list):  # a chat of Agnaistic
+        return False
     return "name" in values and any(isinstance(values.get(sign), str) for sign in _SIGNS)
 
 

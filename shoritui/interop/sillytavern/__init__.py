@@ -6,7 +6,7 @@ them alone, and a chat that comes back has its length hints, notes and scene aga
 
 from __future__ import annotations
 
-from shoritui.interop.sillytavern.branches import Story, joined, stories_of_sillytavern
+from shoritui.interop.sillytavern.branches import Story, stories_of_sillytavern
 from shoritui.interop.sillytavern.group import Group, group_of_sillytavern
 from shoritui.interop.sillytavern.read import (
     ReadChat,
@@ -23,7 +23,6 @@ __all__ = [
     "chat_of_sillytavern",
     "group_of_sillytavern",
     "is_sillytavern",
-    "joined",
     "read_sillytavern",
     "sillytavern",
     "stories_of_sillytavern",

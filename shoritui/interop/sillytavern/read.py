@@ -23,6 +23,7 @@ from shoritui.cards import Card, Character
 from shoritui.errors import UserError
 from shoritui.interop.chat_json import clean_struct, read_scene
 from shoritui.interop.dates import seconds_of
+from shoritui.interop.placeholders import with_names
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra, extra_of
 from shoritui.interop.sillytavern.group import Group
 from shoritui.story import COMINGS, Chat, Details, Entry, Kind, NoteRule, Origin, WholeChat, coming
@@ -142,6 +143,8 @@ class _Import:
     slots: dict[int, int] = field(default_factory=dict)
     """The slots that summaries name: what they were, and what they are now."""
     branches: dict[str, None] = field(default_factory=dict)
+    foreign: set[int] = field(default_factory=set)
+    """The entries that were not written here."""
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Read the header: the scene, if it was written here, and the author's note."""
@@ -161,6 +164,7 @@ class _Import:
             entry = self._entry("note", "", note, 0)
             is_off = _number(self.metadata.get("note_interval"), 1) < 1
             self.entries.append(replace(entry, hidden=is_off, details=Details(note=rule)))
+            self.foreign.add(entry.id)
             self.head = entry.id
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -187,6 +191,7 @@ class _Import:
                 entry = self._entry(kind, speaker, clean(version.text), date, first)
                 label = one_line(_text(version.extra.get("bookmark_link")))
                 entry = replace(entry, hidden=is_system, label=label or None)
+                self.foreign.add(entry.id)
             else:
                 entry = self._entry("message", name, clean(version.text), date, first)
                 entry = _completed(replace(entry, hidden=is_system), extra, place == chosen)
@@ -213,15 +218,17 @@ class _Import:
         scenario = clean(_text(self.metadata.get("scenario")))
         if is_visible(scenario):
             scene = replace(scene, scenario=scenario)
-        cast = self._cast(scene.characters, user)
-        entries = tuple(map(self._renamed, self.entries))
+        characters = self._cast(scene.characters, user)
+        cast = [character.name for character in characters]
+        char = next((name for name in cast if name != user), NARRATOR)
+        entries = tuple(self._named(self._renamed(entry), user, char) for entry in self.entries)
         created = self.created or (entries[0].created if entries else self.last)
         own = one_line(_text(ours.get("name")))
         called = self.group.title(self.name) if self.group else self.name
         chat = Chat(
             0,
             own if is_visible(own) else called,
-            replace(scene, characters=tuple(cast)),
+            replace(scene, characters=tuple(characters)),
             user,
             self.head,
             {"turns": self.group.turns} if self.group and self.group.turns else {},
@@ -264,6 +271,13 @@ class _Import:
             return self._other() or NARRATOR
         name = _name(self.header.get("user_name"))
         return "You" if name in _UNUSED else name
+
+    def _named(self, entry: Entry, user: str, char: str) -> Entry:
+        """Return an entry with names in place of macros, which stand in the texts there."""
+        if entry.id not in self.foreign:
+            return entry
+        speaker = entry.speaker if entry.speaker not in ("", user, NARRATOR) else char
+        return replace(entry, text=with_names(entry.text, user, speaker))
 
     def _renamed(self, entry: Entry) -> Entry:
         """Return an entry whose summary names slots as they are here."""

@@ -286,7 +286,7 @@ def test_a_chats_lorebook_is_the_storys_lore(tmp_path: Path) -> None:
     paths = [data / "chats/Ada/it.jsonl", data / "groups/17.json"]
     for each in read_chats(paths, told.append, refused):
         [lore] = each.whole.chat.scene.lore
-        assert (lore.name, lore.keys, lore.text) == ("Fog", ("fog",), "It is thick.")
+        assert (lore.name, lore.keys, lore.text) == ("Fog", ("fog*",), "It is thick.")
     assert told == []
     for name in ("gone", "../worlds/Harbour", "a\0b"):
         (data / "chats/Ada/it.jsonl").write_text(text_of(header(world_info=name), ONE))
