@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "prompt": "print exactly what the model would read",
     "models": "list the models on this machine, download one, choose one",
     "chats": "list, search, read, export, import and back up your chats",
+    "cards": "write your cards as files that other programs read",
     "import": "take in cards, lorebooks and chats: a file or a whole folder",
     "doctor": "show what is installed, which model is used, and where your data is",
     "bench": "measure the speed on this machine, compared with other programs",
@@ -40,6 +41,7 @@ examples:
   shoritui chats export 3 --format html  a story as a page for a friend's phone
   shoritui import SillyTavern/data/default-user
                                          everything that you have there
+  shoritui cards export mira --as png    a card as other programs read it
   shoritui doctor                        check the installation and the GPU
   shoritui bench                         measure the speed on this machine
   shoritui eval --quick                  measure how well it tells stories

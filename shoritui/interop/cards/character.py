@@ -17,11 +17,12 @@ creator, creator_notes, tags ...   what is shown of the card, and never sent
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shoritui.cards import Card, Character, Note, Opening
 from shoritui.errors import UserError
 from shoritui.interop.cards.lore import lore_of
+from shoritui.interop.cards.marks import MARK, restored
 from shoritui.interop.cards.values import (
     Values,
     name_of,
@@ -44,12 +45,27 @@ _OLD: Final = {
     "context": "description",
     "greeting": "first_mes",
 }
+OLD_NAMES: Final = {
+    **{new: tuple(old for old, name in _OLD.items() if name == new) for new in _OLD.values()},
+    "creator_notes": ("creatorcomment",),
+}
+"""What the fields were called before, and are in copies beside them."""
+PERSONALITY: Final = "**Personality:** "
+"""What stands before the personality in a description."""
+SCENE_NAMES: Final = {
+    "scenario": "scenario",
+    "instruction": "system_prompt",
+    "creator": "creator",
+    "creator_notes": "creator_notes",
+    "card_version": "character_version",
+}
+"""Texts of a card, and what they are called there."""
 _SIGNS: Final = ("description", "personality", "scenario", "first_mes", "mes_example")
 _USED: Final = {
     "name", "nickname", "description", "personality", "scenario", "first_mes", "character_book",
     "alternate_greetings", "group_only_greetings", "mes_example", "extensions", "talkativeness",
     "system_prompt", "post_history_instructions", "depth_prompt", "creator", "creator_notes",
-    "creatorcomment", "character_version", "tags",
+    "creatorcomment", "character_version", "tags", MARK,
 }  # fmt: skip
 _SILENT: Final = {
     "spec", "spec_version", "data", "avatar", "chat", "create_date", "creation_date",
@@ -61,7 +77,7 @@ _WORDS: Final = {
     "creator_notes_multilingual": "creator's notes in other languages",
     "assets": "pictures and other files",
 }
-_ROLES: Final[dict[object, Literal["note", "character", "user"]]] = {
+ROLES: Final[dict[object, Literal["note", "character", "user"]]] = {
     **{"system": "note", "assistant": "character", "user": "user"},
     **{0: "note", 2: "character", 1: "user"},
 }
@@ -87,14 +103,28 @@ def card_of(found: Values) -> tuple[Card, tuple[str, ...]]:
         UserError: It names nobody.
     """
     values = _values(found)
+    extensions = values_of(values.get("extensions"))
+    card = plain_card(found)
+    _, left = lore_of(values_of(values.get("character_book")))
+    beside = (
+        *_left(values),
+        *_left(extensions),
+        *(f"lore's {each}" for each in left),
+    )
+    return restored(card, extensions.get(MARK)), tuple(dict.fromkeys(beside))
+
+
+def plain_card(found: Values) -> Card:
+    """Return what the fields of the card say; `UserError` if it names nobody."""
+    values = _values(found)
     full = name_of(values.get("name"))
     name = name_of(values.get("nickname")) or full
     if not name:
         raise UserError("the card names nobody")
     personality = text_of(values.get("personality"))
-    parts = (text_of(values.get("description")), personality and f"**Personality:** {personality}")
+    parts = (text_of(values.get("description")), personality and PERSONALITY + personality)
     extensions = values_of(values.get("extensions"))
-    lore, left = lore_of(values_of(values.get("character_book")))
+    lore, _ = lore_of(values_of(values.get("character_book")))
     talks = number(extensions.get("talkativeness", values.get("talkativeness")), 0, 1)
     character = Character(
         name=name,
@@ -103,32 +133,33 @@ def card_of(found: Values) -> tuple[Card, tuple[str, ...]]:
         talkativeness=0.5 if talks is None else talks,
         examples=text_of(values.get("mes_example")),
     )
-    notes = text_of(values.get("creator_notes")) or text_of(values.get("creatorcomment"))
-    card = Card(
-        scenario=text_of(values.get("scenario")),
-        instruction=text_of(values.get("system_prompt")),
-        creator=text_of(values.get("creator")),
-        creator_notes=notes,
-        card_version=text_of(values.get("character_version")),
+    texts: dict[str, Any] = {
+        ours: text_of(values.get(theirs)) for ours, theirs in SCENE_NAMES.items()
+    }
+    texts["creator_notes"] = texts["creator_notes"] or text_of(values.get("creatorcomment"))
+    return Card(
+        **texts,
         labels=_labels(values),
         characters=(character,),
         lore=lore,
         notes=tuple(_notes(name, values, values_of(extensions.get("depth_prompt")))),
         messages=_opening(name, values),
     )
-    beside = (
-        *_left(values),
-        *_left(extensions),
-        *(f"lore's {each}" for each in left),
-    )
-    return card, tuple(dict.fromkeys(beside))
+
+
+def named_today(values: Values) -> dict[str, Any]:
+    """Return values under the names that their fields have today, unless they stand there too."""
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        new = _OLD.get(name, name)
+        made[name if new in made or (new != name and new in values) else new] = value
+    return made
 
 
 def _values(found: Values) -> Values:
     """Return where the fields stand, with the names that they have today."""
     data = values_of(found.get("data"))
-    values = data if "name" in data else found
-    return {_OLD.get(name, name): value for name, value in values.items()}
+    return named_today(data if "name" in data else found)
 
 
 def _opening(name: str, values: Values) -> tuple[Opening, ...]:
@@ -146,7 +177,7 @@ def _notes(name: str, values: Values, at_depth: Values) -> Iterator[Note]:
             text=text,
             depth=whole(at_depth.get("depth"), 0, 1000, _DEPTH),
             character=name,
-            role=_ROLES.get(role, "note") if isinstance(role, str | int) else "note",
+            role=ROLES.get(role, "note") if isinstance(role, str | int) else "note",
         )
     if text := text_of(values.get("post_history_instructions")):
         yield Note(text=text, depth=0, character=name)

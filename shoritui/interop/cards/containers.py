@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
+from shoritui.interop.cards.assets import EMBEDDED, ICON
 from shoritui.interop.cards.charx import CARD, has_archive, opened, read_entry
 from shoritui.interop.cards.pictures import comment_in, is_jpeg, is_webp, png_of
 from shoritui.interop.cards.png import LARGEST, SIGNATURE, card_in
@@ -33,7 +34,6 @@ _DEEPEST: Final = 100
 """Levels of JSON in a card: every one costs whoever reads it."""
 _LETTERS: Final = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", bytes(8))
 """How the text of an EXIF comment begins."""
-_EMBEDDED: Final = ("embeded://", "embedded://")
 _DATA: Final = "data:image/"
 
 
@@ -131,8 +131,8 @@ def _in_archive(path: Path, before: bytes) -> Found:
         text = utf8(read_entry(archive, CARD, LARGEST))
         values = object_in(text)
         picture, names = before, set(archive.namelist())
-        for uri in icons(values):
-            name = next((uri[len(each) :] for each in _EMBEDDED if uri.startswith(each)), "")
+        for uri in (*icons(values), EMBEDDED[0] + ICON):
+            name = next((uri[len(each) :] for each in EMBEDDED if uri.startswith(each)), "")
             if name in names:
                 with suppress(UserError):
                     picture = read_entry(archive, name)

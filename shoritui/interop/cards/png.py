@@ -10,6 +10,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from shoritui.errors import UserError
@@ -20,6 +21,9 @@ LARGEST: Final = 16 << 20
 """Bytes of a card's JSON, unpacked."""
 _KEYWORDS: Final = ("ccv3", "chara")
 """What a card's text is called; the newer format wins."""
+_ASSETS: Final = "chara-ext-asset_"
+ASSET: Final = f"{_ASSETS}:"
+"""What the keyword of a file's chunk begins with; its name follows."""
 _TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 
 
@@ -39,6 +43,16 @@ def card_in(content: bytes) -> bytes:
         if name in found:
             return _decoded(found[name])
     raise UserError("it is a picture without a character card")
+
+
+def asset_chunks(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of each file in a PNG (RisuAI, V3); damaged ones are left out."""
+    for kind, body in _texts(content):
+        keyword, _, text = body.partition(b"\0")
+        name = keyword.decode("latin-1")
+        if kind == b"tEXt" and name.startswith(_ASSETS):
+            with suppress(binascii.Error):
+                yield name.removeprefix(_ASSETS).removeprefix(":"), base64.b64decode(text)
 
 
 def without_card(content: bytes) -> bytes:

@@ -600,6 +600,19 @@ ACTIONS: tuple[Action[Host], ...] = (
         argument="[NAME]",
     ),
     Action(
+        id="export_card",
+        synonyms="write png charx sillytavern v2 v3 share character picture",
+        asks=True,
+        title="Cards: Export the characters for other programs",
+        run=card.export,
+        help="Writes each character of the scene but your own as a new file that SillyTavern and "
+        "others read: a picture with the card in it, JSON of V2 or V3, or CharX.",
+        keys="alt+W",
+        slash="export-card",
+        argument="[FORMAT [FOLDER]]",
+        choices=card.card_formats,
+    ),
+    Action(
         id="reload_card",
         synonyms="refresh update card",
         asks=True,

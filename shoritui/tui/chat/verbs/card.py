@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
 
 if TYPE_CHECKING:
     from shoritui.cards import Card
+    from shoritui.director import ChatState
+    from shoritui.tui.chat.session import Session
 
 _NO_STORY = "No story is open."
 
@@ -97,6 +100,59 @@ async def _save_apart(host: Host, number: int) -> None:
     card, folder = Card(characters=(character,)), card_folders()[0]
     path = await session.disk.run(lambda _: add_card(folder, character.name, card))
     host.report(f"{one_line(character.name)} is saved in {printable(path)}.")
+
+
+async def export(host: Host, argument: str) -> None:
+    """Write the scene's characters as cards of other programs."""
+    from shoritui.interop.cards import CARD_FORMATS
+
+    if host.session is None or host.chat is None:
+        host.report(_NO_STORY)
+        return
+    name, _, folder = argument.partition(" ")
+    if not name:
+        choices = [Choice(name, name, each.summary) for name, each in CARD_FORMATS.items()]
+        chosen = await host.push_screen_wait(Chooser("Export the card as", choices))
+        prompt = LinePrompt("Into which folder?", str(Path.cwd()), word="export")
+        given = await host.push_screen_wait(prompt) if chosen else None
+        if not (chosen and given):
+            return
+        name, folder = chosen, given
+    if name not in CARD_FORMATS:
+        host.report(f"There is no format {name}: choose {', '.join(CARD_FORMATS)}.", trouble=True)
+        return
+    try:
+        paths, told = await _export(host.session, host.chat, name, Path(folder.strip()))
+    except UserError as error:
+        host.report(str(error), trouble=True)
+        return
+    for sentence in told:
+        host.report(sentence)
+    names = ", ".join(printable(path.absolute()) for path in paths)
+    host.report(f"The card is in {names}." if len(paths) == 1 else f"The cards are in {names}.")
+
+
+async def _export(
+    session: Session, chat: ChatState, name: str, folder: Path
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Write the cards; return their files, and sentences on what was left out."""
+    from shoritui.cards import reload_card
+    from shoritui.interop.cards import beside, export_card
+
+    scene = chat.scene
+    there = await session.disk.run(lambda _: reload_card(scene))
+    written = scene if there is None else chat.as_written(there)
+    files = [Path(each) for each in scene.source.split(", ") if each]
+    # A large archive takes seconds; the library is needed meanwhile.
+    done = await asyncio.to_thread(lambda: export_card(beside(written, files), name, folder))
+    return done.paths, done.told
+
+
+def card_formats(host: Host) -> list[str]:
+    """Return what `/export-card` completes."""
+    from shoritui.interop.cards import CARD_FORMATS
+
+    return list(CARD_FORMATS)
 
 
 async def reload(host: Host, _: str) -> None:
