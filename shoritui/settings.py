@@ -128,6 +128,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How an out-of-character line is written in its block; `{text}` alone leaves the name out."""
     ooc_in_prompt: bool = True
     """Whether the model reads out-of-character talk when it writes the story."""
+    examples_in_prompt: bool = True
+    """Whether the model reads the example messages of cards, of which an eighth of the context is
+    the most."""
     theme: str = "shori-dark"
     """The theme's name, as Alt+V lists it."""
     show_marks: bool = True

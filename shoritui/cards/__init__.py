@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoritui.cards.beside import ARCHIVE_SUFFIX, JSON_SUFFIX, archive_of, foreign_card
 from shoritui.cards.decorators import decorated, unfollowed
+from shoritui.cards.examples import conversations
 from shoritui.cards.fields import reference
 from shoritui.cards.load import (
     card_files,
@@ -18,7 +19,7 @@ from shoritui.cards.load import (
     reload_card,
     with_lore,
 )
-from shoritui.cards.macros import Scope, begins_macro, has_macros, left_out, settle
+from shoritui.cards.macros import Scope, begins_macro, has_macros, left_out, settle, with_original
 from shoritui.cards.model import Card, Character, Lore, Note, Opening
 from shoritui.cards.pattern import Pattern, key_pattern
 from shoritui.cards.personas import (
@@ -57,6 +58,7 @@ __all__ = [
     "card_from_json",
     "card_to_json",
     "check_card",
+    "conversations",
     "decorated",
     "delete_persona",
     "differences",
@@ -86,4 +88,5 @@ __all__ = [
     "settle_card",
     "unfollowed",
     "with_lore",
+    "with_original",
 ]

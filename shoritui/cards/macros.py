@@ -115,6 +115,11 @@ def settle(text: str, scope: Scope) -> Settled:
     return Settled(text, tuple(unknown))
 
 
+def with_original(text: str, original: str) -> str:
+    """Return a text with what it takes the place of where `{{original}}` stands in it first."""
+    return ORIGINAL.sub("", ORIGINAL.sub(lambda _: original, text, count=1)).strip()
+
+
 def left_out(macros: Sequence[str], where: str = "") -> str:
     """Return in a sentence which unknown macros were left out, and where; empty if none were."""
     if not macros:

@@ -40,7 +40,7 @@ def settle_card(
     """
     of = _Fields(card, user, began, report)
     notes = (
-        replace(each, text=of(each.text, f"note {number}", each.character))
+        replace(each, text=of(each.text, f"note {number}", each.character).strip())
         for number, each in enumerate(card.notes, 1)
     )
     messages = (
@@ -54,7 +54,7 @@ def settle_card(
         instruction=of.instruction(card.instruction),
         characters=tuple(map(of.character, card.characters)),
         lore=tuple(map(of.lore, card.lore)),
-        notes=tuple(each for each in notes if each.text.strip()),
+        notes=tuple(each for each in notes if each.text),
         messages=tuple(each for each in messages if each.text),
     )
 

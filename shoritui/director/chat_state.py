@@ -187,7 +187,7 @@ class ChatState:
     @property
     def form(self) -> Form:
         """The form of what the model reads, with what was chosen for this chat."""
-        return Form.of(self.settings, self.record.settings)
+        return Form.of(self.settings, self.scene, self.record.settings)
 
     @property
     def cast(self) -> list[str]:
@@ -530,7 +530,7 @@ class ChatState:
         self.record = await self._disk.run(Library.set_user, self.id, name)
 
     async def choose_instruction(self, text: str | None) -> None:
-        """Take another system instruction; None takes the settings' one."""
+        """Take another system instruction; None takes the card's, or the settings' one."""
         await self._choose_form("instruction", text, "Change the instruction")
 
     async def choose_ooc(self, where: Literal["in", "out"]) -> None:

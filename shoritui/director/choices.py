@@ -47,7 +47,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     turns: Strategy | None = None
     """How they take turns."""
     instruction: str | None = None
-    """The system instruction; empty is none, None is the settings'."""
+    """The system instruction; empty is none, None is the card's or the settings'."""
     ooc: Literal["in", "out"] | None = None
     """Whether out-of-character talk is read for the story."""
     first_kept: int | None = None

@@ -205,7 +205,7 @@ class Director(PresenceActs, Deciding):
         entry = self.chat.entry(entry_id)
         if entry is not None and entry.kind == "note":
             details = msgspec.structs.replace(entry.details, note=rule)
-            draft = Draft("note", "", entry.text, origin=entry.origin, details=details)
+            draft = Draft("note", entry.speaker, entry.text, origin=entry.origin, details=details)
             act = "Change when a note is read"
             version = await self.chat.add_version(entry, draft, keep=True, act=act)
             yield await self._changed(version.id)

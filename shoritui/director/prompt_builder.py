@@ -18,6 +18,7 @@ from shoritui.blockml import Length, token_range
 from shoritui.cards import Card, Lore
 from shoritui.director.prompt_layout import (
     entry_text,
+    example_segments,
     header_segments,
     lore_text,
     story_segments,
@@ -29,6 +30,8 @@ from shoritui.story import Entry, Firing, Form, everybody, fire, is_summary, out
 TRIM_TO = 0.75
 """The share of the room that stays filled when old messages are dropped: a big step, so that
 the prompt's beginning, and with it the cache, stays the same for many turns."""
+EXAMPLES_TO = 1 / 8
+"""The share of the context that example messages may take at most."""
 STAYS_TO = 0.5
 """The share of the room that pinned messages and summaries of what has gone may take at most."""
 
@@ -219,8 +222,27 @@ class PromptBuilder:
         expected = 2 * token_range(length or "medium")[1]
         return min(expected, self._max_tokens, size // (16 if going_on else 4))
 
-    def _header(self, given: PromptInput, gone: Sequence[Entry]) -> list[Segment]:
-        return header_segments(given.scene, given.user, given.form, gone)
+    def _header(
+        self, given: PromptInput, gone: Sequence[Entry], tokens: Mapping[str, int] | None = None
+    ) -> list[Segment]:
+        """Return the part before the story; with `tokens`, only with examples that have room."""
+        examples = None if tokens is None else self._examples(given, gone, tokens)
+        return header_segments(given.scene, given.user, given.form, gone, examples)
+
+    def _examples(
+        self, given: PromptInput, gone: Sequence[Entry], tokens: Mapping[str, int]
+    ) -> int:
+        """Return how many example messages there are room for, with the notes before them."""
+        if not given.form.reads_examples:
+            return 0
+        total = fitting = 0
+        segments = example_segments(given.scene, given.user, gone)
+        for count, segment in enumerate(segments, 1):
+            total += tokens[segment.text]
+            if total > given.context_size * EXAMPLES_TO:
+                break
+            fitting = count if segment.source != "examples" else fitting
+        return fitting
 
     def _staying(self, given: PromptInput, start: int, tokens: Mapping[str, int]) -> list[Entry]:
         """Return what is read of the entries before this one; of too much, old summaries go.
@@ -236,7 +258,7 @@ class PromptBuilder:
         }
         if not sizes:
             return gone
-        header = _total(self._header(given, ()), tokens)
+        header = _total(self._header(given, (), tokens), tokens)
         room = int(
             STAYS_TO
             * max(0, given.context_size - header - self.reserve(given.length, given.context_size))
@@ -268,7 +290,7 @@ class PromptBuilder:
             passed = given.passed + start
             firing = fire(scene.lore, entries[start:], passed=passed, budget=budget, cost=cost)
             story = list(story_segments(scene, entries[start:], given.form, firing, gone))
-            self._drafts[start] = _Draft(self._header(given, gone), story, firing)
+            self._drafts[start] = _Draft(self._header(given, gone, tokens), story, firing)
         return self._drafts[start]
 
 

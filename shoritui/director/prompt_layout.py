@@ -18,6 +18,7 @@ from shoritui.story import (
     Form,
     NamedPart,
     entry_part,
+    example_parts,
     header_parts,
     lore_part,
     story_parts,
@@ -25,10 +26,22 @@ from shoritui.story import (
 
 
 def header_segments(
-    scene: Card, user: str, form: Form, gone: Sequence[Entry] = ()
+    scene: Card,
+    user: str,
+    form: Form,
+    gone: Sequence[Entry] = (),
+    examples: int | None = None,
 ) -> list[Segment]:
-    """Return the part before the story, which stays as long as the scene does."""
-    return _segments(header_parts(scene, user, form, gone))
+    """Return the part before the story, which stays as long as the scene does.
+
+    Only so many of the `example_segments` are in it; all of them if there is no number.
+    """
+    return _segments(header_parts(scene, user, form, gone, examples))
+
+
+def example_segments(scene: Card, user: str, gone: Sequence[Entry]) -> list[Segment]:
+    """Return the example messages, and the notes that say what they are."""
+    return _segments(example_parts(scene, user, gone))
 
 
 def story_segments(

@@ -16,6 +16,7 @@ from typing import Final
 
 from shoritui.blockml import LENGTHS, Block, Length, parse, render_all
 from shoritui.blockml.parse import BlockMLError
+from shoritui.cards import Card
 from shoritui.engine.interface import Stop
 from shoritui.errors import UserError
 from shoritui.interop import chat_of_blockml
@@ -25,7 +26,7 @@ from shoritui.text import clean, printable
 
 SETTINGS: Final = Settings()
 """What the app begins with: the same for whoever measures."""
-FORM: Final = Form.of(SETTINGS)
+FORM: Final = Form.of(SETTINGS, Card())
 _BETWEEN: Final = re.compile(r"^-{3,} *\n", re.MULTILINE)
 _QUICK_HINTS: Final = LENGTHS[:7]
 _RECENT: Final = 2

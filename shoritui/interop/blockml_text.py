@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from shoritui.blockml import render_all
+from shoritui.cards import Card
 from shoritui.settings import load_settings
 from shoritui.story import (
     COMINGS,
@@ -22,7 +24,8 @@ from shoritui.story import (
 
 def blockml_text(whole: WholeChat) -> str:
     """Return the scene's blocks and the story's, as the user's settings form them."""
-    form = form_of_settings(whole.chat.settings)
+    # What is exported is told, and what is told is trained on: examples are neither.
+    form = replace(form_of_settings(whole.chat.scene, whole.chat.settings), reads_examples=False)
     parts = header_parts(whole.chat.scene, whole.chat.user, form)
     for group in story_parts(whole.chat.scene, read_entries(whole), form):
         parts += group
@@ -35,7 +38,7 @@ def read_entries(whole: WholeChat) -> list[Entry]:
     All messages fit, so there are no summaries in their place.
     """
     told = [entry for entry in whole.path() if not is_summary(entry)]
-    talk = form_of_settings(whole.chat.settings).talk()
+    talk = form_of_settings(whole.chat.scene, whole.chat.settings).talk()
     read = read_by(told, talk=talk)
     return [entry for entry in read if entry.text.strip() or entry.kind in COMINGS]
 
@@ -45,6 +48,6 @@ def blockml_line(whole: WholeChat) -> str:
     return json.dumps({"text": blockml_text(whole)}, ensure_ascii=False) + "\n"
 
 
-def form_of_settings(chosen: Mapping[str, JSON] | None = None) -> Form:
-    """Return the user's choices of form, with those that were made for one chat."""
-    return Form.of(load_settings(), chosen or {})
+def form_of_settings(scene: Card | None = None, chosen: Mapping[str, JSON] | None = None) -> Form:
+    """Return the user's choices of form, with the scene's and those made for one chat."""
+    return Form.of(load_settings(), scene or Card(), chosen or {})

@@ -11,12 +11,13 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from shoritui.blockml import Length
-from shoritui.cards import Card, Opening, card_to_json, settle_card
+from shoritui.cards import Card, card_to_json, settle_card
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.story import acts, rows, search, tree
 from shoritui.story.acts import Act, acting
 from shoritui.story.backups import back_up, backups, check, look_after
+from shoritui.story.beginning import beginning
 from shoritui.story.database import Database
 from shoritui.story.model import (
     JSON,
@@ -27,7 +28,6 @@ from shoritui.story.model import (
     Hit,
     Kind,
     Node,
-    Origin,
     Status,
     Summary,
     Unset,
@@ -106,7 +106,7 @@ class Library:
             )
             chat_id = cursor.lastrowid
             assert chat_id is not None
-            self._append_opening(db, chat_id, scene.messages)
+            _begin(db, chat_id, scene, user)
             return rows.read_chat(db, chat_id)
 
     def summaries(self, *, deleted: bool = False) -> list[Summary]:
@@ -640,15 +640,6 @@ class Library:
         _end_streams(db, dead)
         self._presence.sweep()
 
-    def _append_opening(self, db: Connection, chat_id: int, messages: Sequence[Opening]) -> None:
-        head: int | None = None
-        for message in messages:
-            draft = Draft(
-                "message", message.speaker, message.text, message.length, origin=Origin("card")
-            )
-            head = rows.insert_entry(db, chat_id, head, draft)
-        db.execute("UPDATE chats SET head = ? WHERE id = ?", (head, chat_id))
-
     def _writer(self, status: Status) -> str | None:
         return self._presence.name if status == "streaming" else None
 
@@ -742,6 +733,17 @@ def _name_of(scene: Card) -> str:
     """Return what a chat is called that nobody has named: by its scene's title, or its cast."""
     names = ", ".join(each.name for each in scene.characters)
     return scene.title.strip() or names or "Untitled"
+
+
+def _begin(db: Connection, chat_id: int, scene: Card, user: str) -> None:
+    """Put into a new chat what its story begins with."""
+    head: int | None = None
+    for first, *others in beginning(scene, user):
+        slot = rows.insert_entry(db, chat_id, head, first)
+        for other in others:
+            rows.insert_entry(db, chat_id, head, other, slot=slot)
+        head = slot
+    db.execute("UPDATE chats SET head = ? WHERE id = ?", (head, chat_id))
 
 
 def _end_streams(db: Connection, writers: Sequence[str]) -> None:

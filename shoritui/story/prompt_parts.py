@@ -2,7 +2,7 @@
 
 The prompt, the export and the training data all begin here.
 
-title  tags  lore  descriptions  scenario  [INST]     the header: stays as long as the scene
+title  tags  lore  descriptions  scenario  examples  [INST]     the header: stays like the scene
 message  message  lore (its key was named)  message   the story, notes among it
 message  description (of one who enters)  message
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
 from shoritui.blockml import Block, Instruction, Part, description_body
-from shoritui.cards import Card, Character, Lore
+from shoritui.cards import Card, Character, Lore, conversations, with_original
 from shoritui.story.lore import Firing, fire, lorebook
 from shoritui.story.model import Entry
 from shoritui.story.reading import Talk, place, scene_after, stands_first
@@ -23,6 +23,8 @@ from shoritui.story.whereabouts import absent, coming
 NamedPart: TypeAlias = tuple[str, Part]
 """A part, and what it came from: `lore: the harbour`, `entry: 12`."""
 _NOTHING: Final[Mapping[str, object]] = {}
+_EXAMPLE: Final = "An example of how {} talks. It is no part of the story."
+_BEGINS: Final = "The story begins."
 
 
 Place: TypeAlias = Literal["before-messages", "top"]
@@ -47,6 +49,10 @@ class FormSettings(Protocol):
     def ooc_in_prompt(self) -> bool:
         """Whether they are read for the story."""
 
+    @property
+    def examples_in_prompt(self) -> bool:
+        """Whether characters' example messages are read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -57,16 +63,23 @@ class Form:
     ooc_form: str = "{name}: {text}"
     reads_ooc: bool = True
     """Whether words out of character are read for the story."""
+    reads_examples: bool = False
+    """Whether characters' example messages are read; they are no part of the story."""
 
     @classmethod
-    def of(cls, settings: FormSettings, chosen: Mapping[str, object] = _NOTHING) -> Form:
-        """Return the form that the settings say, but for what was `chosen` for one chat."""
+    def of(
+        cls, settings: FormSettings, scene: Card, chosen: Mapping[str, object] = _NOTHING
+    ) -> Form:
+        """Return the form that the settings say, but for what the scene says, or was `chosen`."""
         instruction, ooc = chosen.get("instruction"), chosen.get("ooc")
+        if not isinstance(instruction, str):
+            instruction = scene.instruction or settings.instruction
         return cls(
-            instruction if isinstance(instruction, str) else settings.instruction,
+            with_original(instruction, settings.instruction),
             settings.instruction_place,
             settings.ooc_form,
             ooc == "in" if ooc in ("in", "out") else settings.ooc_in_prompt,
+            settings.examples_in_prompt,
         )
 
     def talk(self, *, is_ooc: bool = False) -> Talk:
@@ -82,13 +95,20 @@ class Form:
         return self.ooc_form.replace("{name}", name).replace("{text}", text)
 
 
-def header_parts(scene: Card, user: str, form: Form, gone: Sequence[Entry] = ()) -> list[NamedPart]:
+def header_parts(
+    scene: Card,
+    user: str,
+    form: Form,
+    gone: Sequence[Entry] = (),
+    examples: int | None = None,
+) -> list[NamedPart]:
     """Return the part before the story, which stays as long as the scene does.
 
     The order is the format's: title, tags, lore, descriptions (the user's character last),
     scenario, instruction. What outlasts the entries that are `gone` comes last; the title, tags
     and scenario that they gave last take the places of the scene's own, and only those are
-    described who are there after them.
+    described who are there after them. So many of the `example_parts` stand before the
+    instruction; all of them if there is no number.
     """
     parts: list[NamedPart] = []
     scene = scene_after(scene, gone)
@@ -103,10 +123,30 @@ def header_parts(scene: Card, user: str, form: Form, gone: Sequence[Entry] = ())
             parts.append(_description(character))
     if scene.scenario:
         parts.append(("scenario", Block("scenario", scene.scenario)))
+    if form.reads_examples and (told := example_parts(scene, user, gone)[:examples]):
+        parts += [*told, ("examples", Instruction(_BEGINS))]
     if form.instruction:
         at = 0 if form.instruction_place == "top" else len(parts)
         parts.insert(at, ("instruction", Instruction(form.instruction)))
     return [*parts, *(_named(entry, form) for entry in stands_first(gone))]
+
+
+def example_parts(scene: Card, user: str, gone: Sequence[Entry] = ()) -> list[NamedPart]:
+    """Return the example messages of those who are there after what is `gone`, but the user.
+
+    The format has no place for them: they stand as messages, and a note before each conversation
+    says what they are. Nobody has measured them for hints, so they have none.
+    """
+    away = absent(scene, gone)
+    names = [user, *(name for each in scene.characters for name in (each.name, *each.aliases))]
+    parts: list[NamedPart] = []
+    for character in scene.characters:
+        if character.name == user or character.name in away:
+            continue
+        for talk in conversations(character.examples, character.name, names):
+            parts.append(("examples", Instruction(_EXAMPLE.format(character.name))))
+            parts += [(f"example: {name}", Block("message", text, name)) for name, text in talk]
+    return parts
 
 
 def story_parts(
@@ -164,6 +204,8 @@ def entry_part(entry: Entry, form: Form) -> Part:
             return Block("ooc", form.ooc_body(entry.speaker, entry.text))
         case "description":
             return Block("description", description_body(entry.speaker, entry.text))
+        case "note" if entry.speaker:
+            return Block("message", entry.text, entry.speaker, entry.length)
         case "note":
             return Instruction(entry.text)
         case "enter" | "leave":

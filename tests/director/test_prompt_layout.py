@@ -69,7 +69,7 @@ def test_out_of_character_talk_fires_no_lore_and_keeps_its_form() -> None:
 
 def test_every_kind_of_entry_has_its_block() -> None:
     assert doc.entry_text(entry("Dusk", kind="title"), FORM) == "▀title\nDusk▄\n"
-    assert doc.entry_text(entry("Be brief.", kind="note"), FORM) == "[INST] Be brief. [/INST]\n"
+    assert doc.entry_text(entry("Be brief.", "", kind="note"), FORM) == "[INST] Be brief. [/INST]\n"
     assert doc.entry_text(entry("Old.", kind="lore"), FORM) == "▀lore\nOld.▄\n"
     assert doc.entry_text(entry("Is tall.", "Ada", kind="description"), FORM) == (
         "▀description\nAda\nIs tall.▄\n"

@@ -159,7 +159,7 @@ async def test_the_instruction_is_seen_edited_and_removed_for_a_story_or_for_all
         await choose("Remove it from all stories")
         await until(pilot, lambda: load_settings().instruction == "")
         assert chat.form.instruction.endswith("Rhyme.")
-        await choose("Have the one of all stories here again")
+        await choose("Have the one of all stories here")
         await until(pilot, lambda: chat.form.instruction == "")
         await enter(app, pilot, "/undo")
         await until(pilot, lambda: chat.form.instruction.endswith("Rhyme."))

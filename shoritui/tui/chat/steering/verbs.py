@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 OFF = "off"
 _NO_STORY = "Open a story first: F8 shows them, alt+n begins one."
 _INSTRUCTION = "System instruction"
+_ORIGINAL = "{{original}}"
+"""The choice of no other instruction than that of the settings, whatever the card says."""
 
 
 # Scenes
@@ -134,15 +136,18 @@ async def instruction(host: Host, text: str) -> None:
             await _choose_instruction(host, "")
         case "none at all":
             await _set_instruction(host, "")
-        case "as all":
+        case "not own":
             await _choose_instruction(host, None)
+        case "as all":
+            await _choose_instruction(host, _ORIGINAL if chat.scene.instruction else None)
 
 
 def _instruction_chooser(chat: ChatState) -> Chooser:
     from shoritui.director import read_tokens
 
-    now, own = chat.form.instruction, chat.choices.instruction is not None
-    whose = "This story's own" if own else "As in all stories"
+    now, chosen, card = chat.form.instruction, chat.choices.instruction, chat.scene.instruction
+    own, is_all = chosen is not None, chosen == _ORIGINAL or (chosen is None and not card)
+    whose = "As in all stories" if is_all else "This story's own" if own else "The card's"
     tokens = read_tokens(chat)
     choices = [
         Choice("here", "Edit it for this story"),
@@ -153,7 +158,8 @@ def _instruction_chooser(chat: ChatState) -> Chooser:
             if chat.settings.instruction
             else []
         ),
-        *([Choice("as all", "Have the one of all stories here again")] if own else []),
+        *([Choice("not own", "Have the card's here again")] if own and card else []),
+        *([] if is_all else [Choice("as all", "Have the one of all stories here")]),
     ]
     question = (
         f"{whose}: {one_line(now) or 'there is none'}\n\nOnce it is changed, the story that is "
