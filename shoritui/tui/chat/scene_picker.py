@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.content import Content
 
-from shoritui.cards import Card
+from shoritui.cards import Card, Opening
 from shoritui.text import clean, counted, one_line
 from shoritui.tui.widgets.browser import Browser, Keys
 from shoritui.tui.widgets.passage import Passage
@@ -73,6 +73,8 @@ def contents(card: Card) -> list[Passage]:
         )
         return [Passage(-1, "title", "", card.title), _aside("An empty page", text)]
     shown = [Passage(-1, "title", "", one_line(card.title) or "A scene without a title")]
+    if about := "\n".join(filter(None, (card.creator_notes.strip(), _made(card)))):
+        shown.append(_aside("About this card", about))
     if card.tags:
         shown.append(_aside("Tags", ", ".join(card.tags)))
     if card.scenario.strip():
@@ -82,10 +84,27 @@ def contents(card: Card) -> list[Passage]:
         text = character.description.strip().replace("**", "")
         shown.append(_aside(f"{character.name}{who}", text))
     for opening in card.messages:
-        shown.append(Passage(-1, "message", opening.speaker, opening.text, opening.length or ""))
+        texts = _versions(card, opening)
+        for number, text in enumerate(texts, 1):
+            length = opening.length if text == opening.text else None
+            passage = Passage(-1, "message", opening.speaker, clean(text), length or "")
+            passage.version = number, len(texts)
+            shown.append(passage)
     for item in shown:
         item.speaker = one_line(item.speaker)
     return shown
+
+
+def _made(card: Card) -> str:
+    """Return who made a card, its version and labels, on one line."""
+    by = f"By {one_line(card.creator)}" if card.creator.strip() else ""
+    version = f"version {one_line(card.card_version)}" if card.card_version.strip() else ""
+    return " · ".join(filter(None, (by, version, *(f"#{one_line(tag)}" for tag in card.labels))))
+
+
+def _versions(card: Card, opening: Opening) -> tuple[str, ...]:
+    """Return what a message of the opening may be; of three characters two are not the user."""
+    return opening.texts(in_group=len(card.characters) > 2)
 
 
 def _aside(label: str, text: str) -> Passage:
@@ -108,7 +127,10 @@ def _lines(row_id: str, card: Card) -> list[Content]:
     if len(card.messages) >= _LONG:
         detail = f"{counted(len(card.messages), 'message')} to read and play on · {names}"
     title = one_line(card.title) or Path(row_id).stem
-    facts = " · ".join([detail, *(f"#{one_line(tag)}" for tag in card.tags)])
+    greetings = max((len(_versions(card, each)) for each in card.messages), default=0)
+    choice = [f"{greetings:,} greetings to choose from"] if greetings > 1 else []
+    tags = (f"#{one_line(tag)}" for tag in (*card.tags, *card.labels))
+    facts = " · ".join([detail, *choice, *tags])
     last = one_line(card.messages[-1].text) if card.messages else one_line(card.scenario)
     return [
         Content.styled(f" {title}", "bold"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import TextArea
 
-from shoritui.settings import DEFAULT_INSTRUCTION, load_settings
+from shoritui.cards import Card, Character, add_card
+from shoritui.folders import config_dir
+from shoritui.settings import DEFAULT_INSTRUCTION, load_settings, save_settings
 from shoritui.story import NoteRule
 from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.steering.note_words import read_note, rule_words
@@ -135,20 +139,22 @@ async def test_a_scene_is_begun_by_a_form_and_is_the_mastheads_until_it_is_taken
         await until(pilot, lambda: not isinstance(app.screen, SceneForm))
 
 
+async def choose_instruction(app: ShoriTUI, pilot: Pilot[int], label: str) -> None:
+    await pilot.press("alt+shift+s")
+    await until(pilot, lambda: isinstance(app.screen, Chooser))
+    chooser = app.screen
+    assert isinstance(chooser, Chooser)
+    labels = [choice.label for choice in chooser._choices]
+    await pilot.press(*["down"] * labels.index(label), "enter")
+    await until(pilot, lambda: app.screen is not chooser)
+
+
 async def test_the_instruction_is_seen_edited_and_removed_for_a_story_or_for_all() -> None:
     async with running(size=(120, 40), with_model=False) as (app, pilot):
         chat = app.chat
         assert chat is not None
 
-        async def choose(label: str) -> None:
-            await pilot.press("alt+shift+s")
-            await until(pilot, lambda: isinstance(app.screen, Chooser))
-            chooser = app.screen
-            assert isinstance(chooser, Chooser)
-            labels = [choice.label for choice in chooser._choices]
-            await pilot.press(*["down"] * labels.index(label), "enter")
-            await until(pilot, lambda: app.screen is not chooser)
-
+        choose = partial(choose_instruction, app, pilot)
         await pilot.press("alt+shift+s")
         await until(pilot, lambda: "Write a safe conversation" in screen_text(app))
         await pilot.press("escape")
@@ -165,6 +171,22 @@ async def test_the_instruction_is_seen_edited_and_removed_for_a_story_or_for_all
         await until(pilot, lambda: chat.form.instruction.endswith("Rhyme."))
         await enter(app, pilot, "/instruction off")
         await until(pilot, lambda: chat.choices.instruction == "")
+
+
+async def test_a_cards_instruction_gives_way_to_that_of_all_stories_and_comes_back() -> None:
+    save_settings(instruction="Rhyme.")
+    scene = Card(instruction="{{original}} Be brief.", characters=(Character(name="Orla"),))
+    mine = add_card(config_dir() / "characters", "brief", scene)
+    async with running(cards=[mine], size=(120, 40), with_model=False) as (app, pilot):
+        chat = app.chat
+        assert chat is not None and chat.form.instruction == "Rhyme. Be brief."
+        await pilot.press("alt+shift+s")
+        await until(pilot, lambda: "The card's: Rhyme. Be brief." in screen_text(app))
+        await pilot.press("escape")
+        await choose_instruction(app, pilot, "Have the one of all stories here")
+        await until(pilot, lambda: chat.form.instruction == "Rhyme.")
+        await choose_instruction(app, pilot, "Have the card's here again")
+        await until(pilot, lambda: chat.form.instruction == "Rhyme. Be brief.")
 
 
 async def test_other_talk_is_taken_out_of_the_prompt_and_back() -> None:
