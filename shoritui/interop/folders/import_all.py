@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -32,6 +33,8 @@ from shoritui.text import clean, one_line, printable, size
 _LOGS: Final = (".txt", ".log", ".md", "")
 """How the names of files end that may be a log of a chat: much else has lines like one."""
 _HEAD: Final = 4096
+_NAMED: Final = 10
+"""How many chats of one file are told by name."""
 
 
 class Became(Protocol):
@@ -182,14 +185,15 @@ class _Run:
         told: list[str] = []
         refused: list[UserError] = []
         yield self._chats[paths[0]][0].shown
-        for read in read_chats(paths, told.append, refused.append):
-            waiting = [path for path in read.paths if path in self._chats]
+        found = read_chats(paths, told.append, refused.append)
+        for files, stories in groupby(found, lambda read: read.paths):
+            waiting = [path for path in files if path in self._chats]
             sources = [path for path in waiting if not is_group(path)]
             if not sources:  # a group's file is another one whenever the group is used
                 continue
             yield self._chats[sources[0]][0].shown
-            chat = self._library.add_chat(self._cards.told(read.whole, sources[0]))
-            self._told(chat, sources, told)
+            scenes = [self._cards.told(story.whole, sources[0]) for story in stories]
+            self._told([self._library.add_chat(scene) for scene in scenes], sources, told)
         for path in paths:
             if path not in self._chats:
                 continue
@@ -200,18 +204,20 @@ class _Run:
             else:
                 self._outcomes.append(_left(found, "a group; its stories are here"))
 
-    def _told(self, chat: Chat, paths: Sequence[Path], told: Sequence[str]) -> None:
-        """Write down what the files of a chat became."""
-        name = f"{chat.id} ({one_line(chat.name)})"
+    def _told(self, chats: Sequence[Chat], paths: Sequence[Path], told: Sequence[str]) -> None:
+        """Write down what some files became; one file may hold several chats."""
+        name = ", ".join(f"{chat.id} ({one_line(chat.name)})" for chat in chats[:_NAMED])
+        name += f" and {len(chats) - _NAMED:,} more" if len(chats) > _NAMED else ""
         for path in paths:
             found, digest = self._chats.pop(path)
-            made = [Made(chat=chat.id, created=chat.created)]
+            made = [Made(chat=chat.id, created=chat.created) for chat in chats]
             self._journal.add(path, digest, "story", name, made)
             notes = [each for each in told if each.startswith(f"{printable(path)}: ")]
             shown = tuple(each.removeprefix(f"{printable(path)}: ") for each in notes)
             if path == paths[0]:
-                said = f"Imported: {name}; you are {one_line(chat.user)}"
-                self._outcomes.append(Outcome(found, "new", "story", name, shown, said, (chat,)))
+                said = f"Imported: {name}; you are {one_line(chats[0].user)}"
+                outcome = Outcome(found, "new", "story", name, shown, said, tuple(chats))
+                self._outcomes.append(outcome)
             else:
                 said = f"{printable(found.shown)} is a branch of {name}."
                 self._outcomes.append(Outcome(found, "new", "branch", name, shown, said))

@@ -112,6 +112,17 @@ def test_branches_come_in_as_one_story(library: Library, tmp_path: Path) -> None
     assert back.chat and library.summaries() == []
 
 
+def test_every_chat_of_a_file_comes_in_and_goes_again(library: Library, tmp_path: Path) -> None:
+    chats = [{"message": [{"role": "char", "data": each}]} for each in ("So.", "Well?")]
+    found = {"type": "risuAllChats", "ver": 2, "data": chats}
+    (tmp_path / "Orla_all_chats_2024-10-18T2052.json").write_text(json.dumps(found))
+    (outcome,) = _run(library, tmp_path).outcomes
+    assert len(outcome.chats) == 2 and outcome.name.count("Orla, ") == 2
+    assert _run(library, tmp_path).outcomes[0].status == "known"
+    take_back(library)
+    assert library.summaries() == []
+
+
 def test_nothing_comes_in_twice(library: Library, tavern: Path) -> None:
     _run(library, tavern)
     again = _run(library, tavern.parent.parent, tavern / "characters")
