@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp", re.DOTALL)
 """The names of what is being written."""
 _LONGEST_NAME: Final = 40
 _PRIVATE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
 _USUAL: Final = 0o666
 
 
@@ -73,6 +74,31 @@ def add_file(path: Path, fill: Callable[[Path], object], *, beside: Collection[s
         return target
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def add_folder(path: Path, files: Mapping[str, str]) -> Path:
+    r"""Make a new folder with texts (UTF-8, `\n`), for its owner alone, and return the folder.
+
+    Where one of the name is there already, the new one gets a number: `notes (2)`.
+
+    Args:
+        path: The folder.
+        files: The texts by their paths in it.
+
+    Raises:
+        OSError: It cannot be written; nothing half written stays.
+    """
+    with scratch_folder(path) as beside:
+        beside.chmod(_PRIVATE_FOLDER)
+        for name, text in files.items():
+            replace_text(beside / name, text, private=True)
+        sync_tree(beside)
+        target, number = path, 1
+        while os.path.lexists(target):
+            number += 1
+            target = path.with_name(f"{path.name} ({number})")
+        beside.rename(target)
+        return target
 
 
 @contextmanager

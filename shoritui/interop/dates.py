@@ -19,13 +19,13 @@ _IN_WORDS: Final = re.compile(
 )
 _MILLISECONDS: Final = 100_000_000_000
 """From here on a number is not seconds but milliseconds since 1970."""
-_LATEST: Final = 250_000_000_000.0
+LATEST: Final = 250_000_000_000.0
 """Seconds since 1970 in the year 9892."""
 
 
 def date_text(seconds: float) -> str:
     """Return a date as JavaScript writes it."""
-    date = datetime.fromtimestamp(round(min(seconds, _LATEST - 1), 3), UTC)
+    date = datetime.fromtimestamp(round(min(seconds, LATEST - 1), 3), UTC)
     return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -43,7 +43,7 @@ def seconds_of(date: object) -> float:
             seconds = date / 1000 if date > _MILLISECONDS else float(date)
         elif isinstance(date, str):
             seconds = _read(date).timestamp()
-    return seconds if 0 < seconds < _LATEST else 0.0  # neither is what is not a number
+    return seconds if 0 < seconds < LATEST else 0.0  # neither is what is not a number
 
 
 def _read(date: str) -> datetime:

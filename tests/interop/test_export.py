@@ -22,9 +22,15 @@ def test_a_file_is_private_and_replaces_none(
     )
     assert first.name == f"The-last-ferry-{chat.id}{FORMATS[name].suffix}"
     assert second != first and "(2)" in second.name
-    assert first.read_bytes() == second.read_bytes() != b""
-    assert stat.S_IMODE(first.stat().st_mode) == stat.S_IMODE(second.stat().st_mode) == 0o600
+    assert _content(first) == _content(second) != {}
+    usual = 0o700 if first.is_dir() else 0o600
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (first, second)} == {usual}
     assert {path.name for path in first.parent.iterdir()} == {first.name, second.name}
+
+
+def _content(path: Path) -> dict[str, bytes]:
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    return {each.name if path.is_dir() else "": each.read_bytes() for each in files}
 
 
 @pytest.mark.parametrize("name", FORMATS)

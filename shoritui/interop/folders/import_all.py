@@ -185,8 +185,8 @@ class _Run:
         told: list[str] = []
         refused: list[UserError] = []
         yield self._chats[paths[0]][0].shown
-        found = read_chats(paths, told.append, refused.append)
-        for files, stories in groupby(found, lambda read: read.paths):
+        every = read_chats(paths, told.append, refused.append)
+        for files, stories in groupby(every, lambda read: read.paths):
             waiting = [path for path in files if path in self._chats]
             sources = [path for path in waiting if not is_group(path)]
             if not sources:  # a group's file is another one whenever the group is used

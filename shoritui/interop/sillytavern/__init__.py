@@ -14,7 +14,7 @@ from shoritui.interop.sillytavern.read import (
     is_sillytavern,
     read_sillytavern,
 )
-from shoritui.interop.sillytavern.write import sillytavern
+from shoritui.interop.sillytavern.write import sillytavern, sillytavern_group
 
 __all__ = [
     "Group",
@@ -25,5 +25,6 @@ __all__ = [
     "is_sillytavern",
     "read_sillytavern",
     "sillytavern",
+    "sillytavern_group",
     "stories_of_sillytavern",
 ]

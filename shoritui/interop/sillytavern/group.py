@@ -18,7 +18,7 @@ from shoritui.text import clean, is_visible, one_line
 
 _MOST: Final = 1000
 """Members, or chats, of a group."""
-_TURNS: Final = {0: "natural", 1: "in-turn", 2: "choose", 3: "pooled"}
+TURNS: Final = {0: "natural", 1: "in-turn", 2: "choose", 3: "pooled"}
 """How turns are given, by SillyTavern's number for it."""
 
 
@@ -66,7 +66,7 @@ def group_of_sillytavern(found: Mapping[str, Any]) -> Group | None:
         name if is_visible(name) else "A group",
         tuple(cast.values()),
         tuple(dict.fromkeys(named)),
-        _TURNS.get(strategy, "") if isinstance(strategy, int) else "",
+        TURNS.get(strategy, "") if isinstance(strategy, int) else "",
         kept,
     )
 

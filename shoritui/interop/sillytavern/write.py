@@ -1,23 +1,94 @@
-"""A story as SillyTavern keeps one: JSON Lines, one message a line below a header."""
+"""A story as SillyTavern keeps one: JSON Lines, one message a line below a header.
+
+A group has a file of its own beside its chat, and each message says whose card its speaker is:
+
+    groups/1729284737123.json               {"name": "The last ferry", "members": ["Ada.png"], ...}
+    group chats/2024-10-18@20h52m17s.jsonl  {"name": "Ada", "original_avatar": "Ada.png", ...}
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
 from shoritui.interop.chat_json import clean_struct, written_scene
-from shoritui.interop.dates import date_text
+from shoritui.interop.dates import LATEST, date_text
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
+from shoritui.interop.sillytavern.group import TURNS
 from shoritui.story import COMINGS, Entry, WholeChat, coming
 from shoritui.text import clean, one_line
+
+_UNSAFE: Final = re.compile(r'[/\\?<>:*|"\n]')
+"""What no file's name has there."""
 
 
 def sillytavern(whole: WholeChat) -> str:
     """Return the active path, each message with its versions as swipes."""
+    return _text(_lines(whole))
+
+
+def sillytavern_group(whole: WholeChat) -> dict[str, str]:
+    """Return the active path as the chat of a group, by the names of its files in `default-user`.
+
+    The members' cards are other files: `characters/NAME.png`.
+    """
+    chat = whole.chat
+    others = [each for each in chat.scene.characters if each.name != chat.user]
+    files = {each.name: _card_file(each.name) for each in others}
+    header, *lines = _lines(whole)
+    header |= {"user_name": "unused", "character_name": "unused"}
+    for number, line in enumerate(lines):
+        if not line["is_user"] and line["name"] in files:
+            file = files[line["name"]]
+            line["original_avatar"] = file
+            line["force_avatar"] = f"/thumbnail?type=avatar&file={quote(file)}"
+            line["extra"] = {"gen_id": int(chat.created * 1000) + number, **line["extra"]}
+    began = datetime.fromtimestamp(min(chat.created, LATEST - 1), UTC)
+    name = began.strftime("%Y-%m-%d@%Hh%Mm%Ss")
+    turns = chat.settings.get("turns")
+    group = {
+        "id": str(int(chat.created * 1000)),
+        "name": one_line(chat.name),
+        "members": list(dict.fromkeys(files.values())),
+        "avatar_url": "",
+        "allow_self_responses": False,
+        "activation_strategy": next((key for key, word in TURNS.items() if word == turns), 0),
+        "generation_mode": 0,
+        "generation_mode_join_prefix": "",
+        "generation_mode_join_suffix": "",
+        "disabled_members": [files[each.name] for each in others if each.speaks == "never"],
+        "chat_metadata": {},
+        "past_metadata": {},
+        "fav": False,
+        "chat_id": name,
+        "chats": [name],
+        "auto_mode_delay": 5,
+        "hideMutedSprites": False,
+    }
+    return {
+        f"groups/{group['id']}.json": json.dumps(group, ensure_ascii=False, indent=4),
+        f"group chats/{name}.jsonl": _text([header, *lines]),
+    }
+
+
+def _card_file(name: str) -> str:
+    """Return the name of a character's card there."""
+    return (_UNSAFE.sub("", clean(name)).strip(". ") or "Character") + ".png"
+
+
+def _text(lines: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+
+
+def _lines(whole: WholeChat) -> list[dict[str, Any]]:
+    """Return the header, and each message."""
     whole = whole.renumbered(1)
     chat, path = whole.chat, whole.path()
     on_path = {entry.id for entry in path}
@@ -45,7 +116,7 @@ def sillytavern(whole: WholeChat) -> str:
             each for each in versions[entry.slot] if each is entry or each.id not in on_path
         ]
         lines.append(_line(entry, siblings, chat.user, named))
-    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    return lines
 
 
 def _line(entry: Entry, siblings: list[Entry], user: str, named: Collection[int]) -> dict[str, Any]:

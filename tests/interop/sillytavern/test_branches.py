@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoritui.errors import UserError
-from shoritui.interop import import_file, read_chats
+from shoritui.interop import export_chat, import_file, read_chats
 from shoritui.interop.sillytavern import Story, read_sillytavern, stories_of_sillytavern
-from shoritui.story import Details, Library, NoteRule, WholeChat
+from shoritui.story import Chat, Details, Library, NoteRule, WholeChat
+from tests.interop.sillytavern.test_sillytavern import _shape
 
 Line = dict[str, Any]
 
@@ -298,3 +299,23 @@ def test_a_chats_lorebook_is_the_storys_lore(tmp_path: Path) -> None:
 def test_an_interval_counts_the_users_messages() -> None:
     [story] = stories({"A": [header(note_prompt="Hm.", note_interval=3), ONE]})
     assert story.whole.path()[0].details.note == NoteRule(every=6)
+
+
+def test_a_group_goes_out_and_comes_back(library: Library, chat: Chat, tmp_path: Path) -> None:
+    library.update_settings(chat.id, turns="pooled")
+    before = library.whole_chat(chat.id)
+    folder = export_chat(before, "sillytavern-group", tmp_path)
+    [group], [lines] = folder.glob("groups/*.json"), folder.glob("group chats/*.jsonl")
+    found = json.loads(group.read_text())
+    assert (found["name"], found["members"]) == (chat.name, ["Ada.png"])
+    assert (found["chats"], found["activation_strategy"]) == ([lines.stem], 3)
+    assert found["id"] == group.stem and found["chat_id"] == lines.stem
+    head, *told = map(json.loads, lines.read_text().split("\n"))
+    assert (head["user_name"], head["character_name"]) == ("unused", "unused")
+    ada = [line for line in told if line["name"] == "Ada"]
+    assert ada and all(line["original_avatar"] == "Ada.png" for line in ada)
+    assert not any("original_avatar" in line for line in told if line not in ada)
+    [back] = read_chats([group], print, refused)
+    assert _shape(back.whole) == _shape(before)
+    assert back.whole.chat.settings == {"turns": "pooled"}
+    assert [each.name for each in back.whole.chat.scene.characters] == ["Bram", "Ada"]
