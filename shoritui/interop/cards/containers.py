@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shoritui.cards import picture_of
 from shoritui.errors import UserError
 from shoritui.interop.cards.assets import EMBEDDED, ICON
 from shoritui.interop.cards.charx import CARD, has_archive, opened, read_entry
@@ -81,7 +82,7 @@ def read(path: Path) -> Found:
         if not is_picture and status.st_size > LARGEST:
             return Found("", {})
         content = beginning + file.read(_LARGEST_PICTURE)
-    return _in_picture(path, content) if is_picture else _in_text(content)
+    return _in_picture(path, content) if is_picture else _in_text(path, content)
 
 
 def _in_picture(path: Path, content: bytes) -> Found:
@@ -140,15 +141,24 @@ def _in_archive(path: Path, before: bytes) -> Found:
     return Found(text, values, is_card=True, picture=picture, has_archive=len(names) > 1)
 
 
-def _in_text(content: bytes) -> Found:
+def _in_text(path: Path, content: bytes) -> Found:
     text = utf8(content)
     values = object_in(text)
     if values:
         return Found(text, values, picture=_picture_in(values))
     if text.lstrip()[:1] != "{" and looks_like_yaml(text):
         values = values_of_yaml(text)
-        return Found(json.dumps(values, ensure_ascii=False, indent=2), values, is_card=True)
+        text = json.dumps(values, ensure_ascii=False, indent=2)
+        return Found(text, values, is_card=True, picture=_picture_beside(path))
     return Found(text, values)
+
+
+def _picture_beside(path: Path) -> bytes:
+    """Return the picture beside a card of text-generation-webui, which has the card's name."""
+    picture = picture_of(path)
+    if picture is None or picture.stat().st_size > _LARGEST_PICTURE:
+        return b""
+    return picture.read_bytes()
 
 
 def _picture_in(values: Values) -> bytes:

@@ -122,7 +122,9 @@ def test_a_picture_may_stand_in_json_itself(tmp_path: Path) -> None:
 
 def test_a_card_in_yaml(tmp_path: Path) -> None:
     text = "name: Orla\ngreeting: |-\n  Mind the step.\n  Hm.\ncontext: Old.\nborn: 2020-01-02\n"
+    (tmp_path / "x.png").write_bytes(drawn())
     imported = taken_in(tmp_path / "x.yaml", text.encode())
+    assert size_of(picture_of(imported.path)) == (6, 4), "the one beside it"
     card = load_card(imported.path)
     assert card.characters[0].description == "Old."
     assert card.messages[0].text == "Mind the step.\nHm."
