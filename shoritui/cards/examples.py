@@ -23,8 +23,10 @@ Conversation: TypeAlias = tuple[tuple[str, str], ...]
 """Messages: who says each, and what."""
 _START: Final = re.compile(r"^[ \t]*<START>[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _LINE: Final = re.compile(r"\s*([^:\n]{1,60}):(.*)", re.DOTALL)
-_MOST: Final = 100_000
+_LONGEST: Final = 100_000
 """Letters that are looked at; what fits into a prompt is far less."""
+_MOST: Final = 200
+"""Messages that there may be; the same holds for them."""
 
 
 def conversations(text: str, owner: str, names: Iterable[str]) -> tuple[Conversation, ...]:
@@ -41,8 +43,13 @@ def conversations(text: str, owner: str, names: Iterable[str]) -> tuple[Conversa
 @lru_cache(maxsize=64)
 def _conversations(text: str, owner: str, names: tuple[str, ...]) -> tuple[Conversation, ...]:
     known = {fold(name): name for name in (*names, owner)}
-    talks = (_messages(talk, owner, known) for talk in _START.split(text[:_MOST]))
-    return tuple(talk for talk in talks if talk)
+    talks: list[Conversation] = []
+    left = _MOST
+    for talk in _START.split(text[:_LONGEST]):
+        if messages := _messages(talk, owner, known)[:left]:
+            talks.append(messages)
+            left -= len(messages)
+    return tuple(talks)
 
 
 def _messages(talk: str, owner: str, known: dict[str, str]) -> Conversation:

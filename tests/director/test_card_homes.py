@@ -92,6 +92,23 @@ async def test_every_field_is_read_in_its_place(
     assert director.chat.scene.characters[0].talkativeness == 0.9
 
 
+async def test_nothing_at_the_top_is_read_again(
+    open_director: OpenDirector, tmp_path: Path
+) -> None:
+    director = await open_director(load_cards([card(tmp_path)]))
+    for said in ("One.", "Two.", "Three."):
+        await read(director.say(said))
+        await read(director.reply("Orla"))
+        await read(director.say("And?"))
+        blocks = (await director.inspector.prompt("Orla")).blocks
+        header = [each for each in blocks if each.entry is None and each.kind != "reply"]
+        assert [each.kind for each in header].count("example") == 3
+        assert all(each.reused == each.tokens for each in header)
+        # Nor is the story, but for what stands below the note at depth 1.
+        again = [each.label for each in blocks if each.reused != each.tokens]
+        assert len(again) <= 6, again
+
+
 async def test_other_greetings_are_versions_of_the_opening(
     open_director: OpenDirector, tmp_path: Path
 ) -> None:

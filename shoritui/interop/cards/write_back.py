@@ -171,9 +171,8 @@ def _greetings(whole: _Whole, card: Card) -> None:
 def _notes(whole: _Whole, card: Card) -> None:
     name = card.characters[0].name
     own = [each for each in card.notes if each.character in (name, "") and each.depth is not None]
-    last = next(
-        (each for each in own if each == Note(text=each.text, depth=0, character=name)), None
-    )
+    ends = (each for each in own if each == Note(text=each.text, depth=0, character=name))
+    last = next(reversed([*ends]), None)  # an import has it after the note at a depth
     deep = next((each for each in own if each is not last), None)
     whole.put("post_history_instructions", last.text if last else "")
     old = values_of(whole.extensions.get("depth_prompt"))
