@@ -135,6 +135,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The theme's name, as Alt+V lists it."""
     show_marks: bool = True
     """Whether to show the prose's quote marks, underscores and asterisks."""
+    pictures: Literal["auto", "blocks", "off"] = "auto"
+    """How to show the pictures of cards: as well as the terminal can (`auto`), in half `blocks`, or
+    not at all."""
     mood: Literal["text", "name", "hidden"] = "text"
     """Where emoji that tell a message's mood are shown: in the `text`, beside the `name`, or not at
     all (`hidden`)."""

@@ -32,7 +32,7 @@ from shoritui.cards.personas import (
     played_by,
     restore_persona,
 )
-from shoritui.cards.pictures import PICTURE_SUFFIXES, picture_of
+from shoritui.cards.pictures import PICTURE_SUFFIXES, picture_of, pictures_of
 from shoritui.cards.plain import card_from_json, card_to_json, differences, fingerprint
 from shoritui.cards.save import add_card, save_card
 from shoritui.cards.settled import as_written, macro_problems, settle_card
@@ -79,6 +79,7 @@ __all__ = [
     "persona_folder",
     "persona_named",
     "picture_of",
+    "pictures_of",
     "played_by",
     "reference",
     "reload_card",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from shoritui.cards.model import Card
+
 PICTURE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
 """How the names of pictures end, in small letters or capitals; the first that is there counts."""
 
@@ -23,3 +25,9 @@ def picture_of(card_path: Path) -> Path | None:
         if picture.is_file():
             return picture
     return None
+
+
+def pictures_of(card: Card) -> list[Path]:
+    """Return the pictures beside the files that a card was made of."""
+    found = (picture_of(Path(source)) for source in card.source.split(", ") if source)
+    return [picture for picture in found if picture is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 from textual import on
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import TextArea
 
@@ -33,6 +35,7 @@ from shoritui.tui.chat.verbs.story import is_command
 from shoritui.tui.widgets.bars import KeyBar
 from shoritui.tui.widgets.completions import Completions
 from shoritui.tui.widgets.composer import Composer
+from shoritui.tui.widgets.graphics import Answers, Graphics, TerminalAnswered, listening
 from shoritui.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -104,6 +107,7 @@ class ShoriTUI(BaseApp):
         self.words = ComposerWords(self)
         self.performance = Performance(self)
         self.status = Status(self)
+        self._answers = Answers()
         self._cards = list(cards)
         self._preset = preset
         self._new = new
@@ -120,6 +124,15 @@ class ShoriTUI(BaseApp):
     def get_default_screen(self) -> Screen[Any]:
         """Return the main screen."""
         return self.main
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return a driver that takes no answer of the terminal for keys."""
+        return listening(super().get_driver_class())
+
+    @property
+    def graphics(self) -> Graphics:
+        """How pictures are drawn here."""
+        return self._answers.graphics(self.settings.pictures, no_colour=self.no_color)
 
     @property
     def director(self) -> Director | None:
@@ -202,6 +215,7 @@ class ShoriTUI(BaseApp):
         self.main.say("opening the library")
         self.end_with_terminal()
         self.call_after_refresh(lambda: self.run_worker(self._begin(), group="life"))
+        self.call_after_refresh(lambda: self._answers.ask(self._driver, os.environ))
         self.set_interval(_OTHERS_SECONDS, self._look_around)
         self.set_interval(_WRITING_SECONDS, self.status.show_writing)
 
@@ -321,6 +335,19 @@ class ShoriTUI(BaseApp):
         self.main.use_keymap(self.settings.keymap)
         self.main.story.show_marks = self.settings.show_marks
         self.main.story.mood = self.settings.mood
+        self._paint_pictures()
+
+    def on_terminal_answered(self, answer: TerminalAnswered) -> None:
+        """The terminal said what it can draw."""
+        self._answers.take(answer)
+        self._paint_pictures()
+
+    def _paint_pictures(self) -> None:
+        from shoritui.tui.widgets.picture import Picture
+
+        for screen in self.screen_stack:
+            for picture in screen.query(Picture):
+                picture.paint()
 
     async def use_settings(self) -> None:
         """Let engine and story go by the settings, as soon as nobody writes."""

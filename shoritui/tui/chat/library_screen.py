@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Literal, get_args
 
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from shoritui.cards import pictures_of
 from shoritui.director import Disk
 from shoritui.errors import UserError
 from shoritui.story import BIN_DAYS, Library, Summary
@@ -21,6 +23,7 @@ from shoritui.tui.widgets.browser import Browser, Keys
 from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
 from shoritui.tui.widgets.field import Refused
 from shoritui.tui.widgets.passage import Passage, passage
+from shoritui.tui.widgets.picture import Find
 
 Order = Literal["last used", "title", "length"]
 Shelf = Literal["stories", "archive", "bin"]
@@ -110,7 +113,7 @@ class LibraryScreen(Browser[Place | None]):
     def hints(self) -> Keys:
         """Return what can be done on this shelf."""
         undo = [("^z", "undo")] if self._acts else []
-        scroll = [("PgUp PgDn", "scroll")] if self.preview.display else []
+        scroll = [("PgUp PgDn", "scroll")] if self.inside.display else []
         common = [("^f", "search all"), ("^s", "sort"), ("tab", "archive, bin"), *scroll, *undo]
         if self._shelf == "bin":
             erase = [("del", "erase now"), ("^x", "empty the bin")] if self._on("bin") else []
@@ -126,6 +129,14 @@ class LibraryScreen(Browser[Place | None]):
         entries = await self._disk.run(Library.tail, int(row_id), LAST)
         cast = list(self._chats[int(row_id)].cast)
         return cast, [passage(entry) for entry in entries if entry.kind != "ooc"]
+
+    async def pictures(self, row_id: str) -> Find:
+        """Return what finds the pictures of a story's cards."""
+        try:
+            chat = await self._disk.run(Library.chat, int(row_id))
+        except UserError:  # It is damaged or gone, which opening it says.
+            return tuple
+        return partial(pictures_of, chat.scene)
 
     # What is done
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from textual.content import Content
 
-from shoritui.cards import Card, Opening
+from shoritui.cards import Card, Opening, pictures_of
 from shoritui.text import clean, counted, one_line
 from shoritui.tui.widgets.browser import Browser, Keys
 from shoritui.tui.widgets.passage import Passage
+from shoritui.tui.widgets.picture import Find
 
 _BLANK = Card(title="Blank scene")
 _LONG = 8
@@ -21,9 +23,9 @@ class ScenePicker(Browser[Card | None]):
     """Gives the scene to begin with."""
 
     DEFAULT_CSS = """
-    ScenePicker.-narrow Horizontal { layout: vertical; }
+    ScenePicker.-narrow #halves { layout: vertical; }
     ScenePicker.-narrow OptionList { width: 100%; height: 40%; }
-    ScenePicker.-narrow Preview { display: block; margin: 0; }
+    ScenePicker.-narrow Inside { display: block; margin: 0; }
     """
 
     def __init__(
@@ -59,6 +61,10 @@ class ScenePicker(Browser[Card | None]):
         """Return a card as it looks when it is opened."""
         card = self._cards[row_id]
         return [character.name for character in card.characters], contents(card)
+
+    async def pictures(self, row_id: str) -> Find:
+        """Return what finds a card's picture."""
+        return partial(pictures_of, self._cards[row_id])
 
     def take(self, row_id: str) -> None:
         """Begin with it."""

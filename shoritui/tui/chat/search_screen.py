@@ -40,7 +40,7 @@ class SearchScreen(Browser[Place | None]):
 
     DEFAULT_CSS: ClassVar[str] = """
     SearchScreen OptionList { width: 1fr; text-wrap: wrap; text-overflow: fold; }
-    SearchScreen Preview, SearchScreen #empty { width: 1fr; }
+    SearchScreen Inside, SearchScreen #empty { width: 1fr; }
     """
 
     def __init__(self, disk: Disk, words: str = "", *, show_marks: bool = True) -> None:
@@ -56,7 +56,7 @@ class SearchScreen(Browser[Place | None]):
 
     def hints(self) -> Keys:
         """Return what can be done."""
-        scroll = [("PgUp PgDn", "scroll")] if self.preview.display else []
+        scroll = [("PgUp PgDn", "scroll")] if self.inside.display else []
         return [("⏎", "go there"), *scroll, ("esc", "close")]
 
     def fill(self) -> None:

@@ -23,6 +23,7 @@ from textual.widgets.option_list import Option
 
 from shoritui.tui.widgets.chooser import Framed, Result
 from shoritui.tui.widgets.passage import Passage
+from shoritui.tui.widgets.picture import Find, Picture
 from shoritui.tui.widgets.transcript import Transcript
 
 Rows = Iterable[tuple[str, Sequence[Content]]]
@@ -36,6 +37,15 @@ class Preview(Transcript):
 
     ALLOW_SELECT = False
     can_focus = False
+
+
+class Inside(Horizontal):
+    """The look inside: what stands there, and a picture at its right."""
+
+    DEFAULT_CSS = """
+    Inside { width: 1fr; height: 1fr; margin: 0 0 0 1; }
+    Inside Picture { margin: 0 1; }
+    """
 
 
 class Browser(Framed[Result]):
@@ -56,16 +66,15 @@ class Browser(Framed[Result]):
     Browser Input, Browser Input:focus {
         border: none; height: 1; padding: 0 1; margin: 0 0 1 0; background: $boost;
     }
-    Browser Horizontal { height: 1fr; }
+    Browser #halves { height: 1fr; }
     Browser #empty { width: 54; height: 100%; color: $prose-info; display: none; }
     Browser.-narrow #empty { width: 1fr; }
     Browser OptionList { width: 54; height: 100%; padding: 0; }
     Browser OptionList > .option-list--option-highlighted {
         color: $block-cursor-foreground; background: $block-cursor-background;
     }
-    Browser Preview { margin: 0 0 0 1; }
     Browser.-narrow OptionList { width: 1fr; }
-    Browser.-narrow Preview { display: none; }
+    Browser.-narrow Inside { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012
 
@@ -89,6 +98,8 @@ class Browser(Framed[Result]):
         self.choices = OptionList()
         self.choices.can_focus = False
         self.preview = Preview(show_marks=show_marks)
+        self.picture = Picture()
+        self.inside = Inside(self.preview, self.picture)
         # Held, not asked for: what was read may come when the screen is closed and empty.
         self.frame = Vertical()
         self._keys = Static(id="keys")
@@ -104,10 +115,10 @@ class Browser(Framed[Result]):
             if self._advice:
                 yield Static(Content(self._advice), classes="advice")
             yield self.line
-            with Horizontal():
+            with Horizontal(id="halves"):
                 yield self._empty
                 yield self.choices
-                yield self.preview
+                yield self.inside
             yield self._keys
 
     async def on_mount(self) -> None:
@@ -132,6 +143,10 @@ class Browser(Framed[Result]):
     async def look(self, row_id: str) -> tuple[list[str], list[Passage]]:
         """Return a row's cast and its passages."""
         raise NotImplementedError
+
+    async def pictures(self, row_id: str) -> Find:
+        """Return what finds a row's pictures."""
+        return tuple
 
     def take(self, row_id: str) -> None:
         """Enter was pressed on a row."""
@@ -173,6 +188,7 @@ class Browser(Framed[Result]):
         else:
             self._empty.update(Content(empty))
             self.preview.show([])
+            self._show_picture(tuple)
         self.show_keys()
 
     def show_keys(self) -> None:
@@ -192,8 +208,12 @@ class Browser(Framed[Result]):
             shown.update(words)
 
     def on_resize(self) -> None:
-        """Break the row of keys elsewhere."""
+        """Break the row of keys elsewhere; give the picture the room that there is."""
         self.call_after_refresh(self.show_keys)
+        self.call_after_refresh(self._fit_picture)
+
+    def _fit_picture(self) -> None:
+        self.picture.fit(self.inside.size.width // 3, self.inside.size.height - 1)
 
     def on_input_changed(self) -> None:
         """What is typed makes another list, from its first row."""
@@ -207,11 +227,16 @@ class Browser(Framed[Result]):
 
     @work(exclusive=True, group="look")
     async def _look_inside(self, row_id: str) -> None:
-        if not self.preview.display:
+        if not self.inside.display:
             return
         cast, passages = await self.look(row_id)
         self.preview.speakers = type(self.preview.speakers)(cast)
         self.preview.show(passages, at_end=self._from_the_end)
+        self._show_picture(await self.pictures(row_id))
+
+    def _show_picture(self, find: Find) -> None:
+        room = self.inside.size
+        self.picture.show(find, room.width // 3, room.height - 1)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A row was clicked."""
@@ -236,7 +261,7 @@ class Browser(Framed[Result]):
 
     def action_page(self, pages: int) -> None:
         """Turn the pages of the look inside; without one, of the list."""
-        if self.preview.display:
+        if self.inside.display:
             rows = pages * (self.preview.size.height - 2)
             self.preview.scroll_relative(y=rows, animate=False)
         elif pages < 0:

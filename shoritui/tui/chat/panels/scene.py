@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from unicodedata import normalize
 
@@ -15,25 +16,29 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from shoritui.blockml import check_name
-from shoritui.cards import Card, Character, Lore, key_pattern
+from shoritui.cards import Card, Character, Lore, key_pattern, pictures_of
 from shoritui.names import fold
 from shoritui.text import clean, one_line
 from shoritui.tui.widgets.field import Field, Refused
+from shoritui.tui.widgets.picture import Picture
 from shoritui.tui.widgets.styles import SpeakerColours
 
 _KEYS: Final = re.compile(r"(?:^|[,\n])\s*(/(?:\\.|[^/\n])+/[a-z]*(?=\s*(?:[,\n]|$))|[^,\n]*)")
 """Keys between commas; those in a pattern belong to it."""
 _SPEAKS: Final = {"freely": "", "when named": "only when named", "never": "muted"}
 """What the ways to have turns are called."""
+_LEAST_PICTURE: Final = 5
+"""So many rows a picture has on the smallest screen."""
 _MOST_LORE: Final = 40
 """How many pieces of lore can be edited here; a larger book is edited in its file."""
 
 
 class ScenePanel(VerticalScroll, can_focus=False):
-    """Title, tags, scenario, cast and lore."""
+    """The picture, title, tags, scenario, cast and lore."""
 
     DEFAULT_CSS = """
     ScenePanel { height: 1fr; padding: 1 0; scrollbar-size-vertical: 1; }
+    ScenePanel Picture { margin: 0 1 1 1; }
     ScenePanel Field { margin: 0 0 1 0; }
     ScenePanel .tight { margin: 0; }
     ScenePanel .heading {
@@ -50,6 +55,7 @@ class ScenePanel(VerticalScroll, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__()
+        self.picture = Picture()
         self._scene = Card()
         self._user = ""
         self._absent: frozenset[str] = frozenset()
@@ -57,7 +63,8 @@ class ScenePanel(VerticalScroll, can_focus=False):
         """The character to go to once it is here."""
 
     def compose(self) -> ComposeResult:
-        """A field for everything the scene holds."""
+        """The picture, and a field for everything the scene holds."""
+        yield self.picture
         yield from self._fields()
 
     def show(self, scene: Card, user: str, absent: frozenset[str] = frozenset()) -> None:
@@ -66,18 +73,32 @@ class ScenePanel(VerticalScroll, can_focus=False):
         self._scene, self._user, self._absent = scene, user, absent
         if not self.is_mounted:
             return
+        self._show_picture()
         if self._outline() == before:
             for field in self.query(Field):
                 field.text = self._text(field.key)
         else:
             self._rebuild()
 
+    def on_mount(self) -> None:
+        """Show the picture beside the fields."""
+        self._show_picture()
+
+    def on_resize(self) -> None:
+        """Show the picture as large as there is room now."""
+        self._show_picture()
+
+    def _show_picture(self) -> None:
+        rows = max(_LEAST_PICTURE, self.screen.size.height // 3)
+        columns = self.scrollable_content_region.width - 2
+        self.picture.show(partial(pictures_of, self._scene), columns, rows)
+
     @work(exclusive=True)
     async def _rebuild(self) -> None:
         focused = self.app.focused
         key = focused.key if isinstance(focused, Field) else None
         async with self.batch():
-            await self.remove_children()
+            await self.remove_children(each for each in self.children if each is not self.picture)
             await self.mount_all(self._fields())
         for field in self.query(Field):
             if field.key == key:

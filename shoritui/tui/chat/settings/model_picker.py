@@ -38,7 +38,7 @@ class ModelPicker(Browser[Settings | None]):
     DEFAULT_CSS = """
     ModelPicker > Vertical { max-width: 90; height: 80%; }
     ModelPicker OptionList { width: 1fr; }
-    ModelPicker Preview, ModelPicker.-wide Preview { display: none; }
+    ModelPicker Inside, ModelPicker.-wide Inside { display: none; }
     """
 
     def __init__(

@@ -38,9 +38,9 @@ class SettingsScreen(Browser[None]):
         Binding("delete", "reset", show=False, priority=True),
     ]
     DEFAULT_CSS = """
-    SettingsScreen.-narrow Horizontal { layout: vertical; }
+    SettingsScreen.-narrow #halves { layout: vertical; }
     SettingsScreen.-narrow OptionList { width: 100%; height: 60%; }
-    SettingsScreen.-narrow Preview { display: block; margin: 0; }
+    SettingsScreen.-narrow Inside { display: block; margin: 0; }
     """
 
     def __init__(self, host: Host) -> None:
