@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,28 +51,42 @@ class Assets:
         Returns:
             The files to put into chunks, by keyword, and a sentence on what was left out.
         """
-        if self.archive is None:
-            return {}, ""
         chunks: dict[str, bytes] = {}
-        with opened(self.archive) as archive:
-            names = [each for each in archive.namelist() if each != CARD and each[-1:] != "/"]
-            for row, name in _embedded(card):
-                if name not in names or len(name) > _LONGEST or not _is_latin(name):
-                    continue
-                used = sum(map(len, chunks.values()))
-                if used + archive.getinfo(name).file_size <= _LARGEST_IN_PNG:
-                    chunks[ASSET + name] = read_entry(archive, name)
-                    row["uri"] = CHUNK + name
-        left = len(names) - len(chunks)
-        return chunks, _left(left, "a PNG") if left else ""
+        try:
+            with self._opened() as (archive, names):
+                for row, name in _embedded(card):
+                    is_short = len(name) <= _LONGEST and name.isascii() and name.isprintable()
+                    if name not in names or not is_short:
+                        continue
+                    used = sum(map(len, chunks.values()))
+                    if used + archive.getinfo(name).file_size <= _LARGEST_IN_PNG:
+                        chunks[ASSET + name] = read_entry(archive, name)
+                        row["uri"] = CHUNK + name
+                return chunks, _left(len(names) - len(chunks), "a PNG")
+        except UserError as error:
+            return chunks, f"What came with it was left out: {error}."
 
     def json(self) -> str:
         """Return a sentence on the files that JSON does not hold."""
         count = sum(1 for _ in asset_chunks(self.picture)) if self.picture else 0
-        if self.archive is not None:
-            with opened(self.archive) as archive:
-                count += sum(each != CARD and each[-1:] != "/" for each in archive.namelist())
-        return _left(count, "JSON") if count else ""
+        try:
+            with self._opened() as (_, names):
+                return _left(count + len(names), "JSON")
+        except UserError as error:
+            return f"What came with it was left out: {error}."
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[zipfile.ZipFile, list[str]]]:
+        """The archive and the files in it but the card; an empty one if there is none."""
+        if self.archive is None:
+            with zipfile.ZipFile(BytesIO(), "w") as empty:
+                yield empty, []
+            return
+        with opened(self.archive) as archive:
+            yield (
+                archive,
+                [each for each in archive.namelist() if each != CARD and each[-1:] != "/"],
+            )
 
     def write_archive(self, card: dict[str, Any], text: Callable[[], str], new: Path) -> None:
         """Write a CharX archive, and make the card name its files as there.
@@ -80,17 +96,14 @@ class Assets:
             text: Its JSON, asked for once the card is as it goes out.
             new: The file.
         """
-        with ExitStack() as open_files, zipfile.ZipFile(new, "w") as made:
-            files: dict[str, Callable[[], bytes]] = {}
-            if self.archive is not None:
-                old = open_files.enter_context(opened(self.archive))
-                for name in old.namelist():
-                    if name != CARD and name[-1:] != "/":
-                        files[name] = lambda name=name: read_entry(old, name)  # type: ignore[misc]
-                _check_size(old)
+        with self._opened() as (old, names), zipfile.ZipFile(new, "w") as made:
+            _check_size(old)
+            files: dict[str, Callable[[], bytes]] = {
+                name: partial(read_entry, old, name) for name in names
+            }
             for row, name, content in _in_chunks(card, self.picture):
                 place = _place(row, name)
-                files[place] = lambda content=content: content  # type: ignore[misc]
+                files[place] = partial(bytes, content)
                 row["uri"] = EMBEDDED[0] + place
             if self.picture:
                 self._name_icon(card, files)
@@ -167,10 +180,8 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, _WHEN), content)
 
 
-def _is_latin(name: str) -> bool:
-    return name.isascii() and name.isprintable()
-
-
 def _left(count: int, where: str) -> str:
+    if not count:
+        return ""
     files = "1 file" if count == 1 else f"{count:,} files"
     return f"{files} that came with it cannot go into {where}; CharX takes them along."

@@ -200,7 +200,8 @@ def _text(card: Mapping[str, Any], *, indent: int | None = None) -> str:
 def _json(version: Version) -> Callable[[Card, Origin, Path], tuple[Path, str]]:
     def write(card: Card, origin: Origin, path: Path) -> tuple[Path, str]:
         text = _text(written_back(card, origin.kept, version), indent=2)
-        return add_text(path, f"{text}\n"), origin.assets.json()
+        left = origin.assets.json()
+        return add_text(path, f"{text}\n"), left
 
     return write
 

@@ -37,8 +37,8 @@ def card_in(content: bytes) -> bytes:
     for kind, body in _texts(content):
         keyword, _, rest = body.partition(b"\0")
         name = keyword.decode("latin-1").lower()
-        if name in _KEYWORDS:
-            found.setdefault(name, _text(kind, rest))
+        if name in _KEYWORDS and name not in found:
+            found[name] = _text(kind, rest)
     for name in _KEYWORDS:
         if name in found:
             return _decoded(found[name])
@@ -46,13 +46,14 @@ def card_in(content: bytes) -> bytes:
 
 
 def asset_chunks(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file in a PNG (RisuAI, V3); damaged ones are left out."""
-    for kind, body in _texts(content):
-        keyword, _, text = body.partition(b"\0")
-        name = keyword.decode("latin-1")
-        if kind == b"tEXt" and name.startswith(_ASSETS):
-            with suppress(binascii.Error):
-                yield name.removeprefix(_ASSETS).removeprefix(":"), base64.b64decode(text)
+    """Yield the name and content of each file in a PNG (RisuAI, V3), up to what is damaged."""
+    with suppress(UserError, binascii.Error):
+        for kind, body in _texts(content):
+            keyword, _, text = body.partition(b"\0")
+            name = keyword.decode("latin-1")
+            if kind == b"tEXt" and name.startswith(_ASSETS):
+                file = base64.b64decode(text)
+                yield name.removeprefix(_ASSETS).removeprefix(":"), file
 
 
 def without_card(content: bytes) -> bytes:

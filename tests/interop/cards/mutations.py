@@ -8,6 +8,7 @@ It runs under a limit of memory, so that what asks for more fails.
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import random
@@ -198,7 +199,7 @@ def mistyped(rng: random.Random, card: dict[str, Any]) -> dict[str, Any]:
             if isinstance(place[key], dict | list) and rng.random() < 0.7:
                 place = place[key]
                 continue
-            place[key] = rng.choice(NASTY)
+            place[key] = copy.deepcopy(rng.choice(NASTY))
             break
     return made
 

@@ -326,6 +326,9 @@ def test_what_lies_beside_a_card_and_is_none_of_its_own_does_no_harm(tmp_path: P
     assert done.told == ("Its picture was left out: the picture ends in the middle.",)
     assert held(done.paths[0])["data"]["name"] == "Orla"
     path.with_suffix(".charx").write_bytes(b"PK\5\6")
+    for form in ("png", "v3"):
+        told = export_card(whole_card(path), form, tmp_path).told
+        assert any("left out: the archive is damaged" in each for each in told)
     with pytest.raises(UserError) as error:
         export_card(whole_card(path), "charx", tmp_path)
     assert str(error.value).isprintable()
