@@ -12,24 +12,30 @@ field for stands under `shoritui` beside it, and counts while nobody has changed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from shoritui.cards import Lore
+from shoritui.interop.cards.lore.agnai import AGNAI
 from shoritui.interop.cards.lore.book import Kept, kept_of, left_in, written
 from shoritui.interop.cards.lore.form import Form
+from shoritui.interop.cards.lore.kobold import KOBOLD
+from shoritui.interop.cards.lore.novel_ai import NOVEL_AI
+from shoritui.interop.cards.lore.risu import RISU
 from shoritui.interop.cards.lore.world_info import BOOK, LOREBOOK_V3, WORLD_INFO
 from shoritui.interop.cards.values import Values
 
 __all__ = ["FORMATS", "Form", "Kept", "book_of", "form_of", "kept_of", "lore_of", "written"]
 
-FORMATS: dict[str, Form] = {form.name: form for form in (WORLD_INFO, LOREBOOK_V3)}
-"""What a lorebook can be written as."""
-_READ = (LOREBOOK_V3, WORLD_INFO)
+FORMATS: Final[dict[str, Form]] = {
+    form.name: form for form in (WORLD_INFO, LOREBOOK_V3, RISU, AGNAI, KOBOLD, NOVEL_AI)
+}
+"""What a lorebook can be written as, by name."""
 
 
 def form_of(found: object) -> Form | None:
     """Return which format a lorebook has; None if it is none."""
-    return next((form for form in _READ if form.is_book(found)), None)
+    # World info is known by little, so it comes last.
+    return next((form for form in reversed(FORMATS.values()) if form.is_book(found)), None)
 
 
 def lore_of(book: Values) -> tuple[tuple[Lore, ...], tuple[str, ...]]:

@@ -73,10 +73,10 @@ _NAMES: Final[dict[str, tuple[str, str]]] = {
 """What stands where in world info, and in a card's book."""
 _USED: Final = frozenset(
     {each.rpartition(".")[2] for names in _NAMES.values() for each in names}
-    | {"name", "disable", "enabled", "extensions", "shoritui"}
+    | {"name", "disable", "enabled", "use_regex", "extensions"}
 )
 _SILENT: Final = {
-    "uid", "id", "displayIndex", "display_index", "addMemo", "add_memo", "use_regex", "priority",
+    "uid", "id", "displayIndex", "display_index", "addMemo", "add_memo", "priority", "shoritui",
     "groupOverride", "group_override",
 }  # fmt: skip
 """What says nothing that a reader would miss; of a group, ours always takes the highest order."""
