@@ -120,6 +120,8 @@ def _completed(words: Sequence[str]) -> list[str]:
             return ["finetune", "run", *words[1:]]
     if words[0] == "chats" and (len(words) == 1 or words[1] in ("--json", "--bin")):
         return ["chats", "list", *words[1:]]
+    if words == ["lore"]:
+        return ["lore", "list"]
     return list(words)
 
 

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "chats": "list, search, read, export, import and back up your chats",
     "cards": "write your cards as files that other programs read",
     "import": "take in cards, lorebooks and chats: a file or a whole folder",
+    "lore": "list your lorebooks, and write them for other programs",
     "doctor": "show what is installed, which model is used, and where your data is",
     "bench": "measure the speed on this machine, compared with other programs",
     "eval": "measure how well a model tells stories, beside other models",

@@ -198,6 +198,11 @@ def object_in(text: str) -> Values:
     return found if _is_shallow(found) else {}
 
 
+def listed(text: str) -> Values:
+    """Return a list in JSON as KoboldAI Lite has its world info in a save."""
+    return object_in(f'{{"worldinfo": {text}}}') if text.lstrip()[:1] == "[" else {}
+
+
 def _is_shallow(value: object) -> bool:
     level = [value]
     for _ in range(_DEEPEST):

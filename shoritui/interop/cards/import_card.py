@@ -22,9 +22,9 @@ from shoritui.errors import UserError
 from shoritui.files import add_file, add_text, why
 from shoritui.folders import user_path
 from shoritui.interop.cards.character import card_of, is_card
-from shoritui.interop.cards.containers import Found, read
-from shoritui.interop.cards.lore import lore_of
-from shoritui.interop.cards.values import Values, name_of, text_of, values_of
+from shoritui.interop.cards.containers import Found, listed, read
+from shoritui.interop.cards.lore import Kept, book_in, left_in
+from shoritui.interop.cards.values import name_of
 from shoritui.text import clean, encodable, one_line, printable
 
 _MOST_NAMED: Final = 12
@@ -79,10 +79,10 @@ def import_card(path: Path) -> ImportedCard | None:
     except UserError as error:
         raise _refused(path, error) from None
     values = found.values
-    is_lore = not found.is_card and "format" not in values and _is_lore(values)
+    book = None if found.is_card or "format" in values else book_in(values or listed(found.text))
     try:
-        if is_lore:
-            card, left, name = _lorebook(values, path.stem)
+        if book is not None:
+            card, left, name = _lorebook(book, path.stem)
         elif "format" not in values and is_card(values):
             card, left = card_of(values)
             name = card.characters[0].name
@@ -90,8 +90,8 @@ def import_card(path: Path) -> ImportedCard | None:
             raise UserError("what stands in it as a card is none")
         else:
             return None
-        folder = lore_folder() if is_lore else card_folders()[0]
-        written = add_card(folder, name, card, cast=not is_lore)
+        folder = card_folders()[0] if book is None else lore_folder()
+        written = add_card(folder, name, card, cast=book is None)
     except UserError as error:
         raise _refused(path, error) from None
     try:
@@ -117,20 +117,10 @@ def _keep(path: Path, found: Found, card: Path) -> str:
     return ""
 
 
-def _is_lore(found: Values) -> bool:
-    if found.get("spec") == "lorebook_v3":
-        return True
-    entries = found.get("entries")
-    rows = list(entries.values()) if isinstance(entries, dict) else entries
-    return isinstance(rows, list) and any("content" in values_of(row) for row in rows)
-
-
-def _lorebook(found: Values, stem: str) -> tuple[Card, tuple[str, ...], str]:
-    book = values_of(found.get("data")) if found.get("spec") == "lorebook_v3" else found
-    lore, left = lore_of(book)
-    if not lore:
+def _lorebook(book: Kept, stem: str) -> tuple[Card, tuple[str, ...], str]:
+    if not book.lore:
         raise UserError("no piece of lore in it has a text")
-    return Card(lore=lore), left, name_of(text_of(book.get("name"))) or stem
+    return Card(lore=book.lore), left_in(book), name_of(book.name) or stem
 
 
 def _refused(path: Path, error: UserError) -> UserError:

@@ -367,3 +367,116 @@ def try_it(path: Path, content: bytes) -> None:
             assert imported.sentences.isprintable()
             assert imported.path.parent in (card_folders()[0], lore_folder())
             load_lorebook(imported.path) if not imported.card.characters else card_of(imported)
+
+
+@pytest.mark.parametrize(
+    ("book", "keys", "left"),
+    [
+        (
+            {
+                "type": "risu",
+                "ver": 1,
+                "data": [
+                    {"key": "\uf000folder:1", "comment": "Folder", "content": "", "mode": "folder"},
+                    {
+                        "key": "fog, sea mist",
+                        "secondkey": "night",
+                        "selective": True,
+                        "insertorder": "7",
+                        "comment": "Fog",
+                        "content": "Fog.",
+                        "activationPercent": 40,
+                        "extentions": {"risu_case_sensitive": True, "mine": 1},
+                    },
+                ],
+            },
+            ("fog*", "sea mist*"),
+            ("mine",),
+        ),
+        (
+            {
+                "kind": "memory",
+                "name": "Fog",
+                "description": "",
+                "entries": [
+                    {
+                        "name": "Fog",
+                        "entry": "Fog.",
+                        "keywords": ["fog", "mist*", "?og", "*ist*"],
+                        "secondaryKeys": ["night"],
+                        "selective": True,
+                        "priority": 7,
+                        "weight": 9,
+                        "probability": 40,
+                        "enabled": True,
+                    }
+                ],
+            },
+            ("fog", "mist*", r"/\b\wog\b/i", r"/\b\w*ist\w*\b/i"),
+            ("weight",),
+        ),
+        (
+            {
+                "gamestarted": False,
+                "prompt": "",
+                "actions": [],
+                "worldinfo": [
+                    {
+                        "key": "fog,mist",
+                        "keysecondary": "night",
+                        "keyanti": "sun",
+                        "selective": True,
+                        "content": "Fog.",
+                        "comment": "Fog",
+                        "probability": "40",
+                        "wigroup": "Sea",
+                    }
+                ],
+            },
+            ("fog*", "mist*"),
+            ("keyanti",),
+        ),
+        (
+            {
+                "lorebookVersion": 5,
+                "settings": {"orderByKeyLocations": True},
+                "entries": [
+                    {
+                        "text": "Fog.",
+                        "displayName": "Fog",
+                        "keys": ["fog", "/mists?/i"],
+                        "contextConfig": {"budgetPriority": 7, "suffix": "\n"},
+                        "keyRelative": True,
+                    }
+                ],
+            },
+            ("fog*", "/mists?/i"),
+            ("settings", "keyRelative"),
+        ),
+    ],
+    ids=["RisuAI", "Agnai", "KoboldAI Lite", "NovelAI"],
+)
+def test_lorebooks_of_other_programs_come_in(
+    book: dict[str, Any], keys: tuple[str, ...], left: tuple[str, ...], tmp_path: Path
+) -> None:
+    imported = taken_in(tmp_path / "fog.json", book)
+    [fog] = load_lorebook(imported.path).lore
+    assert imported.path == lore_folder() / "fog.toml"
+    assert (fog.name, fog.text, fog.keys, fog.enabled) == ("Fog", "Fog.", keys, True)
+    assert imported.left == left
+    if "lorebookVersion" not in book:
+        assert fog.secondary_keys[0].startswith("night") and fog.probability == 40
+    if "worldinfo" not in book:
+        assert fog.order == 7
+
+
+def test_a_bare_list_of_world_info_comes_in_and_a_save_with_a_story_does_not(
+    tmp_path: Path,
+) -> None:
+    rows = [{"key": "fog", "content": "Fog.", "constant": True}]
+    imported = taken_in(tmp_path / "fog.json", rows)
+    assert load_lorebook(imported.path).lore[0].keys == ()
+    (tmp_path / "save.json").write_text(
+        json.dumps({"prompt": "It was dark.", "actions": ["Hm."], "worldinfo": rows})
+    )
+    assert import_card(tmp_path / "save.json") is None

@@ -24,7 +24,18 @@ from shoritui.interop.cards.lore.risu import RISU
 from shoritui.interop.cards.lore.world_info import BOOK, LOREBOOK_V3, WORLD_INFO
 from shoritui.interop.cards.values import Values
 
-__all__ = ["FORMATS", "Form", "Kept", "book_of", "form_of", "kept_of", "lore_of", "written"]
+__all__ = [
+    "BOOK",
+    "FORMATS",
+    "Form",
+    "Kept",
+    "book_in",
+    "book_of",
+    "kept_of",
+    "left_in",
+    "lore_of",
+    "written",
+]
 
 FORMATS: Final[dict[str, Form]] = {
     form.name: form for form in (WORLD_INFO, LOREBOOK_V3, RISU, AGNAI, KOBOLD, NOVEL_AI)
@@ -32,10 +43,11 @@ FORMATS: Final[dict[str, Form]] = {
 """What a lorebook can be written as, by name."""
 
 
-def form_of(found: object) -> Form | None:
-    """Return which format a lorebook has; None if it is none."""
+def book_in(found: Values) -> Kept | None:
+    """Return the lorebook that JSON holds; None if it holds none."""
     # World info is known by little, so it comes last.
-    return next((form for form in reversed(FORMATS.values()) if form.is_book(found)), None)
+    form = next((form for form in reversed(FORMATS.values()) if form.is_book(found)), None)
+    return kept_of(found, form) if form is not None else None
 
 
 def lore_of(book: Values) -> tuple[tuple[Lore, ...], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from shoritui.cards import Card, Lore, check_card
 from shoritui.errors import UserError
 from shoritui.interop.cards.lore.form import Entry, Form
 from shoritui.interop.cards.lore.world_info import BOOK
-from shoritui.interop.cards.values import Values, unused, values_of
+from shoritui.interop.cards.values import Values, text_of, unused, values_of
 from shoritui.text import clean
 
 _FIELDS: Final = tuple(field.name for field in fields(Lore))
@@ -63,6 +63,11 @@ class Kept:
         """Its pieces of lore."""
         return tuple(row.lore for row in self.rows if row.lore is not None)
 
+    @property
+    def name(self) -> str:
+        """What it is called; empty if it does not say."""
+        return text_of(values_of(_inner(self.found, self.form)).get("name"))
+
 
 def kept_of(found: object, form: Form) -> Kept:
     """Return a book with its entries."""
@@ -87,6 +92,7 @@ def left_in(kept: Kept) -> tuple[str, ...]:
     for row in kept.rows:
         if row.lore is not None:
             left.update(dict.fromkeys(form.left(values_of(row.entry))))
+    left.pop(_MARK, None)
     return tuple(left)
 
 
@@ -245,7 +251,7 @@ def _carry(form: Form, entry: Entry, row: Row) -> None:
     kept = {**values_of(_mark(row.form, old).get("kept"))}
     if own := values_of(kept.pop(form.kind, None)):
         _merge(form, entry, own)
-    used = {*row.form.used, _MARK}
+    used = {*row.form.used, _MARK, "uid"}
     rest = {key: value for key, value in old.items() if key not in {*used, row.form.extensions}}
     extensions = old.get(row.form.extensions)
     if isinstance(extensions, dict):
