@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
 from shoritui import guide
-from shoritui.cards import load_cards
+from shoritui.cards import card_folders, load_cards
 from shoritui.director import (
     Appended,
     Event,
@@ -157,6 +158,39 @@ def test_panel(picture: Callable[[Any, Steps], None], key: str) -> None:
         )
 
     picture(inn(), steps)
+
+
+@pytest.fixture
+def painted_inn(home: Path) -> Path:
+    """The inn's card with a picture beside it."""
+    card = card_folders()[0] / "painted-inn.toml"
+    card.parent.mkdir(parents=True)
+    card.write_bytes(INN.read_bytes().replace(b"The Inn", b"A Painted Inn", 1))
+    image = Image.new("RGB", (240, 360), "midnightblue")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((60, 120, 179, 359), fill="saddlebrown")
+    draw.rectangle((90, 180, 149, 239), fill="gold")
+    image.save(card.with_suffix(".png"))
+    return card
+
+
+def test_picture_in_the_panel(picture: Callable[[Any, Steps], None], painted_inn: Path) -> None:
+    async def steps(pilot: Pilot[int]) -> None:
+        await opened(pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: "▀" in screen_text(pilot.app))
+
+    picture(Recorded(load_settings(), cards=[painted_inn]), steps)
+
+
+@pytest.mark.usefixtures("painted_inn")
+def test_picture_in_the_scene_picker(picture: Callable[[Any, Steps], None]) -> None:
+    async def steps(pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: isinstance(pilot.app.screen, Browser))
+        await pilot.press(*"painted")
+        await until(pilot, lambda: "▀" in screen_text(pilot.app))
+
+    picture(Recorded(load_settings()), steps)
 
 
 def test_out_of_character(picture: Callable[[Any, Steps], None]) -> None:

@@ -40,7 +40,11 @@ Find = Callable[[], Sequence[Path]]
 Colour = tuple[int, int, int]
 
 _FORMATS: Final = ("PNG", "JPEG", "WEBP")
-_MOST_BYTES: Final = 16_000_000
+_MOST_BYTES: Final = 64 << 20
+"""A file of a card may hold much more than its picture."""
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_SEEN: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_MOST_CHUNKS: Final = 20_000
 _MOST_PIXELS: Final = 25_000_000
 _MOST_DETAIL: Final = (1024, 1024)
 """What is kept of a picture, in pixels."""
@@ -215,11 +219,24 @@ def _read(path: Path, background: Colour) -> Image | None:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
-            raise ValueError(f"it is larger than {_MOST_BYTES // 10**6} MB")
-        return _decoded(data, background)
+            raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB")
+        return _decoded(_without_words(data) if data[:8] == _SIGNATURE else data, background)
     except Exception as error:  # Pillow raises whatever a broken file brings about.
         _log.info("%s is not shown as a picture: %s", path, error)
         return None
+
+
+def _without_words(data: bytes) -> bytes:
+    """Return a PNG file with nothing in it but its picture, however large the card in it is."""
+    kept, at = [_SIGNATURE], len(_SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in _SEEN:
+            kept.append(data[at:end])
+        if end >= len(data):
+            return b"".join(kept)
+        at = end
+    raise ValueError(f"it has more than {_MOST_CHUNKS:,} chunks")
 
 
 def _decoded(data: bytes, background: Colour) -> Image:
