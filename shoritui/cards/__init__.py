@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoritui.cards.beside import ARCHIVE_SUFFIX, JSON_SUFFIX, archive_of, foreign_card
+from shoritui.cards.beside import ARCHIVE_SUFFIX, JSON_SUFFIX, archive_of, copy_beside, foreign_card
 from shoritui.cards.decorators import decorated, unfollowed
 from shoritui.cards.examples import conversations
 from shoritui.cards.fields import reference
@@ -59,6 +59,7 @@ __all__ = [
     "card_to_json",
     "check_card",
     "conversations",
+    "copy_beside",
     "decorated",
     "delete_persona",
     "differences",

@@ -8,10 +8,13 @@ orla.charx     the archive that it came in, with more pictures, sounds and the l
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from shoritui.cards.pictures import PICTURE_SUFFIXES
+from shoritui.cards.pictures import PICTURE_SUFFIXES, picture_of
+from shoritui.files import add_file
 
 JSON_SUFFIX: Final = ".json"
 ARCHIVE_SUFFIX: Final = ".charx"
@@ -27,6 +30,17 @@ def foreign_card(card_path: Path) -> Path | None:
 def archive_of(card_path: Path) -> Path | None:
     """Return the archive that a card came in; None if there is none."""
     return _beside(card_path, ARCHIVE_SUFFIX)
+
+
+def copy_beside(card_path: Path, new: Path) -> None:
+    """Copy what lies beside a card to another, so that it can go out as fully as the first.
+
+    Raises:
+        OSError: It cannot be read or written.
+    """
+    beside = (foreign_card(card_path), archive_of(card_path), picture_of(card_path))
+    for path in filter(None, beside):
+        add_file(new.with_suffix(path.suffix), partial(shutil.copyfile, path))
 
 
 def _beside(card_path: Path, suffix: str) -> Path | None:

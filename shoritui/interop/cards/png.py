@@ -146,7 +146,8 @@ def _decoded(text: bytes) -> bytes:
         raise UserError("the card in the picture is encrypted by RisuAI")
     if text.lstrip()[:1] == b"{":
         return text
+    coded = b"".join(text.split()).rstrip(b"=\0")
     try:
-        return base64.b64decode(b"".join(text.split()), validate=True)
+        return base64.b64decode(coded + b"=" * (-len(coded) % 4), validate=True)
     except binascii.Error:
         raise UserError("the card in the picture is damaged (it is no base64)") from None

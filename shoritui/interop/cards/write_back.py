@@ -209,13 +209,14 @@ _WRITE: Final[dict[str, Callable[[_Whole, Card], None]]] = {
 
 
 def alone(card: Card, number: int) -> Card:
-    """Return what a card says of one of its characters, who comes first, and of the user."""
+    """Return what a card says of one of its characters.
+
+    Nobody else is in it, above all not the user: who they play is theirs, not the card's.
+    """
     own = card.characters[number]
-    cast = (own, *(each for each in card.characters if each.user and each is not own))
-    names = {each.name for each in cast}
     return replace(
         card,
-        characters=cast,
-        notes=tuple(each for each in card.notes if each.character in ("", *names)),
-        messages=tuple(each for each in card.messages if each.speaker in names),
+        characters=(own,),
+        notes=tuple(each for each in card.notes if each.character in ("", own.name)),
+        messages=tuple(each for each in card.messages if each.speaker == own.name),
     )

@@ -196,7 +196,7 @@ def test_a_scene_becomes_a_card_for_each_character_but_the_users(tmp_path: Path)
     scene = Card(
         scenario="Fog.",
         characters=(
-            Character(name="Bram", user=True),
+            Character(name="Bram", user=True, description="Secret."),
             Character(name="Ada", description="Old."),
             Character(name="Cleo"),
         ),
@@ -219,6 +219,7 @@ def test_a_scene_becomes_a_card_for_each_character_but_the_users(tmp_path: Path)
     assert (ada["first_mes"], ada["alternate_greetings"]) == ("Hm.", ["Well."])
     assert ada["character_book"]["entries"][0]["keys"] == ["horn"]
     assert ada["extensions"]["depth_prompt"]["prompt"] == "Be brief."
+    assert "Bram" not in done.paths[0].read_text(encoding="utf-8"), "the user is not given away"
     back = load_card(taken_in(done.paths[0]))
     assert facts_of(back) == facts_of(alone(scene, 1))
     with pytest.raises(UserError, match="name a folder"):

@@ -30,6 +30,21 @@ async def test_the_card_of_a_story_goes_out_as_it_was_written(tmp_path: Path) ->
     assert data["description"] == "{{char}} keeps the light." and data["extensions"] == {"x": [1]}
 
 
+async def test_a_card_saved_under_another_name_goes_out_as_fully(tmp_path: Path) -> None:
+    file = tmp_path / "orla.json"
+    file.write_text(json.dumps(FOUND))
+    imported = import_card(file)
+    assert imported is not None
+    async with running(cards=[imported.path], with_model=False) as (app, pilot):
+        await enter(app, pilot, "/save Keeper")
+        await until(pilot, lambda: "The scene is saved in " in news(app))
+        await enter(app, pilot, f"/export-card v2 {tmp_path / 'out'}")
+        await until(pilot, lambda: "The card is in " in news(app))
+    assert (imported.path.parent / "keeper.json").exists()
+    data = json.loads((tmp_path / "out/Orla.v2.json").read_text(encoding="utf-8"))["data"]
+    assert data["description"] == "Orla keeps the light." and data["extensions"]["x"] == [1]
+
+
 async def test_format_and_folder_are_asked_for(tmp_path: Path) -> None:
     async with running(with_model=False) as (app, pilot):
         await pilot.press("alt+W")

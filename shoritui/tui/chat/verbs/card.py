@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
+from shoritui.files import why
 from shoritui.text import one_line, printable
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
@@ -60,6 +61,7 @@ async def _save_new(host: Host, name: str) -> None:
         name = given
     scene, folder = chat.scene, card_folders()[0]
     path = await session.disk.run(lambda _: add_card(folder, name, scene))
+    await _take_along(host, Path(scene.source), path)
     scene = replace(scene, source=str(path))
     await session.remember_card(chat.id, scene)
     if host.director is not None:
@@ -92,14 +94,30 @@ async def _save_back(host: Host, path: Path) -> None:
 
 
 async def _save_apart(host: Host, number: int) -> None:
-    from shoritui.cards import Card, add_card, card_folders
+    from shoritui.cards import Card, add_card, card_folders, reload_card
 
     session, chat = host.session, host.chat
     assert session is not None and chat is not None
-    character = replace(chat.scene.characters[number], user=False)
+    scene = chat.scene
+    character = replace(scene.characters[number], user=False)
     card, folder = Card(characters=(character,)), card_folders()[0]
     path = await session.disk.run(lambda _: add_card(folder, character.name, card))
+    there = await session.disk.run(lambda _: reload_card(scene))
+    if there is not None and [each.name for each in there.characters] == [character.name]:
+        await _take_along(host, Path(scene.source), path)
     host.report(f"{one_line(character.name)} is saved in {printable(path)}.")
+
+
+async def _take_along(host: Host, old: Path, new: Path) -> None:
+    """Copy what lies beside the file that a scene came from: its picture, its foreign card."""
+    from shoritui.cards import copy_beside
+
+    if not old.name:
+        return
+    try:
+        await asyncio.to_thread(copy_beside, old, new)
+    except OSError as error:
+        host.report(f"What lies beside {printable(old)} was not copied: {why(error)}.")
 
 
 async def export(host: Host, argument: str) -> None:
