@@ -1,0 +1,38 @@
+"""Prompt templates: SillyTavern's and others' are kept, and ours are written for SillyTavern.
+
+import_template(path)       KeptTemplate(...): what becomes of it; None if it is none
+kept_instructions()         the instructions that came with them, for `/instruction`
+write_templates(folder)     BlockML as Context and Instruct, for one character and for groups
+"""
+
+from __future__ import annotations
+
+from shoritui.interop.templates.read import (
+    KeptTemplate,
+    Template,
+    import_template,
+    kept_instructions,
+    template_folder,
+    templates_of,
+)
+from shoritui.interop.templates.write import (
+    JOIN_PREFIX,
+    JOIN_SUFFIX,
+    context_template,
+    instruct_template,
+    write_templates,
+)
+
+__all__ = [
+    "JOIN_PREFIX",
+    "JOIN_SUFFIX",
+    "KeptTemplate",
+    "Template",
+    "context_template",
+    "import_template",
+    "instruct_template",
+    "kept_instructions",
+    "template_folder",
+    "templates_of",
+    "write_templates",
+]
