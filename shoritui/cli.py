@@ -110,7 +110,7 @@ def _is_card(word: str) -> bool:
 
 
 def _completed(words: Sequence[str]) -> list[str]:
-    """Return the words with those that may be left out: `chat`, `chats list`, `finetune run`."""
+    """Return the words with those that may be left out: `chat`, `chats list`, `finetune run`, …"""
     if not words:
         return ["chat"]
     if words[0] == "finetune":
@@ -118,6 +118,8 @@ def _completed(words: Sequence[str]) -> list[str]:
         is_option = first.startswith("-") and first not in ("-h", "--help")
         if is_option or first.endswith(".toml") or _is_file(first):
             return ["finetune", "run", *words[1:]]
+    if words[0] == "presets" and (len(words) == 1 or words[1] == "--json"):
+        return ["presets", "list", *words[1:]]
     if words[0] == "chats" and (len(words) == 1 or words[1] in ("--json", "--bin")):
         return ["chats", "list", *words[1:]]
     if words == ["lore"]:

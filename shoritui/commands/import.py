@@ -12,6 +12,7 @@ from typing import Final
 
 from shoritui.commands.chats.library import library_path, open_library
 from shoritui.commands.output import print_error
+from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.interop.folders import Import, Outcome, rows_of, summary, take_back
 from shoritui.progress import ProgressLine
@@ -21,9 +22,10 @@ _LONG: Final = 1 << 20
 """Bytes that take long enough to be waited for."""
 DESCRIPTION: Final = """\
 Take files in from other programs, each recognised by what it holds: a character card (V1
-to V3: JSON, PNG, JPEG, WEBP, CharX, YAML) becomes a card of your own, world info a lorebook, a chat
-a chat. Of a folder, such as SillyTavern's data/default-user, every file is looked at. Nothing is
-replaced, and nothing comes in twice. Ctrl+C stops: what is in stays in.
+to V3: JSON, PNG, JPEG, WEBP, CharX, YAML) becomes a card of your own, world info a lorebook, a
+sampler preset a preset, a chat a chat. Of a folder, such as SillyTavern's data/default-user, every
+file is looked at. Nothing is replaced, and nothing comes in twice. Ctrl+C stops: what is in stays
+in.
 """
 
 
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         return _undo()
     if not options.paths:
         raise UserError("Name a file or a folder: shoritui import PATH.")
-    work = Import(options.paths)
+    work = Import(options.paths, {"preset": import_preset})
     with open_library(create=True) as library, _stopped_by_interrupt(work):
         line: ProgressLine | None = None
         for progress in work.run(library):

@@ -59,7 +59,7 @@ def save_preset(folder: Path, name: str, sampling: Sampling) -> Preset:
     """
     import tomlkit
 
-    words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", name).casefold()))
+    words = preset_name(name)
     if not words:
         raise UserError(f"{printable(name)} is no name for a preset: it has no letters.")
     document = tomlkit.document()
@@ -69,11 +69,17 @@ def save_preset(folder: Path, name: str, sampling: Sampling) -> Preset:
         if value != field.default:
             is_bias = field.name == "logit_bias"
             document[field.name] = dict(value) if is_bias else _plain(value)
-    path = folder / f"{words[:_LONGEST_NAME]}.toml"
+    path = folder / f"{words}.toml"
     try:
         return load_preset(add_text(path, tomlkit.dumps(document)))
     except OSError as error:
         raise file_error(path, f"the file cannot be written ({why(error)})") from error
+
+
+def preset_name(title: str) -> str:
+    """Return the name that a preset of this title has; an empty one if it has no letters."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", title).casefold())
+    return "-".join(words)[:_LONGEST_NAME]
 
 
 def _plain(value: object) -> object:

@@ -27,6 +27,7 @@ from shoritui.interop.folders.outcome import Outcome
 from shoritui.interop.folders.scene import Cards, is_group
 from shoritui.interop.folders.walk import LARGEST, Found, walk
 from shoritui.interop.read_chats import read_chats
+from shoritui.interop.templates import import_template
 from shoritui.story import Chat, Library
 from shoritui.text import clean, one_line, printable, size
 
@@ -45,8 +46,16 @@ class Became(Protocol):
         """The new file."""
 
     @property
+    def files(self) -> Sequence[Path]:
+        """The new file and what was written beside it."""
+
+    @property
     def left(self) -> Sequence[str]:
         """What has no place in it, in words."""
+
+    @property
+    def sentences(self) -> str:
+        """What became of it, for people."""
 
 
 Reader: TypeAlias = Callable[[Path], Became | None]
@@ -78,7 +87,7 @@ class Import:
     def __init__(self, paths: Sequence[Path], readers: Mapping[str, Reader] | None = None) -> None:
         """`readers` are for what other rooms know, by the word for what they make: `preset`."""
         self._paths = list(paths)
-        self._readers = readers or {}
+        self._readers: dict[str, Reader] = {"template": import_template, **(readers or {})}
         self.outcomes: list[Outcome] = []
         """What became of each file so far."""
         self.skipped: Counter[str] = Counter()
@@ -169,14 +178,22 @@ class _Run:
             name = card.path.stem
             outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
             return outcome, [Made(str(each), digest_of(each)) for each in card.files]
-        for word, reader in self._readers.items():
-            if (became := reader(found.path)) is not None:
-                notes = [f"not used: {', '.join(became.left)}"] if became.left else []
-                said = " ".join([f"A {word}: {printable(became.path)}.", *notes])
-                name = became.path.stem
-                outcome = Outcome(found, "new", word, name, tuple(notes), said)
-                return outcome, [Made(str(became.path), digest_of(became.path))]
-        return None
+        became = {word: reader(found.path) for word, reader in self._readers.items()}
+        taken = {word: each for word, each in became.items() if each is not None}
+        if not taken:
+            return None
+        # SillyTavern's master export is several things in one file.
+        left = [each for one in taken.values() for each in one.left]
+        outcome = Outcome(
+            found,
+            "new",
+            " and ".join(taken),
+            " and ".join(dict.fromkeys(one.path.stem for one in taken.values())),
+            (f"not used: {', '.join(left)}",) if left else (),
+            " ".join(one.sentences for one in taken.values()),
+        )
+        files = [each for one in taken.values() for each in one.files]
+        return outcome, [Made(str(each), digest_of(each)) for each in files]
 
     def _stories(self, paths: Sequence[Path]) -> Iterator[str]:
         """Import the chats in some files that may belong together."""

@@ -93,11 +93,18 @@ class KeptTemplate:
     """A file of templates that was taken in."""
 
     path: Path
-    """The copy; an instruction in it stands beside it as a text."""
+    """The copy."""
+    files: tuple[Path, ...]
+    """The copy, and the instruction beside it as a text."""
     templates: tuple[Template, ...]
     instruction: str
     """What `/instruction` offers; empty if there is none."""
-    left: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What of it is not used."""
+        formats = [each for each in self.templates if each.kind != "sysprompt"]
+        return ("its format, since ShoriTUI writes BlockML",) if formats else ()
 
     @property
     def sentences(self) -> str:
@@ -143,11 +150,12 @@ def import_template(path: Path) -> KeptTemplate | None:
     target = template_folder() / f"{stem}.json"
     try:
         kept = add_text(target, text)
+        files = [kept]
         if instruction:
-            add_text(kept.with_suffix(".txt"), f"{instruction}\n")
+            files.append(add_text(kept.with_suffix(".txt"), f"{instruction}\n"))
     except OSError as error:
         raise UserError(f"{printable(target)} cannot be written: {why(error)}.") from None
-    return KeptTemplate(kept, templates, instruction)
+    return KeptTemplate(kept, tuple(files), templates, instruction)
 
 
 def template_folder() -> Path:

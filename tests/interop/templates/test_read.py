@@ -120,7 +120,14 @@ def test_a_bundle_is_all_that_is_in_it(tmp_path: Path) -> None:
 
 
 def test_other_files_are_no_templates(tmp_path: Path) -> None:
-    for values in ({"name": "Orla", "description": "x"}, {"content": "x", "key": []}, [], {}, 3):
+    others: list[Any] = [
+        {"name": "Orla", "description": "x"},
+        {"content": "x", "key": []},
+        [],
+        {},
+        3,
+    ]
+    for values in others:
         (tmp_path / "x.json").write_text(json.dumps(values))
         assert import_template(tmp_path / "x.json") is None
     (tmp_path / "x.json").write_text("[" * 200_000)

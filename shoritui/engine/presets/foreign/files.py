@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shoritui.engine.presets import Preset, save_preset
+from shoritui.engine.presets import SHIPPED, Preset, preset_name, save_preset
 from shoritui.engine.presets.foreign.orders import Values
-from shoritui.engine.presets.foreign.read import ForeignPreset, is_preset, preset_of
+from shoritui.engine.presets.foreign.read import ForeignPreset, inner_preset, is_preset, preset_of
+from shoritui.engine.presets.foreign.write import sillytavern_preset
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
-from shoritui.folders import user_path
-from shoritui.text import printable
+from shoritui.folders import config_dir, user_path
+from shoritui.text import one_line, printable
 
 _LARGEST: Final = 4 << 20
 """Bytes of a preset; one with many banned phrases has some kilobytes."""
@@ -38,7 +39,9 @@ class TakenPreset:
     """A preset of another program that is one of the user's own now."""
 
     path: Path
-    """The new file; what the other program's held is beside it, as JSON."""
+    """The new file."""
+    files: tuple[Path, ...]
+    """The new file, and beside it, as JSON, what the other program's held."""
     preset: Preset
     foreign: ForeignPreset
 
@@ -60,8 +63,12 @@ class TakenPreset:
         return f"{said} Without counterpart, but kept beside it: {named}."
 
 
-def import_preset(path: Path, folder: Path) -> TakenPreset | None:
-    """Make a preset in `folder` out of another program's file; None if it is none.
+def import_preset(path: Path, folder: Path | None = None) -> TakenPreset | None:
+    """Make a preset out of another program's file; None if it is none.
+
+    Args:
+        path: The file.
+        folder: Where to; None is the folder of the user's own presets.
 
     Raises:
         UserError: It is one, but nothing can be written.
@@ -69,7 +76,7 @@ def import_preset(path: Path, folder: Path) -> TakenPreset | None:
     found = _values_in(path)
     if found is None or not is_preset(found):
         return None
-    return take_preset(found, path.stem, folder)
+    return take_preset(found, path.stem, folder or config_dir() / "presets")
 
 
 def take_preset(found: Values, name: str, folder: Path) -> TakenPreset:
@@ -81,16 +88,42 @@ def take_preset(found: Values, name: str, folder: Path) -> TakenPreset:
         UserError: Nothing can be written.
     """
     foreign = preset_of(found, name)
-    has_letters = re.search(r"\w", foreign.title)
-    saved = save_preset(folder, foreign.title if has_letters else "preset", foreign.sampling)
+    title = foreign.title if re.search(r"\w", foreign.title) else "Preset"
+    if (SHIPPED / f"{preset_name(title)}.toml").exists():
+        title = f"{title} 2"  # a file of the name would stand in for the one that ships
+    saved = save_preset(folder, title, foreign.sampling)
     path = folder / f"{saved.name}.toml"
     try:
-        add_text(path.with_suffix(".json"), json.dumps(found, indent=4) + "\n")
+        beside = add_text(
+            path.with_suffix(".json"), json.dumps(inner_preset(found), indent=4) + "\n"
+        )
     except OSError as error:
         raise UserError(
             f"{printable(path)} was written, but not the JSON beside it: {why(error)}."
         ) from None
-    return TakenPreset(path, saved, foreign)
+    return TakenPreset(path, (path, beside), saved, foreign)
+
+
+def export_preset(preset: Preset, own: Path, folder: Path) -> Path:
+    """Write a preset as one of SillyTavern's, and return the file; none is replaced.
+
+    Args:
+        preset: Which.
+        own: The folder of the user's own presets, where a file of SillyTavern's may be kept.
+        folder: Where to; it is made.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    kept = _values_in(own / f"{preset.name}.json")
+    name = re.sub(r"[^\w ()&.,'+-]", "", one_line(preset.title)).strip(" .")
+    path = folder / f"{name or preset.name}.json"
+    is_theirs = kept is not None and is_preset(kept) and "temp" in kept
+    values = sillytavern_preset(preset.sampling, kept if is_theirs else None)
+    try:
+        return add_text(path, json.dumps(values, ensure_ascii=False, indent=4) + "\n")
+    except OSError as error:
+        raise UserError(f"{printable(path)} cannot be written: {why(error)}.") from None
 
 
 def _values_in(path: Path) -> dict[str, Any] | None:

@@ -79,6 +79,7 @@ _WITHOUT: Final[Mapping[str, tuple[object, ...]]] = {
     **dict.fromkeys(("rep_pen_decay", "json_schema_allow_empty", "genamt", "max_length"), ()),
     **dict.fromkeys(("use_default_badwordsids", "legacy_api", "bypass_status_check"), (0, 1)),
     "smoothing_curve": (1,),
+    "math1_temp": (1,),
     "length_penalty": (1,),
     "early_stopping": (),
     "negative_prompt": (),
@@ -110,6 +111,7 @@ _HANDLED: Final = frozenset(
 _KNOWN: Final = frozenset(
     {*(each for names in _NAMES.values() for each in names), *_WITHOUT, *_HANDLED}
 ) - {"name", "preset", "description", "n", "seed", "grammar", "max_length", "streaming"}
+_BUNDLED: Final = frozenset({"instruct", "context", "sysprompt", "reasoning", "srw"})
 _SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
     "a chat completion service": ("chat_completion_source", "openai_max_context", "prompts"),
     "NovelAI": ("phrase_rep_pen", "tail_free_sampling", "repetition_penalty_slope"),
@@ -133,7 +135,7 @@ class ForeignPreset:
 
 def is_preset(found: Values) -> bool:
     """Return whether the values of a JSON or YAML file are a sampler preset."""
-    found = _inner(found)
+    found = inner_preset(found)
     if {"story_string", "input_sequence", "spec", "entries", "data", "messages"} & found.keys():
         return False
     known = sum(name in _KNOWN for name in found)
@@ -150,8 +152,8 @@ def preset_of(found: Values, name: str) -> ForeignPreset:
     Raises:
         UserError: No value in it can be used.
     """
-    title = found.get("name") or found.get("preset") or name
-    values = _inner(found)
+    values = inner_preset(found)
+    title = values.get("name") or values.get("preset") or name
     reading = _Reading(values)
     return ForeignPreset(
         one_line(title)[:100] if isinstance(title, str) else name,
@@ -161,10 +163,13 @@ def preset_of(found: Values, name: str) -> ForeignPreset:
     )
 
 
-def _inner(found: Values) -> Values:
-    """Return the settings that Kobold Lite keeps with a story, or the values themselves."""
-    inner = found.get("savedsettings")
-    return inner if isinstance(inner, dict) and "actions" not in found else found
+def inner_preset(found: Values) -> Values:
+    """Return the preset in SillyTavern's master export or Kobold Lite's settings, or `found`."""
+    for name, others in (("preset", _BUNDLED), ("savedsettings", {"savedsettings"})):
+        inner = found.get(name)
+        if isinstance(inner, dict) and others & found.keys() and "actions" not in found:
+            return inner
+    return found
 
 
 class _Reading:

@@ -1,0 +1,44 @@
+"""`shoritui presets templates`: BlockML for SillyTavern."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from shoritui.folders import user_path
+from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
+from shoritui.text import clean
+
+DESCRIPTION: Final = f"""\
+Write BlockML as SillyTavern's templates: a Context template for one character, one for groups, and
+the Instruct template that goes with both. A group's cards must be joined, with the prefix
+{JOIN_PREFIX} and the suffix {JOIN_SUFFIX}; its scenario belongs to the group's
+own. No file is replaced: a new one gets a number.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--to",
+        metavar="DIR",
+        type=Path,
+        default=Path(),
+        help="the folder to write into (default: this one)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the templates, and say what a group needs beside.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    for path in write_templates(user_path(options.to)):
+        print(clean(str(path)))
+    print(
+        f"In a group, join the character cards, with the prefix {JOIN_PREFIX} and the suffix "
+        f"{JOIN_SUFFIX}, and write the scenario into the group's own."
+    )
+    return 0
