@@ -395,3 +395,18 @@ def _after_name(rest: str) -> str:
 
 def _ends_name(letter: str) -> bool:
     return letter not in "\"'*#@&%\\/¡¿†‡§¶•＂＇＊" and unicodedata.category(letter) in ("Po", "Pd")
+
+
+def names_first(argument: str, names: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], str]:
+    """Return the names that a text begins with, commas between them, and the rest of it."""
+    found: list[str] = []
+    rest = argument
+    while rest:
+        name, after = addressed(f"@{rest}", names)
+        if name is None:
+            break
+        found.append(name)
+        gap, rest = rest[: len(rest) - len(after)], after
+        if not gap.rstrip().endswith((",", "，", "、")):
+            break
+    return tuple(dict.fromkeys(found)), rest.strip()

@@ -47,4 +47,9 @@ def has_screen() -> bool:
 
 def can_draw() -> bool:
     """Return whether what is printed reaches a terminal, and not a dumb one."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stdout.isatty() and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Return whether the terminal says that it can print lines and no more."""
+    return os.environ.get("TERM") == "dumb"

@@ -18,7 +18,7 @@ from shoritui.errors import UserError
 from shoritui.text import closest
 
 _NAMES: Final = (
-    *("playing", "keys", "cards", "library", "taking-along", "browser"),
+    *("playing", "keys", "cards", "library", "taking-along", "browser", "linear"),
     *("models", "gpu", "servers", "adapters", "samplers", "settings"),
     *("training", "training-data", "training-step"),
     *("prompt", "cache", "benchmarks", "eval", "scripts", "install", "architecture"),

@@ -30,11 +30,13 @@ def run(
     preset: str | None,
     new: bool,
     settings: Settings,
+    story: int | None = None,
 ) -> int:
     """Run the chat until the user quits; return the exit code.
 
     Raises:
-        UserError: A card, the model or the preset of the command line is not there or not right.
+        UserError: A card, the model, the preset or the story of the command line is not there or
+            not right.
     """
     _shorten_escape()
     from shoritui.tui.chat.app import ShoriTUI
@@ -47,7 +49,9 @@ def run(
         from shoritui.tui.training.actions import ACTIONS as OTHERS
 
         ids = {action.id for action in OTHERS}
-    app = ShoriTUI(settings, cards=cards, model=model, preset=preset, new=new, other_ids=ids)
+    app = ShoriTUI(
+        settings, cards=cards, model=model, preset=preset, new=new, number=story, other_ids=ids
+    )
     code = app.run() or app.return_code or 0
     if app.unkept.strip():
         with suppress(OSError):  # of a terminal that is gone

@@ -24,7 +24,6 @@ def test_a_pipe_is_told_of_say(card: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("term", "redirection"),
     [
-        ("dumb", ""),
         ("xterm", "</dev/null"),
         ("xterm", "| cat; exit 2"),
         ("xterm", "2>$SHORITUI_HOME/err || (cat $SHORITUI_HOME/err; exit 2)"),

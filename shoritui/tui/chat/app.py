@@ -95,6 +95,7 @@ class ShoriTUI(BaseApp):
         model: Path | None = None,
         preset: str | None = None,
         new: bool = False,
+        number: int | None = None,
         other_ids: Collection[str] = (),
     ) -> None:
         if model is not None:
@@ -111,6 +112,7 @@ class ShoriTUI(BaseApp):
         self._cards = list(cards)
         self._preset = preset
         self._new = new
+        self._number = number
         self._leaving = False
         self._drafting: int | None = None
         """The story whose draft stands in the composer."""
@@ -273,12 +275,14 @@ class ShoriTUI(BaseApp):
             if self._cards:
                 await self.begin(await self.session.disk.run(lambda _: load_cards(self._cards)))
                 return
+            if self._number is not None:
+                chat = await self.session.disk.run(Library.chat, self._number)
         except UserError as error:
             self.refusal = str(error)
             self._has_begun.set()
             await self.leave(1)
             return
-        if not self._new:
+        if chat is None and not self._new:
             chat = await self.session.disk.run(Library.last_chat)
         if chat is None:
             self.performance.open(None)

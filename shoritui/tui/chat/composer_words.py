@@ -11,10 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
-from shoritui.names import addressed
+from shoritui.names import addressed, names_first
 from shoritui.text import closest, one_line
 from shoritui.tui.chat.actions import ACTIONS, BY_SLASH
-from shoritui.tui.chat.presence.verbs import names_first
 from shoritui.tui.chat.verbs.story import is_command
 from shoritui.tui.widgets.completions import Completion, ranked
 

@@ -15,11 +15,11 @@ from textual.widgets import Input, Markdown, OptionList, TextArea
 
 from shoritui.cards import Card
 from shoritui.demo import SMOLLM2_INSTALL
+from shoritui.dice import thrown
 from shoritui.settings import load_settings, save_settings
 from shoritui.story import Library
 from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.scene_picker import ScenePicker
-from shoritui.tui.chat.verbs.dice import thrown
 from shoritui.tui.help_screen import Help
 from shoritui.tui.widgets.chooser import Chooser
 from shoritui.tui.widgets.field import Editor, Field

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shoritui.names import names_first
 from shoritui.text import one_line
-from shoritui.tui.chat.presence.verbs import names_first
 from shoritui.tui.chat.presence.who_screen import HearersScreen, WhoScreen
 from shoritui.tui.widgets.chooser import Chooser
 from tests.tui.conftest import enter, idle, news, running, screen_text, until

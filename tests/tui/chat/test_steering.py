@@ -10,11 +10,11 @@ from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from shoritui.cards import Card, Character, add_card
+from shoritui.director.note_words import read_note, rule_words
 from shoritui.folders import config_dir
 from shoritui.settings import DEFAULT_INSTRUCTION, load_settings, save_settings
 from shoritui.story import NoteRule
 from shoritui.tui.chat.app import ShoriTUI
-from shoritui.tui.chat.steering.note_words import read_note, rule_words
 from shoritui.tui.chat.steering.notes_screen import NotesScreen
 from shoritui.tui.chat.steering.scene_form import SceneForm
 from shoritui.tui.widgets.chooser import Chooser

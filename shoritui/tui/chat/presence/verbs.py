@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from shoritui.names import addressed
+from shoritui.names import addressed, names_first
 from shoritui.text import one_line
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.chooser import Choice, Chooser
@@ -88,21 +87,6 @@ async def whisper(host: Host, argument: str) -> None:
         chosen = await host.push_screen_wait(HearersScreen(director, others))
         if chosen:
             host.words.whisper_to(chosen)
-
-
-def names_first(argument: str, names: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], str]:
-    """Return the names that a text begins with, commas between them, and the rest of it."""
-    found: list[str] = []
-    rest = argument
-    while rest:
-        name, after = addressed(f"@{rest}", names)
-        if name is None:
-            break
-        found.append(name)
-        gap, rest = rest[: len(rest) - len(after)], after
-        if not gap.rstrip().endswith((",", "，", "、")):
-            break
-    return tuple(dict.fromkeys(found)), rest.strip()
 
 
 def hearers_of(chat: ChatState) -> list[str]:

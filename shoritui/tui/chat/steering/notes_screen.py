@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from shoritui.director import NoteRow, note_rows, reread
+from shoritui.director.note_words import cost_words, read_note, readers, rule_words
 from shoritui.story import rule_of
 from shoritui.text import clean, one_line
-from shoritui.tui.chat.steering.note_words import cost_words, read_note, readers, rule_words
 from shoritui.tui.widgets.browser import Browser, Keys
 from shoritui.tui.widgets.chooser import Choice, Chooser
 from shoritui.tui.widgets.field import Editor

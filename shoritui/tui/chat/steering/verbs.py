@@ -47,7 +47,7 @@ async def new_scene(host: Host, text: str) -> None:
 
 def note(host: Host, typed: str) -> None:
     """Add an author's note, by the rule typed before it."""
-    from shoritui.tui.chat.steering.note_words import cost_words, read_note, readers, rule_words
+    from shoritui.director.note_words import cost_words, read_note, readers, rule_words
 
     if host.director is None or not typed:
         host.words.ask("note", "Write the author's note after /note.")
@@ -72,7 +72,7 @@ def note(host: Host, typed: str) -> None:
 
 def note_choices(host: Host) -> list[str]:
     """Return the options that `/note` completes."""
-    from shoritui.tui.chat.steering.note_words import readers
+    from shoritui.director.note_words import readers
 
     names = readers(host.chat) if host.chat is not None else []
     numbered = ("--sticky", "--once", "--depth 1", "--depth 4", "--every 6")
@@ -82,7 +82,7 @@ def note_choices(host: Host) -> list[str]:
 def note_details(host: Host, option: str) -> str:
     """Return what an option means, and what it costs."""
     from shoritui.director import reread
-    from shoritui.tui.chat.steering.note_words import cost_words, read_note, readers, rule_words
+    from shoritui.director.note_words import cost_words, read_note, readers, rule_words
 
     if host.chat is None:
         return ""

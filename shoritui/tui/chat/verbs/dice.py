@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from random import SystemRandom
-
-from shoritui.dice import dice_of
+from shoritui.dice import thrown
 from shoritui.tui.chat.app_protocol import Host
 
 _USUAL = "1d20"
-_random = SystemRandom()
 
 
 def roll(host: Host, argument: str) -> None:
@@ -25,20 +22,6 @@ def roll(host: Host, argument: str) -> None:
         return
     user = host.director.chat.user
     host.performance.play(host.director.say(f"{user} rolls {result}."))
-
-
-def thrown(written: str) -> str:
-    """Return dice and what they show, `2d6+3: 4 + 6 + 3 = 13`; empty for what are no dice."""
-    dice = dice_of(written)
-    if dice is None:
-        return ""
-    shown, plus = dice.throw(_random), dice.plus
-    total = sum(shown) + plus
-    if len(shown) == 1 and not plus:
-        return f"{dice.name}: {total}"
-    sign = " + " if plus > 0 else " - "
-    terms = " + ".join(map(str, shown)) + (f"{sign}{abs(plus)}" if plus else "")
-    return f"{dice.name}: {terms} = {total}"
 
 
 def usual(_: Host) -> list[str]:

@@ -1,0 +1,153 @@
+"""An evening in plain lines: in a pipe, on a dumb terminal, with every command there is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shoritui.linear.commands import COMMANDS, INSTEAD
+from shoritui.story import Library
+from shoritui.tui.chat.actions import ACTIONS
+from tests.e2e.terminal import PATIENCE, Terminal
+
+pytestmark = pytest.mark.slow
+
+CHAT = (sys.executable, "-m", "shoritui", "chat")
+CARD = "gannet-rock"
+SHORT = "max_tokens = 24\n"
+LONG = "max_tokens = 100_000\nlength = 'enormous'\npreset = 'wild'\n"
+WILD = 'title = "Wild"\ntemperature = 20.0\n'
+"""Words without sense, of which there is hardly an end."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config" / "presets").mkdir(parents=True)
+    (tmp_path / "config" / "presets" / "wild.toml").write_text(WILD, encoding="utf-8")
+    (tmp_path / "config" / "settings.toml").write_text(SHORT, encoding="utf-8")
+    return tmp_path
+
+
+def piped(home: Path, typed: str, *arguments: str) -> list[str]:
+    """The lines that are printed for what is typed."""
+    result = subprocess.run(
+        [*CHAT, "--linear", *arguments],
+        input=typed.encode(),
+        capture_output=True,
+        env={**os.environ, "SHORITUI_HOME": str(home)},
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b""), result.stdout
+    assert not set(result.stdout) & {0x1B, 0x0D, 0x08}, "nothing moves"
+    return result.stdout.decode().splitlines()
+
+
+def story(home: Path) -> list[str]:
+    library = Library(home / "data" / "library.db")
+    try:
+        chat = library.last_chat()
+        assert chat is not None
+        return [f"{entry.speaker}: {entry.text}" for entry in library.entries(chat.id)]
+    finally:
+        library.close()
+
+
+def test_every_command_of_the_app_is_there_or_has_another_in_its_place() -> None:
+    wanted = {action.slash for action in ACTIONS if action.slash}
+    assert wanted <= COMMANDS.keys() | INSTEAD.keys() | {"help"}
+    assert not COMMANDS.keys() & INSTEAD.keys()
+
+
+def test_an_evening_in_a_pipe(home: Path) -> None:
+    lines = piped(home, '"Somebody open it," Wren said.\n/quit\nnever read\n', CARD)
+    at = lines.index('Wren: "Somebody open it," Wren said.')
+    assert lines[at + 1].startswith("Maren: ") and len(lines[at + 1]) > len("Maren: ")
+    said, reply = story(home)[-2:]
+    assert said == lines[at]
+    assert reply.split() == " ".join(lines[at + 1 :]).split()
+    # It goes on where it was left, and the end of the input is an end.
+    again = piped(home, "\n/next Tob\n@Tobias You?")
+    assert lines[at] in again and "(Next: Tobias.)" in again
+    assert again[-1] != "Wren: You?" and "Wren: You?" in again
+    assert story(home)[-2] == "Wren: You?"
+
+
+def test_acts_on_messages(home: Path) -> None:
+    typed = (
+        "/insert One fish. Two fish.\n/down\n/edit Three fish.\n/undo\n/redo\n/split fish\n"
+        "/versions\n/up\n/delete\n/bin\n/roll 2d6\n/insert @Tobias Ho!\n/note --depth 2 Be kind.\n"
+        "/notes\n/cast Bo: A dog.\n/cast Bo\n/lore Bell (bell, bells): It rings.\n/lore bell\n"
+        "/find fish\n/enter Bo\n/leave Bo trots off\n/scene\n/export html\n/whisper Maren Hush.\n"
+    )
+    (home / "out").mkdir()
+    lines = piped(home, typed.replace("/export html", f"/export html {home / 'out'}"), CARD)
+    text = "\n".join(lines)
+    assert "Wren: One fish. Two fish." in lines and "Wren: Three fish." in lines
+    assert "(Undone: Edit a message.)" in lines and "(Redone: Edit a message.)" in lines
+    assert "Tobias: Ho!" in lines and "Bo: A dog." in lines and "Bell: It rings." in lines
+    assert "(Bo trots off.)" in lines and "Wren: (whispers to Maren) Hush." in lines
+    assert "Wren rolls 2d6: " in text and "Be kind." in text and "There is no" not in text
+    assert len(list((home / "out").glob("*.html"))) == 1
+
+
+def test_every_command_answers_without_a_word_more(home: Path) -> None:
+    words = [*COMMANDS, *INSTEAD, "help"]
+    words.remove("quit")
+    typed = "".join(f"/{word}\n" for word in words if word not in ("auto", "go"))
+    lines = piped(home, f"{typed}/help alt\n/help playing\n/wombat\n/\n", CARD)
+    assert "Traceback" not in "\n".join(lines)
+    assert "(There is no /wombat: /help lists them.)" in lines
+
+
+def test_hostile_lines_are_sentences(home: Path) -> None:
+    typed = b"/open 999999999999999999999\n/new \xff\xfe\n/read 99999999999999\n/read -1\n"
+    typed += b"/sampler temperature=nan\n/sampler top_k=1e999 x=2\n/import /dev/null\n/import .\n"
+    typed += b"/roll 9999999d9\n/cast :x\n/cast " + b"x" * 5000 + b"\n/lore :\n/auto -1\n"
+    typed += b'/search "\n/next \x1b[31m\n/\x1b]0;x\x07\n/export html /proc/nowhere\n/turns x\n'
+    result = subprocess.run(
+        [*CHAT, "--linear", CARD],
+        input=typed,
+        capture_output=True,
+        env={**os.environ, "SHORITUI_HOME": str(home)},
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"\x1b" not in result.stdout and b"Traceback" not in result.stdout
+    assert b"\x07" not in result.stdout
+
+
+def test_what_is_wrong_at_the_start_is_one_sentence(home: Path) -> None:
+    for arguments in (["--story", "99"], ["nowhere"], ["--preset", "none", CARD]):
+        result = subprocess.run(
+            [*CHAT, "--linear", *arguments],
+            input="",
+            capture_output=True,
+            text=True,
+            env={**os.environ, "SHORITUI_HOME": str(home)},
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> None:
+    (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
+    env = {"SHORITUI_HOME": str(home), "TERM": "dumb"}
+    with Terminal((*CHAT, CARD), env=env) as screen:
+        screen.wait_for("/help lists more")
+        screen.press("Hello.", "enter")
+        screen.wait_for(lambda text: "Maren:" in text.partition("Hello.")[2])
+        screen.press("ctrl+c")
+        screen.wait_for(lambda text: text.rstrip().endswith("\nWren:"))
+        screen.press("/who", "enter")
+        screen.wait_for("Wren: you")
+        screen.press("ctrl+d")
+        assert screen.wait_until_ended() == 0
+        assert b"\x1b" not in screen.output
+    assert "Wren: Hello." in story(home)[-2:]
