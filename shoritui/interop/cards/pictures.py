@@ -6,6 +6,7 @@ sentence.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ _MOST_POINTS: Final = 25_000_000
 _EXIF_IFD: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
 _JPEG: Final = b"\xff\xd8\xff"
+_MOST_SCANS: Final = 100
+"""Passes over a JPEG picture; each costs as much as the whole picture, however few its bytes."""
+_MARKER: Final = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+"""A marker in a JPEG file, but for those that may stand among the points of a picture."""
+_SCAN, _END, _BARE = 0xDA, 0xD9, (0x01, 0xD8)
 _CANVAS: Final = slice(24, 30)
 """Where an extended WEBP file has its width and height, each less one."""
 
@@ -49,6 +55,8 @@ def png_of(content: bytes) -> bytes:
         with _opened(content) as image:
             image.load()
         return content
+    if is_jpeg(content):
+        _check_scans(content)
     from PIL import ImageOps
 
     with _opened(content) as image:
@@ -96,6 +104,18 @@ def _opened(content: bytes) -> Iterator[Image]:
         raise _too_large() from None
     except Exception:  # whatever a decoder makes of a damaged file
         raise UserError("the picture is damaged, or none of PNG, JPEG and WEBP") from None
+
+
+def _check_scans(content: bytes) -> None:
+    """Refuse a JPEG picture that takes far longer to unpack than one of its size."""
+    scans = at = 0
+    while (found := _MARKER.search(content, at)) and (kind := found[1][0]) != _END:
+        at = found.end()
+        if kind not in _BARE:
+            at += int.from_bytes(content[at : at + 2])
+        scans += kind == _SCAN
+        if scans > _MOST_SCANS:
+            raise UserError("the picture takes too many passes to unpack")
 
 
 def _check_canvas(content: bytes) -> None:

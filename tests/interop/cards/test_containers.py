@@ -157,6 +157,16 @@ def test_a_huge_picture_is_not_unpacked(tmp_path: Path) -> None:
     assert "more than 25 million points" in imported.trouble
 
 
+def test_a_picture_of_endless_passes_is_not_unpacked(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + TEXT.encode()
+    whole = drawn("JPEG", exif=exif, progressive=True)
+    assert picture_of(taken_in(tmp_path / "x.jpg", whole).path) is not None
+    last = whole.rindex(b"\xff\xda")
+    slow = whole[:-2] + whole[last:-2] * 300 + whole[-2:]
+    assert "too many passes" in taken_in(tmp_path / "x.jpg", slow).trouble
+
+
 def bomb() -> bytes:
     return archive({"card.json": bytes(17 << 20)}, packing=ZIP_DEFLATED)
 
