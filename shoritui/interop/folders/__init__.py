@@ -9,8 +9,8 @@ from __future__ import annotations
 from shoritui.interop.folders.import_all import Became, Import, Progress, Reader
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.folders.outcome import Outcome, rows_of, summary
-from shoritui.interop.folders.undo import TakenBack, take_back
-from shoritui.interop.folders.walk import Found, pasted_path, walk
+from shoritui.interop.folders.undo import TakenBack, last_import, take_back
+from shoritui.interop.folders.walk import Found, pasted_paths, walk
 
 __all__ = [
     "Became",
@@ -21,7 +21,8 @@ __all__ = [
     "Progress",
     "Reader",
     "TakenBack",
-    "pasted_path",
+    "last_import",
+    "pasted_paths",
     "rows_of",
     "summary",
     "take_back",

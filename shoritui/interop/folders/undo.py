@@ -29,6 +29,11 @@ class TakenBack:
     """Which chat lies in the bin; 0 where it is a file."""
 
 
+def last_import(library: Library) -> int:
+    """Return of how many files the last import is that was not taken back; 0 if there is none."""
+    return len(Journal(library).last())
+
+
 def take_back(library: Library) -> tuple[list[TakenBack], Path]:
     """Take the last import back that was not; return what became of each thing, and the bin.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import sys
 from collections import Counter
@@ -27,6 +28,9 @@ _RUBBISH: Final = {"thumbnails", "backups", "vectors", "node_modules", "__pycach
 """Folders, of SillyTavern and in general, whose files are copies of others or code."""
 _SECRETS: Final = "secrets.json"
 """Where SillyTavern keeps the keys of paid services."""
+_LONGEST: Final = 65536
+"""Characters of a pasted text that may be paths."""
+_MOST_PASTED: Final = 1000
 _FIRST: Final = (".png", ".jpg", ".jpeg", ".webp", ".charx", ".yaml", ".yml", ".json")
 """Files that may hold cards: they come before the chats, which need them."""
 
@@ -133,14 +137,30 @@ def _rank(found: Found) -> tuple[bool, str]:
     return found.path.suffix.lower() not in _FIRST, shown
 
 
-def pasted_path(text: str) -> Path | None:
-    """Return the file or folder that a pasted text is the path of; None if it is another text.
+def pasted_paths(text: str) -> list[Path]:
+    """Return the files and folders whose paths a pasted text is; none if it is another text.
 
     Terminals paste what is dropped on them in quotes, with backslashes before blanks and the
-    like, or as a URL; a path that is not whole from the root on is a text.
+    like, or as URLs; a path that is not whole from the root on is a text.
     """
     text = text.strip()
-    if not 2 < len(text) < 4096 or not text.isprintable():
+    if not 2 < len(text) < _LONGEST:
+        return []
+    if path := _path_of(text):
+        return [path]
+    words = text.splitlines()
+    if len(words) == 1:
+        try:
+            words = shlex.split(text, posix=sys.platform != "win32")
+        except ValueError:
+            return []
+    found = [path for path in map(_path_of, words[:_MOST_PASTED]) if path]
+    return found if 1 < len(words) == len(found) else []
+
+
+def _path_of(text: str) -> Path | None:
+    text = text.strip()
+    if not text or not text.isprintable():
         return None
     for written in dict.fromkeys(_readings(text)):
         if Path(written).is_absolute() or written.startswith("~/"):

@@ -27,6 +27,7 @@ from shoritui.tui.base_app import NEWS_CSS, BaseApp, PaletteRow, reading_time
 from shoritui.tui.chat.act_queue import Performance
 from shoritui.tui.chat.actions import ACTIONS, BY_ID
 from shoritui.tui.chat.composer_words import ComposerWords
+from shoritui.tui.chat.imports import verbs as imports
 from shoritui.tui.chat.main_screen import CSS, MainScreen
 from shoritui.tui.chat.personas.verbs import learn_names, with_persona
 from shoritui.tui.chat.status import Status
@@ -547,6 +548,10 @@ class ShoriTUI(BaseApp):
     def on_composer_turn_back_asked(self, event: Composer.TurnBackAsked) -> None:
         """Nothing was typed that could be taken back: the last act is, or is done again."""
         self.start_action(event.action)
+
+    def on_composer_pasted(self, event: Composer.Pasted) -> None:
+        """A path may have been dropped on the terminal."""
+        self.run_worker(imports.offer(self, event.text), group="asking")
 
     async def on_composer_draft_paused(self, event: Composer.DraftPaused) -> None:
         """Keep the draft, unless another stands there by now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoritui.tui.action import Action
 from shoritui.tui.chat.app_protocol import Host
+from shoritui.tui.chat.imports.actions import IMPORTS
 from shoritui.tui.chat.verbs import library, message, mood, panels
 
 APP_ACTIONS: tuple[Action[Host], ...] = (
@@ -63,18 +64,7 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
         argument="[FORMAT [FOLDER]]",
         choices=library.formats,
     ),
-    Action(
-        id="import",
-        synonyms="load read sillytavern jsonl log character card png lorebook world info",
-        asks=True,
-        title="Library: Import a story or a card",
-        run=library.take_in,
-        help="Takes in a file: a story (JSON, a chat of SillyTavern, BlockML, lines such as "
-        "`Ada: Hm.`), which opens, a character card, or a lorebook.",
-        keys="alt+o",
-        slash="import",
-        argument="[FILE]",
-    ),
+    *IMPORTS,
     Action(
         id="theme",
         synonyms="colours colors dark light appearance",

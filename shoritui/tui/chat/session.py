@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from shoritui.cards import Card, fingerprint, reload_card
 from shoritui.director import Director, Disk, make_engine, new_chat, open_engine
@@ -13,6 +14,9 @@ from shoritui.folders import config_dir, data_dir
 from shoritui.settings import Settings
 from shoritui.story import Chat, Library
 from shoritui.tui.chat.library_screen import Order
+
+if TYPE_CHECKING:
+    from shoritui.interop.folders import Import
 
 
 class Session:
@@ -46,6 +50,10 @@ class Session:
         """How the library is sorted."""
         self.told_card = ""
         """The fingerprint of the changed card that was told last."""
+        self.importing: Import | None = None
+        """The import that is under way."""
+        self.imported: Import | None = None
+        """The last one that is over."""
         self.no_model = ""
         """Why no model could be opened, and what to do."""
 
@@ -133,7 +141,9 @@ class Session:
             await self.disk.run(Library.erase_untouched, director.chat.id)
 
     async def close(self) -> None:
-        """Stop what is being written, end the engine's process, close the library."""
+        """Stop what is being written or imported, end the engine's process, close the library."""
+        if self.importing is not None:
+            self.importing.stop()
         try:
             await self.leave_chat()
             await self.engine.close()

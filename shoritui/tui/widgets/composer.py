@@ -37,6 +37,12 @@ class Composer(TextArea):
 
         text: str
 
+    @dataclass
+    class Pasted(Message):
+        """A text was pasted into the empty composer."""
+
+        text: str
+
     class CompletionAsked(Message):
         """Tab was pressed while the popup was open."""
 
@@ -114,6 +120,15 @@ class Composer(TextArea):
             self.post_message(self.CompletionAsked())
             return
         await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        # Textual calls the text area's own handler after this one.
+        if not self.text:
+            self.call_later(self._say_pasted)
+
+    def _say_pasted(self) -> None:
+        if self.text:
+            self.post_message(self.Pasted(self.text))
 
     def action_undo(self) -> None:
         """Take back what was typed, or what was done before it."""

@@ -17,7 +17,7 @@ from shoritui.interop.folders import (
     Import,
     Outcome,
     Progress,
-    pasted_path,
+    pasted_paths,
     rows_of,
     summary,
     take_back,
@@ -246,12 +246,14 @@ def test_a_dropped_path_is_known_in_every_spelling(tmp_path: Path) -> None:
     escaped = str(file).replace(" ", "\\ ").replace("'", "\\'").replace("(", "\\(")
     quoted = "'" + str(file).replace("'", "'\\''") + "'"
     for written in (str(file), f" {file}\n", escaped, quoted, f'"{file}"', file.as_uri()):
-        assert pasted_path(written) == file
-    assert pasted_path(str(tmp_path)) == tmp_path
+        assert pasted_paths(written) == [file]
+    assert pasted_paths(str(tmp_path)) == [tmp_path]
+    for written in (f"{quoted} {escaped}", f"{file.as_uri()}\n{file}"):
+        assert pasted_paths(written) == [file, file]
     for text in (
         f"Look at {file}",
         f"{file} and more",
-        f"{file}\n{file}",
+        f"{quoted} no",
         "Orla's card (1).png",
         str(tmp_path / "none.png"),
         "file://elsewhere/etc/passwd",
@@ -259,10 +261,10 @@ def test_a_dropped_path_is_known_in_every_spelling(tmp_path: Path) -> None:
         "/\0",
         "",
     ):
-        assert pasted_path(text) is None
+        assert pasted_paths(text) == []
 
 
 @given(st.text())
 def test_no_text_is_too_odd_to_be_none(text: str) -> None:
-    assert pasted_path(f"nothing {text}") is None
-    pasted_path(text)
+    assert pasted_paths(f"nothing {text}") == []
+    pasted_paths(text)

@@ -130,36 +130,6 @@ def formats(host: Host) -> list[str]:
     return list(FORMATS)
 
 
-async def take_in(host: Host, file: str) -> None:
-    """Take a story, a card or a lorebook in from a file; a story is opened."""
-    from shoritui.interop import import_file
-    from shoritui.interop.cards import import_card
-
-    session = host.session
-    if session is None or _is_writing(host):
-        return
-    if not file:
-        prompt = LinePrompt(
-            "Which file?", question="A story, a card (picture, JSON, CharX) or lore.", word="import"
-        )
-        given = await host.push_screen_wait(prompt)
-        if not given:
-            return
-        file = given
-    try:
-        if (card := await session.disk.run(lambda _: import_card(Path(file)))) is not None:
-            host.report(card.sentences)
-            return
-        told: list[str] = []
-        chat = await session.disk.run(import_file, Path(file), told.append)
-    except UserError as error:
-        host.report(str(error), trouble=True)
-    else:
-        await host.enter(chat)
-        for each in told:
-            host.report(each)
-
-
 async def go(host: Host, place: Place) -> None:
     """Open a story; at an entry of it, on whatever branch that is."""
     from shoritui.story import Library

@@ -11,6 +11,7 @@ from textual.widgets import TextArea
 from shoritui.names import addressed
 from shoritui.text import counted, one_line
 from shoritui.tui.chat.app_protocol import Act, Host
+from shoritui.tui.chat.imports import verbs as imports
 from shoritui.tui.widgets.passage import Passage
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ async def interrupt(host: Host, _: str) -> None:
         host.report("The selection is in the clipboard.")
     elif host.performance.is_on:
         await host.performance.stop()
-    else:
+    elif not imports.stop(host):
         host.report("Ctrl+Q quits; everything is kept.")
 
 

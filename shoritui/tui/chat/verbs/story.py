@@ -10,6 +10,7 @@ from shoritui.names import addressed
 from shoritui.settings import Strategy
 from shoritui.text import one_line
 from shoritui.tui.chat.app_protocol import Host
+from shoritui.tui.chat.imports import verbs as imports
 from shoritui.tui.chat.main_screen import TURNS
 from shoritui.tui.chat.verbs import panels
 from shoritui.tui.widgets.chooser import Choice, Chooser
@@ -119,6 +120,8 @@ async def stop(host: Host, _: str) -> None:
         return
     if host.performance.is_on:
         await host.performance.stop()
+    elif imports.stop(host):
+        return
     elif main.close_overlay() or main.story.cursor is not None or not main.composer.has_focus:
         main.story.cursor = main.reading.cursor = None
         main.composer.focus()

@@ -1,0 +1,1 @@
+"""Taking files and folders of other programs in, and an import back."""
