@@ -62,12 +62,18 @@ def run(options: argparse.Namespace) -> int:
     work = Import(options.paths, {"preset": import_preset})
     with open_library(create=True) as library, _stopped_by_interrupt(work):
         line: ProgressLine | None = None
-        for progress in work.run(library):
-            if progress.total >= _LONG:
-                line = line or ProgressLine(progress.total)
-                line.report(progress.done)
-        if line is not None:
-            line.end()
+        try:
+            for progress in work.run(library):
+                if progress.total >= _LONG:
+                    line = line or ProgressLine(progress.total)
+                    line.report(progress.done)
+        except UserError:
+            if work.outcomes:
+                _told(work)  # what is in stays in
+            raise
+        finally:
+            if line is not None:
+                line.end()
     return _told(work)
 
 

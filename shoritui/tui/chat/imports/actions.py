@@ -19,6 +19,7 @@ IMPORTS: tuple[Action[Host], ...] = (
         keys="alt+o",
         slash="import",
         argument="[PATH|last]",
+        choices=verbs.last_choice,
     ),
     Action(
         id="undo_import",

@@ -21,6 +21,7 @@ class ResultScreen(Framed[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter", "dismiss(None)", show=False)]
     DEFAULT_CSS = """
     ResultScreen > Vertical { width: 132; max-width: 95%; height: auto; max-height: 90%; }
+    ResultScreen Static { text-wrap: nowrap; text-overflow: ellipsis; width: 100%; }
     ResultScreen VerticalScroll {
         height: auto; max-height: 100%; padding: 0 1; scrollbar-size-vertical: 1;
     }

@@ -43,6 +43,11 @@ async def take_in(host: Host, argument: str) -> None:
     await import_paths(host, paths or [Path(argument)])
 
 
+def last_choice(_: Host) -> list[str]:
+    """Return what `/import` completes."""
+    return [_LAST]
+
+
 async def offer(host: Host, text: str) -> None:
     """A text was pasted: if it is the path of a file or a folder, ask whether to import it."""
     from shoritui.interop.folders import pasted_paths
@@ -63,6 +68,7 @@ async def offer(host: Host, text: str) -> None:
 
 async def import_paths(host: Host, paths: Sequence[Path]) -> None:
     """Take files and folders in, one step at a time, and say what became of them."""
+    from shoritui.engine.presets.foreign import import_preset
     from shoritui.interop.folders import Import, summary
 
     session = host.session
@@ -71,7 +77,7 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
     if session.importing is not None:
         host.report("An import is under way: Escape stops it.")
         return
-    work = session.importing = Import(paths)
+    work = session.importing = Import(paths, {"preset": import_preset})
     try:
         steps = await session.disk.run(work.run)
         while (progress := await session.disk.run(lambda _: next(steps, None))) is not None:
@@ -86,6 +92,8 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
         host.show_choices()
     session.imported = work
     outcomes = work.outcomes
+    if any("preset" in each.kind for each in outcomes):
+        await _learn_presets(session)
     if len(outcomes) == 1 and outcomes[0].found.is_named:
         await _tell(host, outcomes[0])
     elif outcomes or work.skipped:
@@ -96,6 +104,15 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
             await _show_last(host, session)
         else:
             host.report(f"{told} /import {_LAST} shows what became of each.")
+
+
+async def _learn_presets(session: Session) -> None:
+    """Let the presets that came in be chosen."""
+    from shoritui.engine import presets
+    from shoritui.folders import config_dir
+
+    found, _ = await session.disk.run(lambda _: presets(config_dir() / "presets"))
+    session.samplers.update(found)
 
 
 def stop(host: Host) -> bool:
