@@ -30,6 +30,7 @@ from shoritui.director import (
 )
 from shoritui.engine import SPLIT_MARKS, Preset
 from shoritui.errors import UserError
+from shoritui.interop.folders import Import
 from shoritui.linear.lines_in import LinesIn
 from shoritui.linear.voice import Voice
 from shoritui.models import STORYTELLER
@@ -58,6 +59,8 @@ class Evening:
         self.is_over = False
         self.offered: list[str] = []
         """What the last list offered, for its numbers to be chosen from."""
+        self.importing: Import | None = None
+        """The import that is under way."""
         self._begun: Entry | None = None
         self._typed = False
         """Whether what is said now was typed on the screen, and stands there."""
@@ -235,7 +238,10 @@ class Evening:
         return True
 
     async def stop(self) -> bool:
-        """Stop the reply being written; False where none is."""
+        """Stop the reply being written, or the import under way; False where none is."""
+        if self.importing is not None:
+            self.importing.stop()
+            return True
         director = self.director
         if director is None or not (director.busy or self._begun):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -151,3 +152,15 @@ def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> N
         assert screen.wait_until_ended() == 0
         assert b"\x1b" not in screen.output
     assert "Wren: Hello." in story(home)[-2:]
+
+
+def test_a_folder_comes_in_and_goes_back(home: Path) -> None:
+    folder = home / "cards"
+    folder.mkdir()
+    for name in ("Orla", "Bo"):
+        (folder / f"{name}.json").write_text(json.dumps({"name": name, "description": "Old."}))
+    lines = piped(home, f"/import {folder}\n/undo-import\n/undo-import\n", CARD)
+    assert "Orla.json: card orla" in lines and "(Imported: 2 cards.)" in lines
+    assert "(Taken back: 2 things.)" in lines
+    assert "(There is no import to take back.)" in lines
+    assert not (home / "config/characters/orla.toml").exists()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.folders import user_path
-from shoritui.interop import FORMATS, export_chat, import_file
-from shoritui.interop.cards import import_card
+from shoritui.interop import FORMATS, export_chat
+from shoritui.interop.folders import Import, pasted_paths, rows_of, summary, take_back
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.commands.message import jump
 from shoritui.linear.evening import Evening
@@ -19,6 +20,8 @@ from shoritui.story import Library
 from shoritui.text import counted, one_line, printable
 
 _MOST_HITS = 30
+_MANY = 20
+"""Files whose import is told while it goes on."""
 
 
 async def new(evening: Evening, wanted: str) -> None:
@@ -85,18 +88,50 @@ async def export(evening: Evening, argument: str) -> None:
         evening.voice.news(f"The story is in {printable(path.absolute())}.")
 
 
-async def take_in(evening: Evening, file: str) -> None:
-    """Take a story, a card or a lorebook in from a file."""
-    if not file:
-        raise UserError("Write the file's path after /import.")
-    if (card := await evening.disk.run(lambda _: import_card(Path(file)))) is not None:
-        evening.voice.news(card.sentences)
+async def take_in(evening: Evening, argument: str) -> None:
+    """Take files and folders in; a story that comes alone is opened. Ctrl+C stops."""
+    if not argument:
+        raise UserError("Write the path of a file or a folder after /import.")
+    paths = await asyncio.to_thread(pasted_paths, argument) or [Path(argument)]
+    work = evening.importing = Import(paths, {"preset": import_preset})
+    told = 0
+    try:
+        steps = await evening.disk.run(work.run)
+        while (step := await evening.disk.run(lambda _: next(steps, None))) is not None:
+            tenths = step.place * 10 // max(step.count, 1)
+            if step.count >= _MANY and tenths > told:
+                told = tenths
+                evening.voice.news(f"{step.place:,} of {step.count:,} files.")
+            if work.is_stopped:
+                break
+    finally:
+        evening.importing = None
+    outcomes = work.outcomes
+    if len(outcomes) > 1 or not all(each.found.is_named for each in outcomes):
+        for source, became in rows_of(outcomes, work.skipped)[1:]:
+            evening.voice.line(f"{source}: {became}")
+        evening.voice.news(summary(outcomes, is_stopped=work.is_stopped))
         return
-    told: list[str] = []
-    chat = await evening.disk.run(import_file, Path(file), told.append)
-    await evening.enter(chat)
-    for each in told:
-        evening.voice.news(each)
+    for outcome in outcomes:
+        if outcome.chats:
+            await evening.enter(outcome.chats[0])
+        else:
+            evening.voice.news(outcome.sentences)
+        for note in outcome.notes if outcome.chats else ():
+            evening.voice.news(note)
+
+
+async def undo_import(evening: Evening, _: str) -> None:
+    """Put everything of the last import into the bin, but for what was changed since."""
+    open_now = evening.director.chat.id if evening.director is not None else None
+    done, folder = await evening.disk.run(take_back)
+    for each in done:
+        if each.kept:
+            evening.voice.news(f"Kept: {one_line(each.name)}, because {each.kept}.")
+    evening.voice.news(f"Taken back: {counted(sum(not each.kept for each in done), 'thing')}.")
+    evening.voice.news(f"Stories are in the library's bin, files in {printable(folder)}.")
+    if any(each.chat == open_now for each in done if each.chat):
+        await evening.leave()
 
 
 async def model(evening: Evening, wanted: str) -> None:
@@ -126,6 +161,7 @@ COMMANDS = {
     "search": Command(search, "Searches everything ever written.", "TEXT|NUMBER"),
     "bin": Command(take_out, "Lists this story's deleted messages, or restores one.", "[NUMBER]"),
     "export": Command(export, "Lists the formats, or writes the story.", "[FORMAT [FOLDER]]"),
-    "import": Command(take_in, "Takes a story, a card or lore in from a file.", "FILE"),
+    "import": Command(take_in, "Takes in a file or a folder, whatever it holds.", "PATH"),
+    "undo-import": Command(undo_import, "Puts what the last import brought into the bin."),
     "model": Command(model, "Lists the models, or lets one write.", "[NAME|FILE|ADDRESS]"),
 }
