@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION: Final = """\
 Open the app. Without a card it continues your last story; with cards it begins a new one.
-Several cards are combined into one scene. `--linear` plays in plain lines: so does a terminal that
-can do no more (TERM=dumb).
+Several cards are combined into one scene; a card of another program, such as a PNG, is imported
+first, if it is new. `--linear` plays in plain lines: so does a terminal that can do no more
+(TERM=dumb).
 """
 
 
@@ -94,9 +95,20 @@ def _cards_and_model(
     if options.cards:
         from shoritui.cards import card_files
 
-        cards = card_files(options.cards)
+        cards = list(map(_own, card_files(options.cards)))
     if options.model:
         from shoritui.models import model_file
 
         model = model_file(options.model, settings.model)
     return cards, model
+
+
+def _own(card: Path) -> Path:
+    """Return the card of a file; one of another program is imported, if it is new."""
+    if card.suffix.lower() == ".toml" or not card.is_file():
+        return card
+    from shoritui.commands.chats.library import open_library
+    from shoritui.interop.folders import imported_card
+
+    with open_library(create=True) as library:
+        return imported_card(library, card)

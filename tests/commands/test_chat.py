@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoritui.demo import model_path
+from tests.benchmarks._tavern import card_png
 from tests.commands.process import shoritui
 from tests.e2e.terminal import Terminal
 
@@ -58,3 +59,16 @@ def test_a_folder_is_no_model(tmp_path: Path) -> None:
     with Terminal((*CHAT, "--model", str(tmp_path)), env=env) as screen:
         assert screen.wait_until_ended() == 1
         assert "is a folder, not a model file." in screen.text
+
+
+def test_a_card_of_another_program_begins_a_story_at_once(tmp_path: Path) -> None:
+    picture, home = tmp_path / "orla.png", tmp_path / "home"
+    card = {"name": "Orla", "description": "Old.", "first_mes": "You are late."}
+    picture.write_bytes(card_png(card))
+    for _ in range(2):
+        done = shoritui("chat", "--linear", picture, home=home)
+        assert done.returncode == 0 and "Orla: You are late." in done.stdout, done.stderr
+    assert [each.name for each in (home / "config/characters").glob("*.toml")] == ["orla.toml"]
+    picture.write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+    done = shoritui("chat", "--linear", picture, home=home)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "orla.png" in done.stderr

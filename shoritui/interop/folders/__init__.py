@@ -6,7 +6,7 @@ take_back(library)                                  the last import goes into th
 
 from __future__ import annotations
 
-from shoritui.interop.folders.import_all import Became, Import, Progress, Reader
+from shoritui.interop.folders.import_all import Became, Import, Progress, Reader, imported_card
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.folders.outcome import Outcome, rows_of, summary
 from shoritui.interop.folders.undo import TakenBack, last_import, take_back
@@ -21,6 +21,7 @@ __all__ = [
     "Progress",
     "Reader",
     "TakenBack",
+    "imported_card",
     "last_import",
     "pasted_paths",
     "rows_of",

@@ -114,6 +114,27 @@ class Import:
         yield Progress(total, total, len(files), len(files), "")
 
 
+def imported_card(library: Library, path: Path) -> Path:
+    """Return our card of another program's, which is imported if it is new.
+
+    Raises:
+        UserError: The file holds no card, or something is wrong with it.
+    """
+    journal = Journal(library)
+    try:
+        digest = digest_of(path)
+    except OSError as error:
+        raise UserError(f"{printable(path)} cannot be read: {error.strerror}.") from None
+    record = journal.here(digest)
+    if record is not None and record.made[0].file:
+        return Path(record.made[0].file)
+    card = import_card(path)
+    if card is None:
+        raise UserError(f"{printable(path)} is no card; `shoritui import` takes in what it is.")
+    journal.add(path, digest, _word(card.path), card.path.stem, map(_file, card.files))
+    return card.path
+
+
 class _Run:
     """The steps of one import."""
 
@@ -172,12 +193,12 @@ class _Run:
     def _taken_in(self, found: Found) -> tuple[Outcome, list[Made]] | None:
         """Return what became of a file that is no chat; None if it is of no known kind."""
         if (card := import_card(found.path)) is not None:
-            word = "lorebook" if card.path.parent == lore_folder() else "card"
             notes = [card.trouble] if card.trouble else []
             notes += [f"kept beside it: {', '.join(card.left)}"] if card.left else []
             name = card.path.stem
+            word = _word(card.path)
             outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
-            return outcome, [Made(str(each), digest_of(each)) for each in card.files]
+            return outcome, list(map(_file, card.files))
         became = {word: reader(found.path) for word, reader in self._readers.items()}
         taken = {word: each for word, each in became.items() if each is not None}
         if not taken:
@@ -193,7 +214,7 @@ class _Run:
             " ".join(one.sentences for one in taken.values()),
         )
         files = [each for one in taken.values() for each in one.files]
-        return outcome, [Made(str(each), digest_of(each)) for each in files]
+        return outcome, list(map(_file, files))
 
     def _stories(self, paths: Sequence[Path]) -> Iterator[str]:
         """Import the chats in some files that may belong together."""
@@ -238,6 +259,14 @@ class _Run:
             else:
                 said = f"{printable(found.shown)} is a branch of {name}."
                 self._outcomes.append(Outcome(found, "new", "branch", name, shown, said))
+
+
+def _file(path: Path) -> Made:
+    return Made(str(path), digest_of(path))
+
+
+def _word(card: Path) -> str:
+    return "lorebook" if card.parent == lore_folder() else "card"
 
 
 def _may_be_chat(path: Path) -> bool:
