@@ -23,7 +23,7 @@ def test_a_pipe_gets_the_page_as_it_is_written(tmp_path: Path) -> None:
 
 def test_a_terminal_gets_the_page_laid_out(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "shoritui", "help", "cards")
-    with Terminal(command, rows=300, env={"PAGER": "cat"}) as screen:
+    with Terminal(command, rows=500, env={"PAGER": "cat"}) as screen:
         assert screen.wait_until_ended() == 0
         assert "Scenes and characters" in screen.text
         assert "# Scenes" not in screen.text and "|---" not in screen.text
@@ -31,7 +31,7 @@ def test_a_terminal_gets_the_page_laid_out(tmp_path: Path) -> None:
 
 def test_a_page_is_laid_out_wherever_the_keys_come_from(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "shoritui", "help", "cards")
-    with Terminal(("sh", "-c", f"{shlex.join(command)} < /dev/null"), rows=300) as screen:
+    with Terminal(("sh", "-c", f"{shlex.join(command)} < /dev/null"), rows=500) as screen:
         assert screen.wait_until_ended() == 0
         assert "Scenes and characters" in screen.text
         assert "# Scenes" not in screen.text and "|---" not in screen.text
