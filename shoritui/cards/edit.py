@@ -93,9 +93,9 @@ def _plain(item: Any) -> Any:
 
 def _item(key: str, value: Any) -> Item:
     if isinstance(value, list):
-        array = tomlkit.array()
-        for each in value:
-            array.append(tomlkit.value(quoted(each, tall=_is_tall(each))))
+        # As one text: each item that is added to an array costs as much as all before it.
+        items = ", ".join(quoted(each, tall=_is_tall(each)) for each in value)
+        array = tomlkit.array(f"[{items}]")
         return array.multiline(any(map(_is_tall, value)))
     if isinstance(value, str):
         return tomlkit.value(quoted(value, tall=key not in _SHORT and _is_tall(value)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import unicodedata
@@ -57,7 +58,10 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     words = re.findall(r"\w+", unicodedata.normalize("NFC", name).casefold())
     path = folder / f"{'-'.join(words)[:_LONGEST_NAME].strip('-_') or 'scene'}.toml"
     card = check_card(card, cast=cast)
-    text = edited("", to_data(card))
+    data = to_data(card)
+    if len(json.dumps(data, ensure_ascii=False)) > 2 * LARGEST:
+        raise _too_large(path)  # before minutes go into writing it
+    text = edited("", data)
     _prove(path, text, card, cast=cast)
     try:
         return add_text(path, text, beside=BESIDE)
@@ -68,7 +72,7 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
 def _prove(path: Path, text: str, card: Card, *, cast: bool = True) -> None:
     """Read the new text back before anything is replaced by it."""
     if len(text.encode()) > LARGEST:
-        raise file_error(path, "this would be too large for a card (at most 2 MB)")
+        raise _too_large(path)
     try:
         written = to_data(parse_card(path, text, cast=cast))
     except UserError:
@@ -76,3 +80,7 @@ def _prove(path: Path, text: str, card: Card, *, cast: bool = True) -> None:
     if written != to_data(card):
         sentence = "this file cannot be changed safely, so it was left as it is"
         raise file_error(path, f"{sentence}; save under another name")
+
+
+def _too_large(path: Path) -> UserError:
+    return file_error(path, "this would be too large for a card (at most 2 MB)")

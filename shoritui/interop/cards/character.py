@@ -60,6 +60,8 @@ SCENE_NAMES: Final = {
     "card_version": "character_version",
 }
 """Texts of a card, and what they are called there."""
+MOST_ROWS: Final = 10_000
+"""Greetings, tags or pieces of lore in a card."""
 _SIGNS: Final = ("description", "personality", "scenario", "first_mes", "mes_example")
 _USED: Final = {
     "name", "nickname", "description", "personality", "scenario", "first_mes", "character_book",
@@ -121,6 +123,7 @@ def plain_card(found: Values) -> Card:
     name = name_of(values.get("nickname")) or full
     if not name:
         raise UserError("the card names nobody")
+    _check_counts(values)
     personality = text_of(values.get("personality"))
     parts = (text_of(values.get("description")), personality and PERSONALITY + personality)
     extensions = values_of(values.get("extensions"))
@@ -145,6 +148,17 @@ def plain_card(found: Values) -> Card:
         notes=tuple(_notes(name, values, values_of(extensions.get("depth_prompt")))),
         messages=_opening(name, values),
     )
+
+
+def _check_counts(values: Values) -> None:
+    """Refuse a card of which only the reading would take minutes."""
+    entries = values_of(values.get("character_book")).get("entries")
+    lists = {
+        name: values.get(name) for name in ("alternate_greetings", "group_only_greetings", "tags")
+    }
+    for name, found in {"lore": entries, **lists}.items():
+        if isinstance(found, list | dict) and len(found) > MOST_ROWS:
+            raise UserError(f"it has more than {MOST_ROWS:,} rows under {name}")
 
 
 def named_today(values: Values) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from shoritui.cards import (
 from shoritui.errors import UserError
 from shoritui.files import add_file, add_text, why
 from shoritui.folders import user_path
-from shoritui.interop.cards.character import card_of, is_card
+from shoritui.interop.cards.character import MOST_ROWS, card_of, is_card
 from shoritui.interop.cards.containers import Found, listed, read
 from shoritui.interop.cards.lore import Kept, book_in, left_in
 from shoritui.interop.cards.values import name_of
@@ -120,6 +120,8 @@ def _keep(path: Path, found: Found, card: Path) -> str:
 def _lorebook(book: Kept, stem: str) -> tuple[Card, tuple[str, ...], str]:
     if not book.lore:
         raise UserError("no piece of lore in it has a text")
+    if len(book.lore) > MOST_ROWS:
+        raise UserError(f"it has more than {MOST_ROWS:,} pieces of lore")
     return Card(lore=book.lore), left_in(book), name_of(book.name) or stem
 
 

@@ -25,6 +25,7 @@ _USER_COMMENT: Final = 0x9286
 _JPEG: Final = b"\xff\xd8\xff"
 _MOST_SCANS: Final = 100
 """Passes over a JPEG picture; each costs as much as the whole picture, however few its bytes."""
+_MOST_MARKERS: Final = 10_000
 _MARKER: Final = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 """A marker in a JPEG file, but for those that may stand among the points of a picture."""
 _SCAN, _END, _BARE = 0xDA, 0xD9, (0x01, 0xD8)
@@ -108,13 +109,13 @@ def _opened(content: bytes) -> Iterator[Image]:
 
 def _check_scans(content: bytes) -> None:
     """Refuse a JPEG picture that takes far longer to unpack than one of its size."""
-    scans = at = 0
+    scans = count = at = 0
     while (found := _MARKER.search(content, at)) and (kind := found[1][0]) != _END:
         at = found.end()
         if kind not in _BARE:
             at += int.from_bytes(content[at : at + 2])
-        scans += kind == _SCAN
-        if scans > _MOST_SCANS:
+        scans, count = scans + (kind == _SCAN), count + 1
+        if scans > _MOST_SCANS or count > _MOST_MARKERS:
             raise UserError("the picture takes too many passes to unpack")
 
 

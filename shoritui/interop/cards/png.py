@@ -19,6 +19,7 @@ from shoritui.text import size
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 LARGEST: Final = 16 << 20
 """Bytes of a card's JSON, unpacked."""
+_MOST_CHUNKS: Final = 100_000
 _KEYWORDS: Final = ("ccv3", "chara")
 """What a card's text is called; the newer format wins."""
 _ASSETS: Final = "chara-ext-asset_"
@@ -108,8 +109,10 @@ def _texts(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield the type of each chunk, where it begins, and where it ends."""
-    start = len(SIGNATURE)
+    start, count = len(SIGNATURE), 0
     while start < len(content):
+        if (count := count + 1) > _MOST_CHUNKS:
+            raise UserError(f"the picture has more than {_MOST_CHUNKS:,} parts")
         length, kind = int.from_bytes(content[start : start + 4]), content[start + 4 : start + 8]
         end = start + 12 + length
         if end > len(content):

@@ -164,7 +164,14 @@ def bomb(rng: random.Random, content: bytes) -> bytes:
     card = base64.b64encode(text_of(CARD))
     size = (rng.choice([20_000, 60_000]).to_bytes(4)) * 2
     picture = drawn()
-    made = rng.randrange(6)
+    made = rng.randrange(9)
+    if made >= 6:
+        rows: dict[int, dict[str, Any]] = {
+            6: {"alternate_greetings": [f"{n}" for n in range(60_000)]},
+            7: {"character_book": {"entries": [{"keys": ["a"], "content": "b"}] * 60_000}},
+            8: {"tags": ["a"] * 9_000, "description": "a\n" * 3_000_000},
+        }
+        return text_of({"name": "Orla", "description": "x", **rows[made]})
     if made == 0:
         return picture[:-12] + chunk(b"zTXt", b"chara\0\0" + zeros) + picture[-12:]
     if made == 1:

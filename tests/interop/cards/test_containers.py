@@ -204,6 +204,8 @@ def yaml(rest: str) -> bytes:
         (drawn("WEBP")[:-9], "damaged, or none of PNG, JPEG and WEBP"),
         (commented("WEBP", b"ASCII\0\0\0hello"), "a picture without a character card"),
         (commented("JPEG", b"ASCII\0\0\0{}"), "a card is none"),
+        (b"\x89PNG\r\n\x1a\n" + chunk(b"teSt", b"") * 100_001, "more than 100,000 parts"),
+        (json.dumps({**CARD, "tags": ["x"] * 10_001}).encode(), "more than 10,000 rows under tags"),
         (yaml("a: [1, 2"), "is not right (line "),
         (yaml("a: &a [1]\nb: *a"), "it has references"),
         (yaml("a:\n" + "- " * 500), "nested deeper than any card"),
@@ -214,7 +216,18 @@ def yaml(rest: str) -> bytes:
     ],
     ids=[
         *("no card", "no object", "cut", "bomb", "many", "locked", "JPEG", "cut WEBP", "comment"),
-        *("empty", "YAML", "references", "deep", "tag", "no number", "keys", "long YAML"),
+        *(
+            "empty",
+            "parts",
+            "rows",
+            "YAML",
+            "references",
+            "deep",
+            "tag",
+            "no number",
+            "keys",
+            "long YAML",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_in_a_sentence(
