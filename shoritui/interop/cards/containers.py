@@ -31,6 +31,7 @@ from shoritui.text import size
 
 _LARGEST_PICTURE: Final = 64 << 20
 """Bytes of a picture with a card."""
+_MOST_KEYS: Final = 100_000
 _DEEPEST: Final = 100
 """Levels of JSON in a card: every one costs whoever reads it."""
 _LETTERS: Final = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", bytes(8))
@@ -69,6 +70,13 @@ def read(path: Path) -> Found:
         UserError: It should be a card, but is damaged or too large.
         OSError: It cannot be read.
     """
+    found = _read(path)
+    if _keys_in(found.values) > _MOST_KEYS:
+        raise UserError(f"its lore has more than {_MOST_KEYS:,} keys")
+    return found
+
+
+def _read(path: Path) -> Found:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         return Found("", {})
@@ -201,6 +209,23 @@ def object_in(text: str) -> Values:
 def listed(text: str) -> Values:
     """Return a list in JSON as KoboldAI Lite has its world info in a save."""
     return object_in(f'{{"worldinfo": {text}}}') if text.lstrip()[:1] == "[" else {}
+
+
+def _keys_in(value: object) -> int:
+    """Return how many keys of lore are in JSON; each is a pattern to prepare, which takes time."""
+    count, rest = 0, [value]
+    while rest:
+        match rest.pop():
+            case dict() as found:
+                for name, inner in found.items():
+                    if name.startswith(("key", "secondary_key")):
+                        count += inner.count(",") + 1 if isinstance(inner, str) else 0
+                        count += len(inner) if isinstance(inner, list) else 0
+                    else:
+                        rest.append(inner)
+            case list() as found:
+                rest += found
+    return count
 
 
 def _is_shallow(value: object) -> bool:
