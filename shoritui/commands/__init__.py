@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "import": "take in cards, lorebooks, presets and chats: a file or a folder",
     "lore": "list your lorebooks, and write them for other programs",
     "presets": "list sampler presets; write them, and BlockML's templates, for SillyTavern",
+    "export": "take out one thing, or everything: stories, cards, lorebooks, presets",
     "doctor": "show what is installed, which model is used, and where your data is",
     "bench": "measure the speed on this machine, compared with other programs",
     "eval": "measure how well a model tells stories, beside other models",

@@ -6,6 +6,7 @@ take_back(library)                                  the last import goes into th
 
 from __future__ import annotations
 
+from shoritui.interop.folders.export_all import Exported, export_all
 from shoritui.interop.folders.import_all import Became, Import, Progress, Reader, imported_card
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.folders.outcome import Outcome, rows_of, summary
@@ -14,6 +15,7 @@ from shoritui.interop.folders.walk import Found, pasted_paths, walk
 
 __all__ = [
     "Became",
+    "Exported",
     "Found",
     "Import",
     "Journal",
@@ -21,6 +23,7 @@ __all__ = [
     "Progress",
     "Reader",
     "TakenBack",
+    "export_all",
     "imported_card",
     "last_import",
     "pasted_paths",

@@ -14,12 +14,13 @@ from shoritui.interop.sillytavern.read import (
     is_sillytavern,
     read_sillytavern,
 )
-from shoritui.interop.sillytavern.write import sillytavern, sillytavern_group
+from shoritui.interop.sillytavern.write import card_file, sillytavern, sillytavern_group
 
 __all__ = [
     "Group",
     "ReadChat",
     "Story",
+    "card_file",
     "chat_of_sillytavern",
     "group_of_sillytavern",
     "is_sillytavern",

@@ -41,7 +41,7 @@ def sillytavern_group(whole: WholeChat) -> dict[str, str]:
     """
     chat = whole.chat
     others = [each for each in chat.scene.characters if each.name != chat.user]
-    files = {each.name: _card_file(each.name) for each in others}
+    files = {each.name: card_file(each.name) for each in others}
     header, *lines = _lines(whole)
     header |= {"user_name": "unused", "character_name": "unused"}
     for number, line in enumerate(lines):
@@ -78,7 +78,7 @@ def sillytavern_group(whole: WholeChat) -> dict[str, str]:
     }
 
 
-def _card_file(name: str) -> str:
+def card_file(name: str) -> str:
     """Return the name of a character's card there."""
     return (_UNSAFE.sub("", clean(name)).strip(". ") or "Character") + ".png"
 
