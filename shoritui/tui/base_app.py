@@ -24,6 +24,7 @@ from textual.actions import SkipAction
 from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.filter import Monochrome, NoColor
 from textual.notifications import Notify
 from textual.worker import WorkerFailed
 
@@ -33,6 +34,7 @@ from shoritui.text import clean
 from shoritui.toml import files_named
 from shoritui.tui import themes
 from shoritui.tui.action import IN_KEYMAP, AnyAction, Call, key_name, keymap_problems, keys_of
+from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
 _LAST_WORD_SECONDS = 8.0
@@ -102,9 +104,11 @@ class BaseApp(App[int]):
     def __init__(
         self, settings: Settings, calls: Mapping[str, Call], other_ids: Collection[str] = ()
     ) -> None:
-        no_colour = "NO_COLOR" in os.environ
+        no_colour = bool(os.environ.get("NO_COLOR"))
         super().__init__(ansi_color=True if no_colour else None)
-        self._no_colour = no_colour
+        self.no_color = no_colour  # Textual takes an empty variable for one that is set.
+        kept = [each for each in self._filters if not isinstance(each, (NoColor, Monochrome))]
+        self._filters = [*kept, *([WithoutColours()] if no_colour else [])]
         self.settings = settings
         self._by_id = {action.id: action for action in self.ACTIONS}
         self._calls = calls
@@ -296,7 +300,7 @@ class BaseApp(App[int]):
     def settings_changed(self) -> None:
         """Show what the settings say of the screen."""
         self.set_keymap(self.settings.keymap)
-        if self.settings.theme in self.available_themes and not self._no_colour:
+        if self.settings.theme in self.available_themes and not self.no_color:
             self.theme = self.settings.theme
 
     def keymap_problem(self, keymap: Mapping[str, str]) -> str:

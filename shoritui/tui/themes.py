@@ -67,6 +67,9 @@ _ANSI_CHROME = {
     "input-selection-foreground": "ansi_black",
     "screen-selection-background": "ansi_bright_blue",
     "screen-selection-foreground": "ansi_black",
+    "scrollbar-background": "ansi_default",
+    "scrollbar-background-hover": "ansi_default",
+    "scrollbar-background-active": "ansi_default",
 }
 
 

@@ -160,6 +160,19 @@ def test_panel(picture: Callable[[Any, Steps], None], key: str) -> None:
     picture(inn(), steps)
 
 
+def test_without_colours(
+    picture: Callable[[Any, Steps], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(pilot: Pilot[int]) -> None:
+        app = await opened(pilot)
+        await pilot.press("f2")
+        app.performance.play(streamed())
+        await until(pilot, lambda: app.main.story.passages[-1].text.endswith("BOARD? "))
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    picture(inn(), steps)
+
+
 @pytest.fixture
 def painted_inn(home: Path) -> Path:
     """The inn's card with a picture beside it."""

@@ -44,6 +44,7 @@ class Pane(ScrollView, Inked, can_focus=True):
         scrollbar-size: 0 1; scrollbar-gutter: stable;
     }
     Pane:focus { border: round $accent; }
+    Pane:nocolor:focus { border: heavy $accent; }
     """
     HEADING = ""
 

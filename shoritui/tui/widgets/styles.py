@@ -7,10 +7,14 @@ colours) can take away what tells the kinds of prose apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from zlib import crc32
 
+from rich.color import ColorType
+from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.filter import NoColor
 from textual.widget import Widget
 
 SPEAKER_COLOURS = 8
@@ -56,8 +60,42 @@ _INKS: dict[str, tuple[str, str, str]] = {
     "bookmark": ("warning", "", ""),
     **{f"speaker-{n}": (f"speaker-{n}", "", "bold") for n in range(1, SPEAKER_COLOURS + 1)},
 }
-_BOLD_WITHOUT_COLOURS = ("dialogue",)
-_REVERSED_WITHOUT_COLOURS = ("chip", "chosen", "selection", "found")
+_WITHOUT_COLOURS = {
+    "dialogue": "bold",
+    "thought": "italic",
+    "sound": "underline",
+    "emphasis": "bold italic",
+    "loud": "",
+    "quote": "dim",
+    "cited": "italic dim",
+    "fence": "dim",
+    "note": "italic dim",
+    "empty": "italic dim",
+    **dict.fromkeys(("info", "faint", "rule", "bar", "likely"), "dim"),
+    **dict.fromkeys(("writing", "cut", "version", "bookmark", "best"), "bold"),
+    **dict.fromkeys(("chip", "chosen"), "bold reverse"),
+    **dict.fromkeys(("selection", "found"), "reverse"),
+}
+"""The attributes that replace an ink's where there are no colours, each kind of prose with its own:
+what is loud has its capitals."""
+
+
+class WithoutColours(NoColor):
+    """Takes every colour away; what stood on one of the terminal's colours is reversed.
+
+    Textual forgets `text-style: reverse` of the rows of lists.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Return the segments without colours."""
+        seen = [Segment(text, style and _reversed(style), more) for text, style, more in segments]
+        return super().apply(seen, background)
+
+
+@lru_cache(1024)
+def _reversed(style: Style) -> Style:
+    stands_out = style.bgcolor is not None and style.bgcolor.type == ColorType.STANDARD
+    return style + Style(reverse=True) if stands_out else style
 
 
 class Inks:
@@ -100,11 +138,9 @@ class Inks:
 
     def _made(self, name: str) -> Style:
         colour, background, attributes = _INKS[name]
+        if self._no_colour:
+            attributes = _WITHOUT_COLOURS.get(name, attributes)
         style = Style.parse(attributes) if attributes else Style.null()
-        if self._no_colour and name in _REVERSED_WITHOUT_COLOURS:
-            style += Style(reverse=True)
-        if self._no_colour and name in _BOLD_WITHOUT_COLOURS:
-            style += Style(bold=True)
         return style + Style(color=self._colour(colour), bgcolor=self._colour(background))
 
     def _colour(self, variable: str) -> str | None:

@@ -255,7 +255,7 @@ async def test_nothing_a_terminal_would_obey_reaches_the_screen() -> None:
 
 async def test_without_colours_every_kind_still_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    text = "plain _thought_ *sound* **emphasis** LOUD"
+    text = 'plain _thought_ *sound* **emphasis** "speech"'
     app = Reader([said(1, text)], ansi_color=True)
     async with app.run_test(size=(80, 12)):
         app.theme = "terminal"
@@ -265,8 +265,8 @@ async def test_without_colours_every_kind_still_differs(monkeypatch: pytest.Monk
                 style = segment.style
                 assert style is not None
                 looks[segment.text.strip()] = (style.bold, style.italic, style.underline)
-        wanted = [looks[words] for words in ("plain", "_thought_", "*sound*", "**emphasis**")]
-        assert len(set(wanted)) == 4
+        kinds = ("plain", "_thought_", "*sound*", "**emphasis**", '"speech"')
+        assert len({looks[words] for words in kinds}) == len(kinds)
 
 
 async def test_a_theme_change_reaches_rows_that_were_painted_before() -> None:

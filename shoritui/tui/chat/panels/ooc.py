@@ -33,6 +33,7 @@ class OocInput(TextArea):
         & .text-area--cursor-line { background: transparent; }
         & .text-area--placeholder { color: $prose-info; text-style: italic; }
     }
+    OocInput:nocolor:focus { border: heavy $border; }
     """
 
     @dataclass
