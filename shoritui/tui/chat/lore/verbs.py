@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shoritui.errors import UserError
-from shoritui.text import closest, one_line, printable
+from shoritui.text import closest, counted, one_line, printable
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.chat.verbs.panels import change_scene
 from shoritui.tui.widgets.chooser import Choice, Chooser
@@ -65,10 +65,11 @@ async def add_lorebook(host: Host, name: str) -> None:
     changed = with_lore(scene, host.director.chat.taken(book))
     more = len(changed.lore) - len(scene.lore)
     await change_scene(host, changed)
+    pieces = counted(more, "new piece")
     said = unfollowed(book.lore) or "/why says what they do."
     for problem in macro_problems(book)[:1]:
         host.report(problem, trouble=True)
-    host.report(f"{printable(chosen)}: {more:,} new pieces of lore. {said}")
+    host.report(f"{printable(chosen)}: {pieces} of lore. {said}")
 
 
 def lorebook_names(_: Host) -> list[str]:
