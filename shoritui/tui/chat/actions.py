@@ -658,6 +658,18 @@ ACTIONS: tuple[Action[Host], ...] = (
         argument="[NAME]",
     ),
     Action(
+        id="export_templates",
+        synonyms="sillytavern context instruct blockml write share",
+        asks=True,
+        title="Model: Write BlockML as templates of SillyTavern",
+        run=panels.export_templates,
+        help="Writes BlockML as SillyTavern's Context and Instruct templates, for one character "
+        "and for groups.",
+        keys="alt+P",
+        slash="export-templates",
+        argument="[FOLDER]",
+    ),
+    Action(
         id="model",
         synonyms="switch load gguf server backend llama ollama kobold",
         asks=True,

@@ -230,7 +230,7 @@ class _Reading:
         for name in (*cuts, "adaptive_target"):
             value = found.pop(name, None)
             if value is not None and value > 0 and value != getattr(_NEUTRAL, name):
-                self.left.append(f"{name} {value:g} (no program applies it beside Mirostat)")
+                self.left.append(f"{name} {value:g} (not applied beside Mirostat)")
 
     def _fit(self, name: str, found: dict[str, Any]) -> None:
         """Bring a number into our limits; say so if it does something."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from shoritui.text import one_line
+from shoritui.text import one_line, printable
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.chooser import Choice, Chooser
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 OFF = "off"
 _NO_STORY = "Open a story first: F8 shows them, alt+n begins one."
 _INSTRUCTION = "System instruction"
+_KEPT = "kept "
+"""Begins the choice of an instruction that came with a template."""
 _ORIGINAL = "{{original}}"
 """The choice of no other instruction than that of the settings, whatever the card says."""
 
@@ -109,6 +113,7 @@ async def notes(host: Host, _: str) -> None:
 
 async def instruction(host: Host, text: str) -> None:
     """Show the system instruction; change or remove it, for this story or for all."""
+    from shoritui.interop.templates import kept_instructions
     from shoritui.tui.widgets.field import Editor
 
     chat = host.chat
@@ -118,8 +123,12 @@ async def instruction(host: Host, text: str) -> None:
     if text:
         await _choose_instruction(host, "" if text.casefold() == OFF else text)
         return
-    answer = await host.push_screen_wait(_instruction_chooser(chat))
+    kept = await asyncio.to_thread(kept_instructions)
+    answer = await host.push_screen_wait(_instruction_chooser(chat, kept))
     now = chat.form.instruction
+    if answer and answer.startswith(_KEPT):
+        await _take_instruction(host, kept[answer.removeprefix(_KEPT)])
+        return
     match answer:
         case "here" | "all":
             whose = "this story" if answer == "here" else "all stories"
@@ -142,7 +151,7 @@ async def instruction(host: Host, text: str) -> None:
             await _choose_instruction(host, _ORIGINAL if chat.scene.instruction else None)
 
 
-def _instruction_chooser(chat: ChatState) -> Chooser:
+def _instruction_chooser(chat: ChatState, kept: Mapping[str, str]) -> Chooser:
     from shoritui.director import read_tokens
 
     now, chosen, card = chat.form.instruction, chat.choices.instruction, chat.scene.instruction
@@ -160,12 +169,30 @@ def _instruction_chooser(chat: ChatState) -> Chooser:
         ),
         *([Choice("not own", "Have the card's here again")] if own and card else []),
         *([] if is_all else [Choice("as all", "Have the one of all stories here")]),
+        *(
+            Choice(f"{_KEPT}{name}", f"Take that of {printable(name, 40)}", one_line(text)[:60])
+            for name, text in kept.items()
+        ),
     ]
     question = (
         f"{whose}: {one_line(now) or 'there is none'}\n\nOnce it is changed, the story that is "
         f"read, about {tokens:,} tokens, is read again."
     )
     return Chooser(_INSTRUCTION, choices, question=question, filters=False)
+
+
+async def _take_instruction(host: Host, text: str) -> None:
+    """Have an instruction that came with a template, its macros settled, for this story."""
+    from shoritui.cards.macros import Scope, left_out, settle
+
+    if (chat := host.chat) is None:
+        return
+    others = [name for name in chat.cast if name != chat.user]
+    scope = Scope(user=chat.user, char=" and ".join(others), others=others)
+    settled, unknown = settle(text, scope)
+    await _choose_instruction(host, settled.strip())
+    if unknown:
+        host.report(left_out(unknown))
 
 
 async def _choose_instruction(host: Host, text: str | None) -> None:

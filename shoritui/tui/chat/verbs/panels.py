@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
-from shoritui.text import one_line
+from shoritui.text import one_line, printable
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
 
@@ -140,12 +141,50 @@ async def preset(host: Host, argument: str) -> None:
     chat = host.chat
     if chat is None:
         return
+    await _read_presets(host)
     name: str | None = argument
     if not argument:
         choices = [Choice(name, name, one_line(each.title)) for name, each in chat.presets.items()]
         name = await host.push_screen_wait(Chooser("Which sampler?", choices, chat.preset))
     if name:
         await choose_preset(host, name)
+
+
+async def _read_presets(host: Host) -> None:
+    """Take up the presets that came in since the start, from an import or another window."""
+    from shoritui.engine import presets
+    from shoritui.folders import config_dir
+
+    found, _ = await asyncio.to_thread(presets, config_dir() / "presets")
+    if (chat := host.chat) is not None:
+        gone = [name for name in chat.presets if name not in found and name != chat.preset]
+        for name in gone:
+            del chat.presets[name]
+        chat.presets.update(found)
+
+
+async def export_templates(host: Host, folder: str) -> None:
+    """Write BlockML as SillyTavern's templates."""
+    from shoritui.folders import user_path
+    from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
+
+    if not folder:
+        question = "BlockML as Context and Instruct templates of SillyTavern."
+        prompt = LinePrompt("Into which folder?", str(Path.cwd()), question=question, word="export")
+        typed = await host.push_screen_wait(prompt)
+        folder = typed or ""
+    if not folder.strip():
+        return
+    try:
+        where = user_path(folder.strip())
+        written = await asyncio.to_thread(write_templates, where)
+    except UserError as error:
+        host.report(str(error), trouble=True)
+        return
+    host.report(
+        f"{len(written)} templates are in {printable(where.absolute())}. In a group, join the "
+        f"cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
+    )
 
 
 async def keep_preset(host: Host, name: str) -> None:
