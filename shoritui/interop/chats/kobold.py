@@ -162,7 +162,8 @@ def _branches(found: Values) -> Iterator[list[str]]:
     branches = found.get("altbranches")
     left = _LARGEST_BRANCHES
     for branch in branches[:_MOST_BRANCHES] if isinstance(branches, list) else []:
-        texts = [text for text in branch if isinstance(text, str)] if branch else []
+        rows = branch if isinstance(branch, list) else []
+        texts = [text for text in rows if isinstance(text, str)]
         left -= sum(map(len, texts))
         if any(text.strip() for text in texts) and left > 0:
             yield texts

@@ -12,6 +12,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -142,7 +143,8 @@ def _line(entry: Entry, siblings: list[Entry], user: str, named: Collection[int]
 
 
 def _told(entry: Entry) -> str:
-    return coming(entry) if entry.kind in COMINGS else clean(entry.text)
+    text = clean(entry.text)
+    return clean(coming(replace(entry, text=text))) if entry.kind in COMINGS else text
 
 
 def _extra(entry: Entry, chosen: Entry, name: str, named: Collection[int]) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Any story that goes out to SillyTavern comes back: the path, its versions, hints and notes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shoritui.blockml import Length
+from shoritui.cards import Card, Character, Lore
+from shoritui.interop.sillytavern import (
+    group_of_sillytavern,
+    read_sillytavern,
+    sillytavern,
+    sillytavern_group,
+)
+from shoritui.story import Chat, Details, Entry, Kind, NoteRule, WholeChat
+from shoritui.text import clean
+
+NAMES = ("Ada", "Bram", "Cleo", "Old Woman", "Narrator")
+texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ["{{user}} and {{char}}", "Ada: Hm.", '{"mes": 1}', "a\r\nb\u2028c", "▀▄"]
+)
+labels = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+lengths = st.none() | st.sampled_from(get_args(Length))
+kinds = st.sampled_from(
+    [*("message",) * 6, "ooc", "note", "description", "lore", "title", "tags", "enter", "leave"]
+)
+rules = st.builds(
+    NoteRule,
+    sticky=st.booleans(),
+    once=st.booleans(),
+    depth=st.none() | st.integers(0, 5),
+    every=st.integers(0, 9),
+    reader=st.sampled_from(["", "Ada"]),
+)
+heard = st.none() | st.lists(st.sampled_from(NAMES), max_size=2).map(tuple)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a message to be."""
+
+    text: str
+    length: Length | None
+    status: Any
+    hidden: bool
+    pinned: bool
+    label: str | None
+    created: float
+    speaker: str
+
+
+versions = st.builds(
+    Version,
+    text=texts,
+    length=lengths,
+    status=st.sampled_from(["complete", "cut", "looped"]),
+    hidden=st.booleans(),
+    pinned=st.booleans(),
+    label=labels,
+    created=st.integers(1, 4_000_000_000_000).map(lambda each: each / 1000),
+    speaker=st.sampled_from(NAMES),
+)
+slots = st.tuples(
+    kinds,
+    st.lists(versions, min_size=1, max_size=3),
+    st.integers(0, 2),
+    st.builds(Details, heard=heard, note=st.none() | rules),
+    st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9)),
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> WholeChat:
+    """A story whose messages have versions, of which one goes on."""
+    entries: list[Entry] = []
+    head: int | None = None
+    path: list[int] = []
+    for kind, told, which, details, span in draw(st.lists(slots, max_size=6)):
+        first = len(entries) + 1
+        if span is not None and path and kind == "note":
+            ends = sorted(path[each % len(path)] for each in span)
+            details = Details(details.heard, details.note, (ends[0], ends[1]))
+        for version in told:
+            entries.append(_entry(len(entries) + 1, head, kind, version, first, details))
+        head = first + which % len(told)
+        path.append(first)
+    cast = tuple(Character(name=name, user=name == "Bram", length="tiny") for name in NAMES)
+    scene = Card(title="Ferry", characters=cast, lore=(Lore(name="a", text="b", keys=("c",)),))
+    chat = Chat(1, "The last ferry", scene, "Bram", head, {}, 1_700_000_000.0, 1_700_000_001.0)
+    return WholeChat(chat, tuple(entries), {})
+
+
+def _entry(
+    number: int, parent: int | None, kind: Kind, version: Version, slot: int, details: Details
+) -> Entry:
+    is_named = kind in ("message", "ooc", "description", "enter", "leave")
+    return Entry(
+        *(number, parent, kind, version.speaker if is_named else "", version.length),
+        *(version.text, version.status, version.created, 0, slot, version.hidden, version.label),
+        details=details,
+        pinned=version.pinned,
+    )
+
+
+def _told(whole: WholeChat) -> list[object]:
+    """Everything on the path, with the versions of each message in their order."""
+    path = whole.path()
+    places = {entry.slot: place for place, entry in enumerate(path)}
+
+    def kept(entry: Entry) -> object:
+        span = entry.details.span
+        label = None if entry.label is None else " ".join(clean(entry.label).split())
+        return (
+            *(entry.kind, entry.speaker, entry.length, clean(entry.text), entry.status),
+            *(entry.hidden, entry.pinned, entry.created, label, entry.details.heard),
+            *(entry.details.note, span and tuple(places[slot] for slot in span)),
+        )
+
+    return [
+        (kept(entry), [kept(each) for each in whole.entries if each.slot == entry.slot])
+        for entry in path
+    ]
+
+
+@settings(max_examples=150)
+@given(stories())
+def test_any_story_comes_back(whole: WholeChat) -> None:
+    written = sillytavern(whole)
+    back = read_sillytavern(written, "it", print).whole
+    assert _told(back) == _told(whole)
+    assert (back.chat.scene, back.chat.name) == (whole.chat.scene, whole.chat.name)
+    assert back.chat.user == "Bram"
+    assert sillytavern(back) == written
+
+
+@settings(max_examples=60)
+@given(stories())
+def test_any_story_comes_back_as_a_group(whole: WholeChat) -> None:
+    group, lines = sillytavern_group(whole).items()
+    found = group_of_sillytavern(json.loads(group[1]))
+    assert found is not None and f"group chats/{found.chats[0]}.jsonl" == lines[0]
+    back = read_sillytavern(lines[1], found.chats[0], print, found).whole
+    assert _told(back) == _told(whole)
+    assert (back.chat.scene, back.chat.user) == (whole.chat.scene, "Bram")
+
+
+@settings(max_examples=60)
+@given(stories(), st.sampled_from(["\r\n", "\n\n", "\n \n"]))
+def test_line_ends_and_blank_lines_change_nothing(whole: WholeChat, end: str) -> None:
+    written = sillytavern(whole)
+    assert _told(read_sillytavern(written.replace("\n", end) + end, "it", print).whole) == _told(
+        whole
+    )
