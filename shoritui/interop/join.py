@@ -24,10 +24,11 @@ def joined(main: WholeChat, branches: Iterable[WholeChat]) -> WholeChat:
 
     Those that do not begin as it does are left out.
     """
-    tree = StoryTree(main)
+    tree = None
     for branch in branches:
+        tree = tree or StoryTree(main)
         tree.add(branch, "")
-    return tree.whole()
+    return tree.whole() if tree else main
 
 
 class StoryTree:

@@ -28,12 +28,12 @@ from shoritui.story import NoteRule, WholeChat
 _Said: TypeAlias = tuple[str, str]
 """Who says something, and what; nobody says a note."""
 _MOST_BRANCHES: Final = 100
-_LARGEST_BRANCHES: Final = 64 << 20
+_LARGEST_BRANCHES: Final = 16 << 20
 """Characters in all branches together."""
 _IMAGE: Final = re.compile(r"\[<\|(\w)\|[^|]*\|\1\|>\]")
 _TAG: Final = re.compile(r"\{\{\[(INPUT|OUTPUT|SYSTEM)(_END)?\]\}\}")
-_NAMED: Final = re.compile(r"\s*([^:\n]{1,60}): ")
-_LINE: Final = re.compile(r"^[ \t]*([^:\n]{1,60}):", re.MULTILINE)
+_NAMED: Final = re.compile(r"\s*+([^:\n]{1,60}): ")
+_LINE: Final = re.compile(r"^[ \t]*+([^:\n]{1,60}):", re.MULTILINE)
 _TEMPLATE: Final = "[Author's note: <|>]"
 _CHARACTERS_A_MESSAGE: Final = 320
 """A note's place is counted in characters there, and in messages here."""

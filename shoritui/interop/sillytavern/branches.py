@@ -77,6 +77,9 @@ def _depth(name: str, mains: dict[str, str]) -> int:
 def _joined(family: Sequence[ReadChat]) -> Iterator[Story]:
     """Yield the story of linked files, and those that do not begin as it does."""
     main, *rest = family
+    if not rest:
+        yield Story(main.whole, (main.name,), (main.book,) if main.book else ())
+        return
     tree, names, books, others = StoryTree(main.whole), [main.name], [main.book], list[ReadChat]()
     for chat in rest:
         if tree.add(chat.whole, chat.name):

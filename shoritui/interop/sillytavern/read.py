@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -41,6 +42,8 @@ _HEAD: Final = 20
 """In how many lines the first message of a chat is looked for."""
 _UNUSED: Final = ("", "unused")
 _NO_NAME: Final = re.compile("[:▀▄]")
+_JSON: Final = json.JSONDecoder(strict=False)
+"""Reads a text also where control characters stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,9 @@ class _Import:
                 if kind == "message" and version.extra.get("type") != "narrator":
                     self.speakers[speaker] = None
                 entry = self._entry(kind, speaker, clean(version.text), date, first)
-                label = one_line(_text(version.extra.get("bookmark_link")))
-                entry = replace(entry, hidden=is_system, label=label or None)
+                if is_system or version.extra.get("bookmark_link"):
+                    label = one_line(_text(version.extra.get("bookmark_link")))
+                    entry = replace(entry, hidden=is_system, label=label or None)
                 self.foreign.add(entry.id)
             else:
                 entry = self._entry("message", name, clean(version.text), date, first)
@@ -277,7 +281,8 @@ class _Import:
         if entry.id not in self.foreign:
             return entry
         speaker = entry.speaker if entry.speaker not in ("", user, NARRATOR) else char
-        return replace(entry, text=with_names(entry.text, user, speaker))
+        text = with_names(entry.text, user, speaker)
+        return entry if text == entry.text else replace(entry, text=text)
 
     def _renamed(self, entry: Entry) -> Entry:
         """Return an entry whose summary names slots as they are here."""
@@ -354,7 +359,7 @@ def _object(line: str) -> Mapping[str, Any]:
     A file that was not written to its end is often filled up with zeros.
     """
     try:
-        return _mapping(json.loads(line.strip("\0 \r"), strict=False))
+        return _mapping(_JSON.decode(line.strip("\0 \r")))
     except (ValueError, RecursionError):
         return {}
 
@@ -392,7 +397,12 @@ def _number(value: object, default: int) -> int:
 
 def _name(value: object) -> str:
     """Return a name as it can stand before a colon; nothing if there is nothing to see."""
-    name = clean(_text(value))
+    return _checked_name(_text(value))
+
+
+@lru_cache(maxsize=1024)
+def _checked_name(name: str) -> str:
+    name = clean(name)
     for each in (name, one_line(_NO_NAME.sub(" ", name))[:60].strip()):
         with suppress(ValueError):
             return check_name(each)

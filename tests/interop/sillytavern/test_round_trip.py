@@ -26,7 +26,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
 )
 labels = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
 lengths = st.none() | st.sampled_from(get_args(Length))
-kinds = st.sampled_from(
+kinds: st.SearchStrategy[Kind] = st.sampled_from(
     [*("message",) * 6, "ooc", "note", "description", "lore", "title", "tags", "enter", "leave"]
 )
 rules = st.builds(
@@ -100,8 +100,18 @@ def _entry(
 ) -> Entry:
     is_named = kind in ("message", "ooc", "description", "enter", "leave")
     return Entry(
-        *(number, parent, kind, version.speaker if is_named else "", version.length),
-        *(version.text, version.status, version.created, 0, slot, version.hidden, version.label),
+        id=number,
+        parent=parent,
+        kind=kind,
+        speaker=version.speaker if is_named else "",
+        length=version.length,
+        text=version.text,
+        status=version.status,
+        created=version.created,
+        tokens=0,
+        slot=slot,
+        hidden=version.hidden,
+        label=version.label,
         details=details,
         pinned=version.pinned,
     )
