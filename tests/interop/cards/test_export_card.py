@@ -41,7 +41,7 @@ from tests.interop.cards.foreign import CARDS, lost
 from tests.interop.cards.pictures import archive, chunk, drawn, picture, plain
 
 ENVELOPE = (".spec", ".spec_version")
-slow = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(slow, max_examples=8)
 
 
