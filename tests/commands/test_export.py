@@ -25,6 +25,11 @@ def test_everything_goes_out_and_comes_in_elsewhere(tmp_path: Path) -> None:
     assert sorted(each.name for each in (theirs / "chats").iterdir()) == ["Person 0", "Person 1"]
     elsewhere = shoritui("import", theirs, home=tmp_path / "elsewhere")
     assert "Imported: 1 preset, 2 cards, 1 lorebook, 3 stories." in elsewhere.stdout
+    whole = shoritui("import", out, home=tmp_path / "here")
+    assert "Imported: 2 cards, 1 lorebook, 1 preset, 3 stories." in whole.stdout, whole.stdout
+    assert {each.name for each in (tmp_path / "here/config/characters").iterdir()} == {
+        each.name for each in (home / "config/characters").iterdir()
+    }
     again = shoritui("export", "--all", out, home=home)
     assert again.returncode == 1 and "is not empty: name a new folder" in again.stderr
 

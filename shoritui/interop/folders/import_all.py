@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from shoritui.blockml import BLOCK_OPEN
-from shoritui.cards import lore_folder
+from shoritui.cards import lore_folder, persona_folder
 from shoritui.errors import UserError
 from shoritui.interop.cards import import_card
 from shoritui.interop.folders.journal import Journal, Made, Record, digest_of
 from shoritui.interop.folders.outcome import Outcome
+from shoritui.interop.folders.own_files import import_own, import_personas
 from shoritui.interop.folders.scene import Cards, is_group
 from shoritui.interop.folders.walk import LARGEST, Found, walk
 from shoritui.interop.read_chats import read_chats
@@ -87,7 +88,11 @@ class Import:
     def __init__(self, paths: Sequence[Path], readers: Mapping[str, Reader] | None = None) -> None:
         """`readers` are for what other rooms know, by the word for what they make: `preset`."""
         self._paths = list(paths)
-        self._readers: dict[str, Reader] = {"template": import_template, **(readers or {})}
+        self._readers: dict[str, Reader] = {
+            "persona": import_personas,
+            "template": import_template,
+            **(readers or {}),
+        }
         self.outcomes: list[Outcome] = []
         """What became of each file so far."""
         self.skipped: Counter[str] = Counter()
@@ -199,6 +204,10 @@ class _Run:
             word = _word(card.path)
             outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
             return outcome, list(map(_file, card.files))
+        if (own := import_own(found.path)) is not None:
+            word = _word(own.path)
+            outcome = Outcome(found, "new", word, own.path.stem, sentences=own.sentences)
+            return outcome, list(map(_file, own.files))
         became = {word: reader(found.path) for word, reader in self._readers.items()}
         taken = {word: each for word, each in became.items() if each is not None}
         if not taken:
@@ -209,7 +218,7 @@ class _Run:
             found,
             "new",
             " and ".join(taken),
-            " and ".join(dict.fromkeys(one.path.stem for one in taken.values())),
+            " and ".join(dict.fromkeys(name for one in taken.values() for name in _names(one))),
             (f"not used: {', '.join(left)}",) if left else (),
             " ".join(one.sentences for one in taken.values()),
         )
@@ -265,8 +274,14 @@ def _file(path: Path) -> Made:
     return Made(str(path), digest_of(path))
 
 
+def _names(became: Became) -> Iterator[str]:
+    """Yield what a reader has made, by name."""
+    yield from (each.stem for each in became.files if each.suffix == became.path.suffix)
+
+
 def _word(card: Path) -> str:
-    return "lorebook" if card.parent == lore_folder() else "card"
+    words = {lore_folder(): "lorebook", persona_folder(): "persona"}
+    return words.get(card.parent, "card")
 
 
 def _may_be_chat(path: Path) -> bool:

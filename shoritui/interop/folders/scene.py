@@ -12,7 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from shoritui.cards import Card, Character, fingerprint, load_card, settle_card
+from shoritui.cards import (
+    Card,
+    Character,
+    find_personas,
+    fingerprint,
+    load_card,
+    settle_card,
+)
 from shoritui.errors import UserError
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.sillytavern import group_of_sillytavern
@@ -42,6 +49,7 @@ class Cards:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._read: dict[Path, Card | None] = {}
+        self._personas: dict[str, Character] | None = None
 
     def told(self, whole: WholeChat, path: Path) -> WholeChat:
         """Return the chat of a file with the scene of its cards, unless it has one of its own."""
@@ -58,7 +66,15 @@ class Cards:
         names = [file for file in files if Path(file).name == file]
         found = {name: self._card(root / "characters" / f"{name}.png") for name in names}
         cards = {file: card for file, card in found.items() if card is not None}
-        return _with_cards(whole, cards) if cards else whole
+        return _with_cards(whole, cards, self._persona(whole.chat.user)) if cards else whole
+
+    def _persona(self, name: str) -> str:
+        """Return what one of the user's personas says of itself; nothing if there is none."""
+        if self._personas is None:
+            found, _ = find_personas()
+            self._personas = {fold(each.character.name): each.character for each in found}
+        persona = self._personas.get(fold(name))
+        return persona.description if persona is not None else ""
 
     def _card(self, source: Path) -> Card | None:
         """Return our card of one of theirs; None if it was not imported."""
@@ -71,8 +87,11 @@ class Cards:
         return self._read[source]
 
 
-def _with_cards(whole: WholeChat, cards: dict[str, Card]) -> WholeChat:
-    """Return a chat with the scene of some cards, by the names of their files."""
+def _with_cards(whole: WholeChat, cards: dict[str, Card], persona: str) -> WholeChat:
+    """Return a chat with the scene of some cards, by the names of their files.
+
+    `persona` is what is said of the user.
+    """
     chat = whole.chat
     known: dict[str, Character] = {}
     for file, card in cards.items():
@@ -84,7 +103,8 @@ def _with_cards(whole: WholeChat, cards: dict[str, Card]) -> WholeChat:
     for each in chat.scene.characters:
         theirs = known.get(fold(each.name))
         if theirs is None or each.user:
-            cast.setdefault(each.name, each)
+            described = replace(each, description=persona) if each.name == chat.user else each
+            cast.setdefault(each.name, described)
             continue
         # It is called by what stands before its messages, however its card's file is called.
         name = each.name if each.name in speakers else theirs.name

@@ -8,7 +8,7 @@ import shlex
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,12 +26,20 @@ _MOST: Final = 100_000
 """Files that are looked at in one import."""
 _RUBBISH: Final = {"thumbnails", "backups", "vectors", "node_modules", "__pycache__"}
 """Folders, of SillyTavern and in general, whose files are copies of others or code."""
+_EXPORTED: Final = {"ShoriTUI", "SillyTavern"}
+"""Folders of which `export_all` writes the same into both."""
+_TWICE: Final = {
+    *(Path("SillyTavern", name) for name in ("characters", "worlds")),
+    *(Path("SillyTavern", name) for name in ("chats", "groups", "group chats")),
+    Path("ShoriTUI/presets"),
+}
+"""What is left of them, since the other one has it more fully, or as a file that can be read."""
 _SECRETS: Final = "secrets.json"
 """Where SillyTavern keeps the keys of paid services."""
 _LONGEST: Final = 65536
 """Characters of a pasted text that may be paths."""
 _MOST_PASTED: Final = 1000
-_FIRST: Final = (".png", ".jpg", ".jpeg", ".webp", ".charx", ".yaml", ".yml", ".json")
+_FIRST: Final = (".toml", ".png", ".jpg", ".jpeg", ".webp", ".charx", ".yaml", ".yml", ".json")
 """Files that may hold cards: they come before the chats, which need them."""
 
 
@@ -84,7 +92,7 @@ def _of_interest(folder: Path) -> Path:
 
 def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
     own = {os.path.realpath(folder) for folder in (config_dir(), data_dir(), cache_dir())}
-    waiting = [(root, 0)]
+    waiting, is_double = [(root, 0)], False
     count = 0
     while waiting:
         folder, depth = waiting.pop()
@@ -94,8 +102,15 @@ def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
         except OSError:
             skipped["folders that cannot be read"] += 1
             continue
+        names = {entry.name for entry in listed}
+        cards = {name.lower().removesuffix("toml") for name in names if name.endswith(".toml")}
+        is_double = is_double or (folder == root and names >= _EXPORTED)
         for entry in listed:
-            if why := _why_not(entry):
+            if is_double and Path(entry.path).relative_to(root) in _TWICE:
+                skipped["folders of what is here twice"] += 1
+            elif not entry.name.endswith(".toml") and _belongs(entry.name, cards):
+                skipped["what lies beside a card and comes with it"] += 1
+            elif why := _why_not(entry):
                 skipped[why] += 1
             elif entry.is_dir(follow_symlinks=False):
                 if os.path.realpath(entry.path) in own:
@@ -110,6 +125,11 @@ def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
                 count += 1
                 if count > _MOST:
                     return
+
+
+def _belongs(name: str, cards: Set[str]) -> bool:
+    """Return whether a file lies beside a card of ours, whose name it has."""
+    return f"{name.lower().rpartition('.')[0]}." in cards
 
 
 def _why_not(entry: os.DirEntry[str]) -> str:

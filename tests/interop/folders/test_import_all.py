@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoritui.cards import card_folders, lore_folder
+from shoritui.cards import card_folders, lore_folder, persona_folder
 from shoritui.errors import UserError
 from shoritui.interop.folders import (
     Found,
@@ -95,6 +95,25 @@ def test_stories_know_their_cards(library: Library, tavern: Path) -> None:
     assert orla.name == "Person 2" and orla.description and len(single.scene.lore) == 5
     assert ada.user and single.user == "Ada"
     assert Path(single.scene.source).name == "person-2.toml"
+
+
+def test_personas_come_in_and_are_told_in_their_stories(library: Library, tavern: Path) -> None:
+    personas: dict[str, object] = {"me.png": "Ada", "x.png": "Bo", "odd": 5}
+    described = {"me.png": {"description": "A baker."}, "x.png": "Tall."}
+    settings = {"power_user": {"personas": personas, "persona_descriptions": described}}
+    (tavern / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    work = _run(library, tavern)
+    made = next(each for each in work.outcomes if each.kind == "persona")
+    assert (made.name, made.sentences) == ("ada and bo", "2 personas: Ada, Bo.")
+    chat = next(library.chat(e.id) for e in library.summaries() if e.name.startswith("Person 2"))
+    assert (chat.scene.characters[-1].name, chat.scene.characters[-1].description) == (
+        *("Ada", "A baker."),
+    )
+    personas["y.png"] = "Ada"  # SillyTavern writes it every day
+    (tavern / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert _left(_run(library, tavern))["settings.json"] == "its personas are here already"
+    take_back(library)
+    assert not [*persona_folder().glob("*.toml")]
 
 
 def test_branches_come_in_as_one_story(library: Library, tmp_path: Path) -> None:
