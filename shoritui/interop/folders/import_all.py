@@ -36,7 +36,7 @@ _LOGS: Final = (".txt", ".log", ".md", "")
 """How the names of files end that may be a log of a chat: much else has lines like one."""
 _HEAD: Final = 4096
 _NAMED: Final = 10
-"""How many chats of one file are told by name."""
+"""How many chats of one file, or fields without a place, are told by name."""
 
 
 class Became(Protocol):
@@ -167,8 +167,23 @@ class _Run:
                 folders[found.path.parent].append(found.path)  # one may be the other's branch
             else:
                 single.append(found.path)
-        for bundle in (*([path] for path in groups), *folders.values(), *([p] for p in single)):
+        bundles = [bundle for paths in folders.values() for bundle in self._bundles(paths)]
+        for bundle in (*([path] for path in groups), *bundles, *([path] for path in single)):
             yield from self._stories([path for path in bundle if path in self._chats])
+
+    def _bundles(self, paths: Sequence[Path]) -> Iterator[list[Path]]:
+        """Yield the chats of a folder, as many together as may be held in memory."""
+        bundle: list[Path] = []
+        held = 0
+        for path in paths:
+            size_of = self._chats[path][0].size
+            if bundle and held + size_of > LARGEST:
+                yield bundle
+                bundle, held = [], 0
+            bundle.append(path)
+            held += size_of
+        if bundle:
+            yield bundle
 
     def _waits(self, found: Found) -> bool:
         """Import a file that is no chat; return whether it may be one, and waits for its turn."""
@@ -199,7 +214,7 @@ class _Run:
         """Return what became of a file that is no chat; None if it is of no known kind."""
         if (card := import_card(found.path)) is not None:
             notes = [card.trouble] if card.trouble else []
-            notes += [f"kept beside it: {', '.join(card.left)}"] if card.left else []
+            notes += [f"kept beside it: {_listed(card.left)}"] if card.left else []
             name = card.path.stem
             word = _word(card.path)
             outcome = Outcome(found, "new", word, name, tuple(notes), card.sentences)
@@ -219,7 +234,7 @@ class _Run:
             "new",
             " and ".join(taken),
             " and ".join(dict.fromkeys(name for one in taken.values() for name in _names(one))),
-            (f"not used: {', '.join(left)}",) if left else (),
+            (f"not used: {_listed(left)}",) if left else (),
             " ".join(one.sentences for one in taken.values()),
         )
         files = [each for one in taken.values() for each in one.files]
@@ -245,7 +260,7 @@ class _Run:
             if path not in self._chats:
                 continue
             found, _ = self._chats.pop(path)
-            reasons = [error for error in refused if printable(path) in str(error)]
+            reasons = [error for error in refused if str(error).startswith(f"{printable(path)} ")]
             if reasons:
                 self._outcomes.append(_refused(found, reasons[0]))
             else:
@@ -272,6 +287,11 @@ class _Run:
 
 def _file(path: Path) -> Made:
     return Made(str(path), digest_of(path))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _names(became: Became) -> Iterator[str]:
