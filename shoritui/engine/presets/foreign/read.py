@@ -23,6 +23,7 @@ from shoritui.text import message, one_line
 WHOLE_STORY: Final = 32_768
 """The tokens that a window takes which other programs write as 0 or -1: all there are."""
 _MOST_TEXTS: Final = 1000
+_MOST_NAMED: Final = 50
 _NEUTRAL: Final = Sampling()
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -276,22 +277,23 @@ class _Reading:
                 quoted = len(line) > 1 and line[0] == line[-1] == '"'
                 banned.append(line[1:-1] if quoted else line)
         found["banned"] = _kept(banned)
+        for name in ("banned_tokens", "banned_strings", "logit_bias"):
+            value = self.values.get(name)
+            rows = value.split("\n") if isinstance(value, str) else value
+            if isinstance(rows, list) and len(rows) > _MOST_TEXTS:
+                self.left.append(f"{len(rows) - _MOST_TEXTS:,} more of {name}")
         found["logit_bias"] = self._biases()
 
     def _biases(self) -> dict[str, float]:
         """Return the logit biases: `{the}` stands for itself there, `the` has a space before it."""
-        rows = self.values.get("logit_bias")
+        rows = [*_biases(self.values.get("logit_bias"))]
+        good = set(_kept([_exact(line).removeprefix(" ") for line, _ in rows]))
         alone: dict[str, float] = {}
         spaced: dict[str, float] = {}
-        for row in (rows if isinstance(rows, list) else [])[:_MOST_TEXTS]:
-            text = row.get("text") if isinstance(row, dict) else None
-            value = _number(row.get("value")) if isinstance(row, dict) else None
-            if not isinstance(text, str) or not (line := text.strip()) or not value:
-                continue
-            is_exact = line[0] == "{" and line[-1] == "}" and len(line) > 2
-            plain = line[1:-1] if is_exact else f" {line}"
+        for line, value in rows:
+            plain = _exact(line)
             word = plain.removeprefix(" ")
-            if (line[0] == "[" and line[-1] == "]") or not _kept([word]):
+            if (line[0] == "[" and line[-1] == "]") or word not in good:
                 self.left.append(f"logit_bias {message(line, 40)} {value:g}")
             elif plain == word:
                 alone[word] = value
@@ -346,9 +348,11 @@ class _Reading:
             if other:
                 yield f"{len(other)} other settings of {self.program}"
             return
-        for name in unknown[:_MOST_TEXTS]:
-            if values[name] not in _EMPTY:
-                yield f"{message(name, 40)} {_shown(values[name])}"
+        telling = [name for name in unknown if values[name] not in _EMPTY]
+        for name in telling[:_MOST_NAMED]:
+            yield f"{message(name, 40)} {_shown(values[name])}"
+        if len(telling) > _MOST_NAMED:
+            yield f"{len(telling) - _MOST_NAMED:,} other settings"
 
 
 _EMPTY: Final[Collection[object]] = ("", None, 0, [], {})
@@ -430,16 +434,34 @@ def _strings(value: object) -> list[str]:
     return [each for each in rows if isinstance(each, str)]
 
 
-def _kept(texts: list[str], name: str = "banned") -> list[str]:
+def _biases(value: object) -> Iterator[tuple[str, float]]:
+    for row in (value if isinstance(value, list) else [])[:_MOST_TEXTS]:
+        text = row.get("text") if isinstance(row, dict) else None
+        number = _number(row.get("value")) if isinstance(row, dict) else None
+        if isinstance(text, str) and text.strip() and number:
+            yield text.strip(), number
+
+
+def _exact(line: str) -> str:
+    """Return the text that is biased: what stands in braces, else the words after a space."""
+    is_exact = line[0] == "{" and line[-1] == "}" and len(line) > 2
+    return line[1:-1] if is_exact else f" {line}"
+
+
+def _kept(texts: Collection[str], name: str = "banned") -> list[str]:
     """Return the texts that can stand in a preset as this value, each once."""
-    good = []
-    for text in dict.fromkeys(texts[:_MOST_TEXTS]):
-        try:
-            changed(_NEUTRAL, {name: [text]})
-        except UserError:
-            continue
-        good.append(text)
-    return good
+    unique = list(dict.fromkeys(texts))
+    if _can_be(name, unique):
+        return unique
+    return [text for text in unique if _can_be(name, [text])]
+
+
+def _can_be(name: str, value: object) -> bool:
+    try:
+        changed(_NEUTRAL, {name: value})
+    except UserError:
+        return False
+    return True
 
 
 def _limits(name: str) -> tuple[float, float, bool]:
