@@ -96,6 +96,17 @@ def test_acts_on_messages(home: Path) -> None:
     assert len(list((home / "out").glob("*.html"))) == 1
 
 
+def test_presets_and_templates_of_other_programs(home: Path) -> None:
+    folder = home / "config" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "Novelist.txt").write_text("Write as {{char}} would.")
+    typed = f"/instruction\n/instruction Novelist\n/instruction\n/export-templates {home / 'out'}\n"
+    lines = piped(home, typed, CARD)
+    assert "Kept with templates: Novelist." in lines
+    assert "Write as Maren and Tobias would." in lines
+    assert len(list((home / "out").glob("BlockML*.json"))) == 3
+
+
 def test_every_command_answers_without_a_word_more(home: Path) -> None:
     words = [*COMMANDS, *INSTEAD, "help"]
     words.remove("quit")

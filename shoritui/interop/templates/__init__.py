@@ -10,6 +10,7 @@ from __future__ import annotations
 from shoritui.interop.templates.read import (
     KeptTemplate,
     Template,
+    fitted,
     import_template,
     kept_instructions,
     template_folder,
@@ -29,6 +30,7 @@ __all__ = [
     "KeptTemplate",
     "Template",
     "context_template",
+    "fitted",
     "import_template",
     "instruct_template",
     "kept_instructions",

@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from shoritui.blockml import BLOCK_OPEN
+from shoritui.cards.macros import Scope, left_out, settle
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
 from shoritui.folders import config_dir, user_path
@@ -178,6 +179,15 @@ def kept_instructions() -> dict[str, str]:
         if text and text.strip():
             found[file.stem] = clean(text).strip()
     return found
+
+
+def fitted(text: str, user: str, others: Sequence[str]) -> tuple[str, str]:
+    """Return an instruction with its macros settled, and a sentence on those left out, if any.
+
+    `{{char}}` stands for all the `others`, since an instruction is read for each of them.
+    """
+    settled, unknown = settle(text, Scope(user=user, char=" and ".join(others), others=others))
+    return settled.strip(), left_out(unknown)
 
 
 def _kind(found: Mapping[str, Any]) -> Kind | None:

@@ -10,9 +10,16 @@ from shoritui.cards import find_personas
 from shoritui.dice import thrown
 from shoritui.director import note_rows
 from shoritui.director.note_words import read_note, readers, rule_words
-from shoritui.engine import SETTINGS, changed, save_preset
+from shoritui.engine import SETTINGS, changed, presets, save_preset
 from shoritui.errors import UserError
-from shoritui.folders import config_dir
+from shoritui.folders import config_dir, user_path
+from shoritui.interop.templates import (
+    JOIN_PREFIX,
+    JOIN_SUFFIX,
+    fitted,
+    kept_instructions,
+    write_templates,
+)
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.evening import Evening
 from shoritui.names import addressed, names_first
@@ -212,13 +219,21 @@ async def ooc_read(evening: Evening, wanted: str) -> None:
 
 
 async def instruction(evening: Evening, text: str) -> None:
-    """Show or change this story's system instruction."""
-    chat = evening.chat
+    """Show or change this story's system instruction; a template's own goes by its name."""
+    chat, sentence = evening.chat, ""
+    kept = await asyncio.to_thread(kept_instructions)
+    if text in kept:
+        others = [name for name in chat.cast if name != chat.user]
+        text, sentence = fitted(kept[text], chat.user, others)
     if text:
         await chat.choose_instruction("" if text.casefold() == "off" else text)
         evening.voice.news("This story's instruction is changed; /undo brings it back.")
     else:
         evening.voice.line(chat.form.instruction or "There is no instruction.")
+        if kept:
+            evening.voice.line(f"Kept with templates: {', '.join(map(printable, kept))}.")
+    if sentence:
+        evening.voice.news(sentence)
 
 
 async def summarise(evening: Evening, _: str) -> None:
@@ -263,8 +278,10 @@ def _number(text: str) -> float | None:
 
 
 async def preset(evening: Evening, wanted: str) -> None:
-    """Choose a preset."""
+    """Choose a preset; those that came in meanwhile are among them."""
     chat = evening.chat
+    found, _ = await asyncio.to_thread(presets, config_dir() / "presets")
+    chat.presets.update(found)
     rows = "\n".join(f"{name}: {one_line(each.title)}" for name, each in chat.presets.items())
     name = choose(evening, "preset", wanted, list(chat.presets), chat.preset, rows)
     if name is not None:
@@ -282,6 +299,17 @@ async def keep_preset(evening: Evening, name: str) -> None:
     chat.presets[saved.name] = saved
     await chat.choose_preset(saved.name)
     evening.voice.news(f"The sampler's values are the preset {saved.name} from now on.")
+
+
+async def export_templates(evening: Evening, folder: str) -> None:
+    """Write BlockML as SillyTavern's templates."""
+    if not folder:
+        raise UserError("Write the folder after /export-templates.")
+    for path in await asyncio.to_thread(write_templates, user_path(folder)):
+        evening.voice.news(f"Written: {printable(path.absolute())}.")
+    evening.voice.news(
+        f"In a group, join the cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
+    )
 
 
 async def stop_here(evening: Evening, _: str) -> None:
@@ -309,12 +337,15 @@ COMMANDS = {
     "notes": Command(notes, "Lists the notes."),
     "ooc": Command(ooc, "Says something out of character, or reads what was said.", "[TEXT]"),
     "ooc-read": Command(ooc_read, "Whether the story's prompt holds that.", "[in|out]"),
-    "instruction": Command(instruction, "Shows or changes the instruction.", "[TEXT|off]"),
+    "instruction": Command(instruction, "Shows or changes the instruction.", "[TEXT|NAME|off]"),
     "summarise": Command(summarise, "Has the model sum up what is old, and reads it to you."),
     "sampler": Command(
         sampler, "Lists the sampler's values, or changes some.", "[NAME=NUMBER ...]"
     ),
     "preset": Command(preset, "Lists the sampler presets, or chooses.", "[NAME]"),
     "keep-preset": Command(keep_preset, "Saves the sampler's values as a preset.", "NAME"),
+    "export-templates": Command(
+        export_templates, "Writes BlockML as templates of SillyTavern.", "FOLDER"
+    ),
     "quit": Command(stop_here, "Ends this; everything is kept."),
 }

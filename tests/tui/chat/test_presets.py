@@ -38,6 +38,10 @@ async def test_an_instruction_that_came_with_a_template_is_offered(tmp_path: Pat
         await until(pilot, lambda: chat.form.instruction.startswith("Write as "))
         others = " and ".join(name for name in chat.cast if name != chat.user)
         assert chat.form.instruction == f"Write as {others} for {chat.user}."
+        await enter(app, pilot, "/instruction off")
+        await until(pilot, lambda: chat.form.instruction == "")
+        await enter(app, pilot, "/instruction Novelist")
+        await until(pilot, lambda: chat.form.instruction.startswith("Write as "))
 
 
 async def test_templates_are_written_from_the_app(tmp_path: Path) -> None:

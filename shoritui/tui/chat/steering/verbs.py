@@ -120,10 +120,13 @@ async def instruction(host: Host, text: str) -> None:
     if chat is None:
         host.report(_NO_STORY)
         return
+    kept = await asyncio.to_thread(kept_instructions)
+    if text in kept:
+        await _take_instruction(host, kept[text])
+        return
     if text:
         await _choose_instruction(host, "" if text.casefold() == OFF else text)
         return
-    kept = await asyncio.to_thread(kept_instructions)
     answer = await host.push_screen_wait(_instruction_chooser(chat, kept))
     now = chat.form.instruction
     if answer and answer.startswith(_KEPT):
@@ -182,17 +185,16 @@ def _instruction_chooser(chat: ChatState, kept: Mapping[str, str]) -> Chooser:
 
 
 async def _take_instruction(host: Host, text: str) -> None:
-    """Have an instruction that came with a template, its macros settled, for this story."""
-    from shoritui.cards.macros import Scope, left_out, settle
+    """Have an instruction that came with a template for this story."""
+    from shoritui.interop.templates import fitted
 
     if (chat := host.chat) is None:
         return
     others = [name for name in chat.cast if name != chat.user]
-    scope = Scope(user=chat.user, char=" and ".join(others), others=others)
-    settled, unknown = settle(text, scope)
-    await _choose_instruction(host, settled.strip())
-    if unknown:
-        host.report(left_out(unknown))
+    written, sentence = fitted(text, chat.user, others)
+    await _choose_instruction(host, written)
+    if sentence:
+        host.report(sentence)
 
 
 async def _choose_instruction(host: Host, text: str | None) -> None:
