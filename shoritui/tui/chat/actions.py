@@ -552,12 +552,26 @@ ACTIONS: tuple[Action[Host], ...] = (
         asks=True,
         title="Scene: Add a lorebook",
         run=lore.add_lorebook,
-        help="Adds the lore of a TOML file in your `lore` folder to this story.",
+        help="Adds the lore of a lorebook in your `lore` folder, where `/import` puts those of "
+        "other programs, to this story.",
         keys="L",
         where="transcript",
         slash="lorebook",
         argument="[NAME]",
         choices=lore.lorebook_names,
+    ),
+    Action(
+        id="export_lore",
+        synonyms="write world info lorebook sillytavern risu agnai kobold memory book share",
+        asks=True,
+        title="Lore: Export for other programs",
+        run=lore.export,
+        help="Writes the lore of the scene as a new file for SillyTavern, RisuAI, Agnai, KoboldAI "
+        "Lite, NovelAI, or as a lorebook of V3.",
+        keys="alt+L",
+        slash="export-lore",
+        argument="[FORMAT [FILE]]",
+        choices=lore.lore_formats,
     ),
     Action(
         id="why",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoritui.cards import Card, Lore, check_card
+from shoritui.errors import UserError
+from shoritui.interop.cards import LoreSource, export_lore
 from shoritui.interop.cards.lore import FORMATS, book_in, book_of, kept_of, lore_of, written
 from shoritui.text import clean
 from tests.cards.strategies import names
@@ -207,3 +211,9 @@ def test_a_changed_piece_is_changed_there_and_only_there(
     book = book_of(changed, kept)
     assert lore_of(book)[0] == changed
     assert all(entry["mine"] == 1 for entry in book["entries"])
+
+
+def test_a_format_that_is_not_there_is_named(tmp_path: Path) -> None:
+    source = LoreSource("sea", (Lore(name="Fog", text="Fog."),), ())
+    with pytest.raises(UserError, match="no format xml: choose sillytavern, v3"):
+        export_lore(source, "xml", tmp_path)

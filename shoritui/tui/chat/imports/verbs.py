@@ -166,6 +166,8 @@ async def _tell(host: Host, outcome: Outcome) -> None:
     """Say what became of a single file, and open the story that it holds."""
     if not outcome.chats:
         host.report(outcome.sentences, trouble=outcome.status == "left")
+        if outcome.kind == "lorebook" and outcome.status != "left":
+            await _offer_lorebook(host, outcome.name)
         return
     if host.performance.is_on:
         host.report(outcome.sentences)
@@ -173,6 +175,22 @@ async def _tell(host: Host, outcome: Outcome) -> None:
         await host.enter(outcome.chats[0])
     for note in outcome.notes:
         host.report(f"{printable(outcome.found.shown)}: {note}")
+
+
+async def _offer_lorebook(host: Host, name: str) -> None:
+    """A lorebook of this name has come in: ask whether the open story takes it."""
+    shown, main = printable(name, 40), host.main
+    if host.director is None or not main.is_current or main.composer.text:
+        host.report(f"/lorebook {shown} takes it into a story.")
+        return
+    chooser = Chooser(
+        "Use this lore?",
+        [Choice("take", "Take it into this story"), Choice("leave", "Not now")],
+        question=f"{shown} is a lorebook. /lorebook {shown} takes it in later, too.",
+        filters=False,
+    )
+    if await host.push_screen_wait(chooser) == "take":
+        await host.do("lorebook", name)
 
 
 async def _show_last(host: Host, session: Session) -> None:

@@ -1,12 +1,15 @@
-"""What can be done with lore: ask why it fired, and take in a book."""
+"""What can be done with lore: ask why it fired, take a book in, and write one."""
 
 from __future__ import annotations
+
+import asyncio
+from pathlib import Path
 
 from shoritui.errors import UserError
 from shoritui.text import closest, counted, one_line, printable
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.chat.verbs.panels import change_scene
-from shoritui.tui.widgets.chooser import Choice, Chooser
+from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
 
 
 async def why(host: Host, argument: str) -> None:
@@ -46,7 +49,10 @@ async def add_lorebook(host: Host, name: str) -> None:
     known = {path.stem: book for path, book in books}
     if not known:
         folder = printable(lore_folder())
-        host.report(f"There is no lorebook yet: put TOML files with [[lore]] into {folder}.")
+        host.report(
+            "There is no lorebook yet: /import takes in those of other programs, and TOML files "
+            f"with [[lore]] go into {folder}."
+        )
         return
     chosen: str | None = name
     if not name:
@@ -70,6 +76,43 @@ async def add_lorebook(host: Host, name: str) -> None:
     for problem in macro_problems(book)[:1]:
         host.report(problem, trouble=True)
     host.report(f"{printable(chosen)}: {pieces} of lore. {said}")
+
+
+async def export(host: Host, argument: str) -> None:
+    """Write the lore of the story for another program."""
+    from shoritui.interop.cards import LORE_FORMATS, export_lore, lore_in_story
+
+    chat = host.chat
+    if host.session is None or chat is None:
+        host.report("No story is open.")
+        return
+    name, _, file = argument.partition(" ")
+    if not name:
+        choices = [Choice(name, name, form.summary) for name, form in LORE_FORMATS.items()]
+        chosen = await host.push_screen_wait(Chooser("Export the lore as", choices))
+        prompt = LinePrompt("Into which file or folder?", str(Path.cwd()), word="export")
+        given = await host.push_screen_wait(prompt) if chosen else None
+        if not (chosen and given):
+            return
+        name, file = chosen, given
+
+    def write() -> Path:
+        title = one_line(chat.scene.title) or one_line(chat.record.name)
+        return export_lore(lore_in_story(title, chat.scene, chat.taken), name, Path(file.strip()))
+
+    try:
+        path = await asyncio.to_thread(write)
+    except UserError as error:
+        host.report(str(error), trouble=True)
+    else:
+        host.report(f"The lore is in {printable(path.absolute())}.")
+
+
+def lore_formats(_: Host) -> list[str]:
+    """Return what `/export-lore` completes."""
+    from shoritui.interop.cards import LORE_FORMATS
+
+    return list(LORE_FORMATS)
 
 
 def lorebook_names(_: Host) -> list[str]:
