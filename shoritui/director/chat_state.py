@@ -73,6 +73,8 @@ class ChatState:
         """The ids of all versions, oldest first, of each slot that has several."""
         self.is_mine = False
         """Whether this window may write into the story; else another one does."""
+        self.is_lent = False
+        """Whether this window leaves it to another one for now, and does not claim it."""
         self.presets = presets
         self.settings = settings
         self._disk = disk
@@ -118,7 +120,7 @@ class ChatState:
 
     async def claim(self) -> bool:
         """Hold the chat to write into it; False if another window holds it."""
-        self.is_mine = await self._disk.run(Library.claim, self.id)
+        self.is_mine = not self.is_lent and await self._disk.run(Library.claim, self.id)
         return self.is_mine
 
     async def let_go(self) -> None:

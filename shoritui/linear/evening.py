@@ -108,6 +108,7 @@ class Evening:
 
     def load_model(self) -> None:
         """Load the model beside everything else; replies wait for it."""
+        self.engine.expecting = True
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:

@@ -35,7 +35,7 @@ class Guard:
     """
 
     def __init__(self, password: str = "") -> None:
-        self._secret = _digest(password or (key := secrets.token_urlsafe(24)))
+        self._secret = _digest(password or (key := secrets.token_urlsafe(16)))
         self.key = "" if password else key
         """What stands in the address; empty where there is a password."""
         self.cookie = secrets.token_urlsafe(32)

@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from PIL import Image
 
 from shoritui.story import Entry, Library
 from tests.e2e.browser import Page, browser
-from tests.e2e.terminal import PATIENCE
+from tests.e2e.terminal import PATIENCE, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +97,57 @@ async def test_an_evening_in_a_browser(tmp_path: Path) -> None:
         asked = {urlsplit(each).hostname for each in page.requests if not each.startswith("data:")}
         assert asked == {"127.0.0.1"}, "nothing is asked of another machine"
     assert story(home)[-1] == reply
+
+
+async def test_the_story_of_a_terminal_goes_to_a_browser_and_comes_back(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "settings.toml").write_text("max_tokens = 24\n", encoding="utf-8")
+    env = {"SHORITUI_HOME": str(home), "TEXTUAL_ANIMATIONS": "none"}
+    command = (sys.executable, "-m", "shoritui", "chat", "gannet-rock")
+    with Terminal(command, env=env) as terminal:
+
+        async def in_terminal(wanted: str | Callable[[str], bool]) -> None:
+            await asyncio.to_thread(terminal.wait_for, wanted)
+
+        async def in_page(wanted: Callable[[], object]) -> None:
+            """Waits for the page; a terminal that nobody reads holds up whoever draws on it."""
+
+            def holds() -> object:
+                terminal.read(0.02)
+                return wanted()
+
+            await page.wait_for(holds)
+
+        await in_terminal("ready")
+        terminal.press("half a th")
+        await in_terminal("half a th")
+        terminal.press("\x1bB")  # Alt+Shift+B
+        await in_terminal("http://127.0.0.1:")
+        link = next(word for word in terminal.text.split() if word.startswith("http:"))
+        async with browser(tmp_path / "profile") as chromium:
+            terminal.press("escape")
+            opening = asyncio.create_task(chromium.page(link))
+            await in_terminal("open in the browser")
+            page = await opening
+            await in_page(lambda: "half a th" in page.text and "ready" in page.text)
+            await in_terminal(lambda text: "half a th" not in text)
+            before = len(story(home))
+            await page.press("ought.", "enter")
+            await in_page(lambda: is_whole(home, before + 2))
+            await in_terminal("half a thought.")
+            terminal.press("Not now.", "enter")
+            await in_terminal("another")  # window writes here
+            assert story(home)[-2].text == "half a thought."
+            await page.press("And m")
+            await in_page(lambda: "And m" in page.text)
+            await page.close()
+            await in_terminal(lambda text: "ready" in text and "And m" in text)
+            terminal.press(" more.", "enter")
+            await in_terminal(lambda _: is_whole(home, before + 4))
+            assert "And m" in story(home)[-2].text, "what was typed in the page is not lost"
+        terminal.press("ctrl+q")
+        assert await asyncio.to_thread(terminal.wait_until_ended) == 0
 
 
 async def test_a_password_is_asked_for_in_the_browser(tmp_path: Path) -> None:

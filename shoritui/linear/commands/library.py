@@ -12,6 +12,7 @@ from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat
 from shoritui.interop.folders import Import, pasted_paths, rows_of, summary, take_back
+from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.commands.message import jump
 from shoritui.linear.evening import Evening
@@ -134,6 +135,18 @@ async def undo_import(evening: Evening, _: str) -> None:
         await evening.leave()
 
 
+async def export_templates(evening: Evening, folder: str) -> None:
+    """Write BlockML as templates of SillyTavern."""
+    if not folder:
+        raise UserError("Write the folder into which they go after /export-templates.")
+    where = user_path(folder)
+    written = await asyncio.to_thread(write_templates, where)
+    evening.voice.news(
+        f"{len(written)} templates are in {printable(where.absolute())}. In a group, join the "
+        f"cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
+    )
+
+
 async def model(evening: Evening, wanted: str) -> None:
     """List the models of this machine, or let another one write."""
     if not wanted:
@@ -161,6 +174,9 @@ COMMANDS = {
     "search": Command(search, "Searches everything ever written.", "TEXT|NUMBER"),
     "bin": Command(take_out, "Lists this story's deleted messages, or restores one.", "[NUMBER]"),
     "export": Command(export, "Lists the formats, or writes the story.", "[FORMAT [FOLDER]]"),
+    "export-templates": Command(
+        export_templates, "Writes BlockML as templates of SillyTavern.", "FOLDER"
+    ),
     "import": Command(take_in, "Takes in a file or a folder, whatever it holds.", "PATH"),
     "undo-import": Command(undo_import, "Puts what the last import brought into the bin."),
     "model": Command(model, "Lists the models, or lets one write.", "[NAME|FILE|ADDRESS]"),

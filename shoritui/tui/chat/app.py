@@ -28,6 +28,7 @@ from shoritui.tui.chat.act_queue import Performance
 from shoritui.tui.chat.actions import ACTIONS, BY_ID
 from shoritui.tui.chat.composer_words import ComposerWords
 from shoritui.tui.chat.imports import verbs as imports
+from shoritui.tui.chat.in_browser import InBrowser
 from shoritui.tui.chat.main_screen import CSS, MainScreen
 from shoritui.tui.chat.personas.verbs import learn_names, with_persona
 from shoritui.tui.chat.status import Status
@@ -109,6 +110,7 @@ class ShoriTUI(BaseApp):
         self.words = ComposerWords(self)
         self.performance = Performance(self)
         self.status = Status(self)
+        self.in_browser = InBrowser(self)
         self._answers = Answers()
         self._cards = list(cards)
         self._preset = preset
@@ -377,11 +379,11 @@ class ShoriTUI(BaseApp):
 
         assert self.session is not None
         scene = await with_persona(self, scene)
-        await self._put_draft_by()
+        await self.put_draft_by()
         try:
             director = await self.session.begin(scene)
         except UserError:
-            await self._take_up_draft()
+            await self.take_up_draft()
             raise
         await self._opened(director)
         if problems := await self.session.disk.run(lambda _: macro_problems(scene)):
@@ -393,7 +395,7 @@ class ShoriTUI(BaseApp):
         assert self.session is not None
         if self.director is not None and self.director.chat.id == chat.id:
             return
-        await self._put_draft_by()
+        await self.put_draft_by()
         await self.session.leave_chat()
         await self._show_end(chat)
         await self._opened(await self.session.enter(chat))
@@ -417,11 +419,12 @@ class ShoriTUI(BaseApp):
             preset, self._preset = self._preset, None
             await panels.choose_preset(self, preset)
         self.main.whispers_to = ()
+        self.in_browser.wake()
         self.performance.open(director)
         director.on_odds = self._show_odds
         director.on_news = self.performance.hear
         composer = self.main.composer
-        await self._take_up_draft()
+        await self.take_up_draft()
         composer.remember(await self.session.disk.run(Library.history))
         self.show_choices()
         if self.main.has_room_for_panel:
@@ -457,14 +460,14 @@ class ShoriTUI(BaseApp):
         """Close a story that was deleted, if it is the open one."""
         session, director = self.session, self.director
         if session is not None and director is not None and director.chat.id == chat_id:
-            await self._put_draft_by()
+            await self.put_draft_by()
             await session.leave_chat()
             self.performance.open(None)
             self.main.name_scene(None)
             self.show_choices()
             self.show_panels()
 
-    async def _put_draft_by(self) -> None:
+    async def put_draft_by(self) -> None:
         """Keep the draft with its story, and empty the composer for the next one.
 
         Raises:
@@ -484,7 +487,7 @@ class ShoriTUI(BaseApp):
             self._drafting = chat_id
             raise
 
-    async def _take_up_draft(self) -> None:
+    async def take_up_draft(self) -> None:
         """Show the open story's draft; what was typed while it was opened stands below."""
         from shoritui.story import Library
 
@@ -644,6 +647,7 @@ class ShoriTUI(BaseApp):
         self._leaving = True
         try:
             await self.performance.stop()
+            await self.in_browser.leave()
             self.unkept = "" if await self._keep_typed() else self.main.composer.text
             if self.session is not None:
                 await self.session.close()

@@ -112,6 +112,17 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
         slash="keys",
     ),
     Action(
+        id="web",
+        synonyms="browser serve phone http",
+        asks=True,
+        title="App: Open this story in a browser",
+        run=lambda host, _: host.in_browser.show(),
+        help="Shows an address of this machine at which a browser opens this story; while it is "
+        "open there, it is read here, and comes back once the page is closed.",
+        keys="alt+shift+b",
+        slash="web",
+    ),
+    Action(
         id="palette",
         synonyms="commands actions",
         title="View: Find an action",

@@ -40,6 +40,9 @@ class Performing(Protocol):
     async def settled(self) -> None:
         """Wait until nothing is written or read."""
 
+    async def look_around(self) -> None:
+        """Show what another window has written into the story."""
+
     async def free(self) -> None:
         """Wait a moment for an act that is no reply."""
 
@@ -89,6 +92,13 @@ class Words(Protocol):
 
     def take_back(self) -> bool:
         """Take a begun command away that nobody has gone on with; return whether there was one."""
+
+
+class Pages(Protocol):
+    """The open story in a browser."""
+
+    async def show(self) -> None:
+        """Serve the open story and say where; or end that."""
 
 
 class Host(Protocol):
@@ -176,6 +186,10 @@ class Host(Protocol):
 
     async def keep_sent(self, text: str) -> None:
         """Keep what was sent in the history, and empty the draft."""
+
+    @property
+    def in_browser(self) -> Pages:
+        """The page in which the open story is shown, if there is one."""
 
     def load_model(self) -> None:
         """Load the model, beside everything else."""
