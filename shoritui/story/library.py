@@ -34,7 +34,7 @@ from shoritui.story.model import (
 )
 from shoritui.story.presence import Presence
 from shoritui.story.rows import CHAT, ENTRY, storable
-from shoritui.story.whole_chat import WholeChat, add_whole, read_whole
+from shoritui.story.whole_chat import WholeChat, add_whole, free_name, read_whole
 
 _DAY = 86400.0
 BIN_DAYS = 30
@@ -189,11 +189,15 @@ class Library:
             return read_whole(db, chat_id)
 
     def add_chat(self, whole: WholeChat) -> Chat:
-        """Return a new chat with this tree, as it came from elsewhere; it is not used by that."""
+        """Return a new chat with this tree, as it came from elsewhere; it is not used by that.
+
+        Where a chat has its name already, it gets a number.
+        """
         last = self.last_chat()
         with self._database.transaction() as db:
             used = rows.now(db) if last is None else last.updated
-            chat = replace(whole.chat, updated=min(whole.chat.updated, used))
+            name, updated = free_name(db, storable(whole.chat.name)), whole.chat.updated
+            chat = replace(whole.chat, name=name, updated=min(updated, used))
             return rows.read_chat(db, add_whole(db, replace(whole, chat=chat)))
 
     def touch(self, chat_id: int) -> None:

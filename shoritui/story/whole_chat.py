@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from sqlite3 import Connection
 from typing import Final
 
@@ -117,6 +118,13 @@ def read_whole(db: Connection, chat_id: int) -> WholeChat:
         bool(favourite),
         bool(archived),
     )
+
+
+def free_name(db: Connection, name: str) -> str:
+    """Return a chat's name that no other one has: `The ferry`, or `The ferry (2)`."""
+    taken = {each for (each,) in db.execute("SELECT name FROM chats WHERE deleted IS NULL")}
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def add_whole(db: Connection, whole: WholeChat) -> int:

@@ -398,7 +398,9 @@ def test_files_come_in_and_a_bad_one_does_not_stop_the_others(
     files = [tmp_path / name for name in names]
     code, out, err = shoritui(capsys, "chats", "import", *files)
     assert code == 1 and err.count("\n") == 1 and "bad was not imported" in err
-    assert out == "".join(f"Imported: {n} (The last ferry); you are Bram\n" for n in (2, 3, 4))
+    assert out == "".join(
+        f"Imported: {n} (The last ferry ({n})); you are Bram\n" for n in (2, 3, 4)
+    )
     assert len(library.summaries()) == 4
 
 

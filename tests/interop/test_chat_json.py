@@ -70,6 +70,7 @@ def test_any_tree_comes_back(steps: list[tuple[int, int, str]]) -> None:
             _act(library, chat, step, which, text)
         first = chat_json(library.whole_chat(chat))
         (Path(folder) / "it.json").write_text(first, encoding="utf-8")
+        library.rename_chat(chat, "before")
         copy = import_file(library, Path(folder) / "it.json")
         assert chat_json(library.whole_chat(copy.id)) == first
         shape = [[entry.kind for entry in library.entries(each)] for each in (chat, copy.id)]

@@ -437,3 +437,11 @@ def test_of_known_entries_only_what_acts_change_is_read(library: Library) -> Non
     assert library.entries(chat.id, known) == library.entries(chat.id)
     library.delete([version.id])
     assert library.version_counts(chat.id) == {}
+
+
+def test_a_chat_that_comes_with_a_name_that_is_taken_gets_a_number(library: Library) -> None:
+    whole = library.whole_chat(library.create_chat(Card(title="Ferry"), "Ada").id)
+    second, third = library.add_chat(whole), library.add_chat(whole)
+    assert [second.name, third.name] == [f"{whole.chat.name} (2)", f"{whole.chat.name} (3)"]
+    library.delete_chat(second.id)
+    assert library.add_chat(whole).name == second.name

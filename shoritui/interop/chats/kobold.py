@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from shoritui.cards import Lore
-from shoritui.interop.cards.lore import lore_of
+from shoritui.interop.cards.lore import FORMATS, kept_of, left_in
 from shoritui.interop.cards.values import Values, name_of, text_of, values_of, whole
 from shoritui.interop.chats.build import NARRATOR, ChatBuilder, Tell, called, titled
 from shoritui.interop.join import joined
@@ -171,29 +171,8 @@ def _branches(found: Values) -> Iterator[list[str]]:
 
 def _lore(found: Values, tell: Tell) -> tuple[Lore, ...]:
     rows = found.get("worldinfo") or values_of(found.get("worldinfo_v2")).get("entries")
-    if isinstance(rows, dict):
-        rows = list(rows.values())
-    entries = [_entry(values_of(row)) for row in (rows if isinstance(rows, list) else [])]
-    lore, left = lore_of({"entries": entries})
-    if left:
+    book = kept_of({"worldinfo": rows}, FORMATS["kobold"])
+    if left := left_in(book):
         tell(f"of its world info was left out: {', '.join(left)}.")
     memory = text_of(found.get("memory"))
-    return (*([Lore(name="Memory", text=memory)] if memory else []), *lore)
-
-
-def _entry(row: Values) -> Values:
-    """Return a piece of world info as SillyTavern has it."""
-    second, forbidden = row.get("keysecondary"), row.get("keyanti")
-    is_forbidding = bool(forbidden) and not second
-    return {
-        "key": row.get("key"),
-        "keysecondary": forbidden if is_forbidding else second,
-        "selectiveLogic": 2 if is_forbidding else 0,
-        "selective": row.get("selective") is True,
-        "constant": row.get("constant") is True,
-        "content": row.get("content"),
-        "comment": row.get("comment"),
-        "probability": row.get("probability") or 100,
-        "disable": row.get("widisabled") is True,
-        "keyanti": None if is_forbidding else forbidden,
-    }
+    return (*([Lore(name="Memory", text=memory)] if memory else []), *book.lore)

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from shoritui.interop.cards.lore import lore_of
+from shoritui.interop.cards.lore import FORMATS, kept_of, left_in
 from shoritui.interop.cards.values import Values, text_of, values_of
 from shoritui.interop.chats.build import ChatBuilder, Tell, called, titled
 from shoritui.story import NoteRule, WholeChat
@@ -39,8 +39,9 @@ def _chat(data: Values, path: Path, char: str, tell: Tell, *, is_one: bool) -> W
     title = titled(data.get("name"), path.stem)
     chat = ChatBuilder(titled(path.stem) if is_one else f"{char}, {title}", "You", char)
     chat.note(text_of(data.get("note")), NoteRule(depth=0))
-    chat.lore, left = lore_of({"entries": _entries(data.get("localLore"))})
-    if left:
+    book = kept_of({"data": data.get("localLore")}, FORMATS["risu"])
+    chat.lore = book.lore
+    if left := left_in(book):
         tell(f"of its lore was left out: {', '.join(left)}.")
     marks = data.get("bookmarks")
     marked = {mark for mark in marks if isinstance(mark, str)} if isinstance(marks, list) else set()
@@ -67,28 +68,3 @@ def _chat(data: Values, path: Path, char: str, tell: Tell, *, is_one: bool) -> W
             speaker = called(row.get("name"), default=usual)
             chat.say(speaker, texts, date=date, hidden=is_off, label=label)
     return chat.whole()
-
-
-def _entries(lore: object) -> list[Values]:
-    """Return lore as SillyTavern has it; folders have no text."""
-    rows = [values_of(each) for each in (lore if isinstance(lore, list) else [])]
-    return [
-        {
-            "key": _keys(row.get("key"), row.get("useRegex") is True),
-            "keysecondary": _keys(row.get("secondkey"), row.get("useRegex") is True),
-            "selective": row.get("selective") is True,
-            "constant": row.get("alwaysActive") is True or row.get("mode") == "constant",
-            "content": row.get("content"),
-            "comment": row.get("comment"),
-            "order": row.get("insertorder"),
-            "probability": row.get("activationPercent"),
-            "caseSensitive": values_of(row.get("extentions")).get("risu_case_sensitive"),
-        }
-        for row in rows
-        if row.get("mode") != "folder"
-    ]
-
-
-def _keys(keys: object, is_pattern: bool) -> object:
-    """Return keys as a list; a pattern may hold commas."""
-    return [keys] if is_pattern else keys

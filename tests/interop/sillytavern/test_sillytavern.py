@@ -232,11 +232,12 @@ def test_everything_on_the_path_comes_back(library: Library, chat: Chat, tmp_pat
     found = import_file(library, path)
     after = library.whole_chat(found.id)
     assert _shape(after) == _shape(before)
-    assert (found.name, found.user) == (chat.name, chat.user)
+    assert (found.name, found.user) == (f"{chat.name} (2)", chat.user)
     assert found.scene == replace(before.chat.scene, source="")
     assert {entry.origin.by for entry in after.entries} == {"import"}
     assert "/home" not in path.read_text() and library.check() == []
-    assert sillytavern(after) == path.read_text()
+    library.delete_chat(chat.id)
+    assert sillytavern(library.whole_chat(import_file(library, path).id)) == path.read_text()
 
 
 def test_sillytavern_reads_what_is_written(library: Library, chat: Chat) -> None:
