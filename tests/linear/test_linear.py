@@ -84,9 +84,11 @@ def test_acts_on_messages(home: Path) -> None:
         "/versions\n/up\n/delete\n/bin\n/roll 2d6\n/insert @Tobias Ho!\n/note --depth 2 Be kind.\n"
         "/notes\n/cast Bo: A dog.\n/cast Bo\n/lore Bell (bell, bells): It rings.\n/lore bell\n"
         "/find fish\n/enter Bo\n/leave Bo trots off\n/scene\n/export html\n/whisper Maren Hush.\n"
+        "/export-lore agnai OUT\n"
     )
     (home / "out").mkdir()
-    lines = piped(home, typed.replace("/export html", f"/export html {home / 'out'}"), CARD)
+    typed = typed.replace("/export html", "/export html OUT").replace("OUT", f"{home / 'out'}")
+    lines = piped(home, typed, CARD)
     text = "\n".join(lines)
     assert "Wren: One fish. Two fish." in lines and "Wren: Three fish." in lines
     assert "(Undone: Edit a message.)" in lines and "(Redone: Edit a message.)" in lines
@@ -94,6 +96,7 @@ def test_acts_on_messages(home: Path) -> None:
     assert "(Bo trots off.)" in lines and "Wren: (whispers to Maren) Hush." in lines
     assert "Wren rolls 2d6: " in text and "Be kind." in text and "There is no" not in text
     assert len(list((home / "out").glob("*.html"))) == 1
+    assert '"It rings."' in next((home / "out").glob("*.json")).read_text()
 
 
 def test_presets_and_templates_of_other_programs(home: Path) -> None:

@@ -23,7 +23,7 @@ from shoritui.cards import (
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop import cards
-from shoritui.interop.cards import CARD_FORMATS
+from shoritui.interop.cards import CARD_FORMATS, LORE_FORMATS
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.evening import Evening
 from shoritui.names import fold
@@ -189,6 +189,23 @@ async def export_card(evening: Evening, argument: str) -> None:
         evening.voice.news(sentence)
 
 
+async def export_lore(evening: Evening, argument: str) -> None:
+    """List the formats of lorebooks, or write the story's lore as a file of another program."""
+    word, _, file = argument.partition(" ")
+    name = choose(evening, "export-lore", word, list(LORE_FORMATS))
+    if name is None:
+        return
+    chat = evening.chat
+    title = one_line(chat.scene.title) or one_line(chat.record.name)
+
+    def write() -> Path:
+        lore = cards.lore_in_story(title, chat.scene, chat.taken)
+        return cards.export_lore(lore, name, Path(file.strip()))
+
+    path = await asyncio.to_thread(write)
+    evening.voice.news(f"Written: {printable(path.absolute())}.")
+
+
 async def reload(evening: Evening, _: str) -> None:
     """Take the card as it is on disk into the story."""
     chat = evening.chat
@@ -233,6 +250,9 @@ COMMANDS = {
     "save": Command(save, "Saves the scene as a new card.", "[NAME]"),
     "export-card": Command(
         export_card, "Lists the formats, or writes the characters as cards.", "[FORMAT [FOLDER]]"
+    ),
+    "export-lore": Command(
+        export_lore, "Lists the formats, or writes the story's lore as one.", "[FORMAT [FILE]]"
     ),
     "reload": Command(reload, "Takes the card as it is on disk; /undo takes it back."),
 }
