@@ -118,7 +118,7 @@ def export_preset(preset: Preset, own: Path, folder: Path) -> Path:
     kept = _values_in(own / f"{preset.name}.json")
     name = re.sub(r"[^\w ()&.,'+-]", "", one_line(preset.title)).strip(" .")
     path = folder / f"{name or preset.name}.json"
-    is_theirs = kept is not None and is_preset(kept) and "temp" in kept
+    is_theirs = kept is not None and preset_of(kept, "").program == "SillyTavern"
     values = sillytavern_preset(preset.sampling, kept if is_theirs else None)
     try:
         return add_text(path, json.dumps(values, ensure_ascii=False, indent=4) + "\n")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from shoritui.engine.presets.foreign.orders import KOBOLD_ORDER, Values
-from shoritui.engine.presets.foreign.read import WHOLE_STORY
+from shoritui.engine.presets.foreign.read import WHOLE_STORY, preset_of
 from shoritui.engine.sampling_params import Sampling
 from shoritui.text import one_line
 
@@ -48,9 +48,19 @@ def sillytavern_preset(sampling: Sampling, kept: Values | None = None) -> dict[s
 
     Args:
         sampling: The values; `preset_of` reads them back as they are.
-        kept: What SillyTavern's file held that the preset was imported from. What has no
-            counterpart here is taken from it.
+        kept: What SillyTavern's file held that the preset was imported from. It comes back as it
+            was, but for the values that were changed since.
     """
+    now = _written(sampling)
+    if kept is None:
+        return {**_NEUTRAL, **now}
+    before = _written(preset_of(kept, "").sampling)
+    changes = {name: now[name] for name in now if name not in before or now[name] != before[name]}
+    return {**kept, **changes}
+
+
+def _written(sampling: Sampling) -> dict[str, Any]:
+    """Return what SillyTavern has for our values."""
     steps, temperature = sampling.order, sampling.temperature
     reach = sampling.dynatemp_range if temperature else 0
     penalises, repeats = sampling.penalty_window > 0, sampling.dry_window > 0
@@ -93,8 +103,7 @@ def sillytavern_preset(sampling: Sampling, kept: Values | None = None) -> dict[s
     }
     if steps.index("min_p") == steps.index("top_p") + 1:  # which are one step there
         known["sampler_order"] = [*numbers, *(each for each in KOBOLD_ORDER if each not in numbers)]
-    left = {name: value for name, value in (kept or {}).items() if name not in known}
-    return {**_NEUTRAL, **left, **known}
+    return known
 
 
 def _biases(sampling: Sampling) -> Iterator[tuple[str, float]]:
