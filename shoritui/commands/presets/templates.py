@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.folders import user_path
-from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
+from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.text import clean
 
 DESCRIPTION: Final = f"""\
 Write BlockML as SillyTavern's templates: a Context template for one character, one for groups, and
-the Instruct template that goes with both. A group's cards must be joined, with the prefix
-{JOIN_PREFIX} and the suffix {JOIN_SUFFIX}; its scenario belongs to the group's
-own. No file is replaced: a new one gets a number.
+the Instruct template that goes with both. No file is replaced: a new one gets a number.
+
+{FOR_GROUPS}
 """
 
 
@@ -37,8 +37,5 @@ def run(options: argparse.Namespace) -> int:
     """
     for path in write_templates(user_path(options.to)):
         print(clean(str(path)))
-    print(
-        f"In a group, join the character cards, with the prefix {JOIN_PREFIX} and the suffix "
-        f"{JOIN_SUFFIX}, and write the scenario into the group's own."
-    )
+    print(FOR_GROUPS)
     return 0

@@ -17,6 +17,7 @@ from shoritui.interop.templates.read import (
     templates_of,
 )
 from shoritui.interop.templates.write import (
+    FOR_GROUPS,
     JOIN_PREFIX,
     JOIN_SUFFIX,
     context_template,
@@ -25,6 +26,7 @@ from shoritui.interop.templates.write import (
 )
 
 __all__ = [
+    "FOR_GROUPS",
     "JOIN_PREFIX",
     "JOIN_SUFFIX",
     "KeptTemplate",

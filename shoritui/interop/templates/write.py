@@ -24,6 +24,11 @@ JOIN_PREFIX: Final = "▀description{{newline}}{{char}}{{newline}}"
 JOIN_SUFFIX: Final = BLOCK_CLOSE
 """What a group's members are joined with; SillyTavern trims the prefix, so its line ends are
 macros."""
+FOR_GROUPS: Final = (
+    f"In a group, join the character cards, with the prefix {JOIN_PREFIX} and the suffix "
+    f"{JOIN_SUFFIX}, write the scenario into the group's own, and never include examples."
+)
+"""What a group needs beside the templates, for people."""
 
 
 _PERSONALITY: Final = "\n**Personality:** {{personality}}"

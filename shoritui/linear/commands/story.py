@@ -14,8 +14,7 @@ from shoritui.engine import SETTINGS, changed, presets, save_preset
 from shoritui.errors import UserError
 from shoritui.folders import config_dir, user_path
 from shoritui.interop.templates import (
-    JOIN_PREFIX,
-    JOIN_SUFFIX,
+    FOR_GROUPS,
     fitted,
     kept_instructions,
     write_templates,
@@ -307,9 +306,7 @@ async def export_templates(evening: Evening, folder: str) -> None:
         raise UserError("Write the folder after /export-templates.")
     for path in await asyncio.to_thread(write_templates, user_path(folder)):
         evening.voice.news(f"Written: {printable(path.absolute())}.")
-    evening.voice.news(
-        f"In a group, join the cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
-    )
+    evening.voice.news(FOR_GROUPS)
 
 
 async def stop_here(evening: Evening, _: str) -> None:

@@ -166,7 +166,7 @@ async def _read_presets(host: Host) -> None:
 async def export_templates(host: Host, folder: str) -> None:
     """Write BlockML as SillyTavern's templates."""
     from shoritui.folders import user_path
-    from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
+    from shoritui.interop.templates import FOR_GROUPS, write_templates
 
     if not folder:
         question = "BlockML as Context and Instruct templates of SillyTavern."
@@ -181,10 +181,7 @@ async def export_templates(host: Host, folder: str) -> None:
     except UserError as error:
         host.report(str(error), trouble=True)
         return
-    host.report(
-        f"{len(written)} templates are in {printable(where.absolute())}. In a group, join the "
-        f"cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
-    )
+    host.report(f"{len(written)} templates are in {printable(where.absolute())}. {FOR_GROUPS}")
 
 
 async def keep_preset(host: Host, name: str) -> None:
