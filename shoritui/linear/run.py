@@ -128,6 +128,7 @@ def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:
             return
         if pressed[0]:
             end(signal.SIGINT)
+            return
         pressed[0] = True
         evening.voice.line()
         evening.voice.news("Once more, /quit or Ctrl+D ends this; everything is kept.")

@@ -151,8 +151,8 @@ class Server:
         if request.path not in _OPEN_PATHS and not self._is_known(request):
             if request.path != "/":
                 return _refusal("Log in first.")
-            if key := request.query.get("key", ""):
-                return self._try(request, key)
+            if self.guard.key and "key" in request.query:  # a password is in no address
+                return self._try(request, request.query["key"])
             return _seen(_see("/login"))
         try:
             return _seen(await handler(request))

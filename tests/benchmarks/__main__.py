@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Final
 
 from shoritui.benchmark import HEADER, Benchmark, Figure, Row, table_line
+from tests.benchmarks.browser import in_browser
 from tests.benchmarks.keys import key_to_paint
 from tests.benchmarks.library import long_story, many_stories
 from tests.benchmarks.long import opened, streaming
@@ -22,6 +23,7 @@ from tests.benchmarks.turns import choice, held_out, replies
 
 BENCHMARKS: Final = (
     key_to_paint,
+    in_browser,
     first_paint,
     help_time,
     turn_overhead,

@@ -101,6 +101,7 @@ async def test_a_page_of_another_site_opens_no_window(headers: dict[str, str]) -
 async def test_a_password_lets_in_and_guesses_have_an_end() -> None:
     async with serving("correct horse") as (server, client):
         assert server.link == server.address
+        assert (await client.get("/?key=correct horse")).url.path == "/login"
         assert (await log_in(client, "correct horse")).status == 303
         assert (await client.get("/")).url.path == "/"
     async with serving("correct horse") as (server, client):
