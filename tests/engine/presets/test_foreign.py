@@ -162,6 +162,19 @@ def test_bans_and_biases() -> None:
     )
 
 
+def test_a_text_that_cannot_be_is_told() -> None:
+    values = sillytavern(
+        banned_tokens='"▄"\n"fine"', dry_sequence_breakers='["▀", "."]', freq_pen=-20
+    )
+    found = preset_of(values, "x")
+    assert found.sampling.banned == ("fine",) and found.sampling.dry_breakers == (".",)
+    assert found.left == (
+        "frequency_penalty -20 (-10 is the nearest that can be)",
+        "dry_sequence_breakers ▀",
+        "banned tokens ▄",
+    )
+
+
 def test_a_window_of_nothing_is_the_whole_story_and_limits_hold() -> None:
     found = preset_of(sillytavern(rep_pen=1.2, rep_pen_range=-1, temp=99, top_k=-1), "x")
     assert found.sampling.penalty_window >= 32_000

@@ -149,9 +149,6 @@ def preset_of(found: Values, name: str) -> ForeignPreset:
     Args:
         found: What `is_preset` knows for one.
         name: What it is called if it does not say so itself.
-
-    Raises:
-        UserError: No value in it can be used.
     """
     values = inner_preset(found)
     title = values.get("name") or values.get("preset") or name
@@ -243,11 +240,11 @@ class _Reading:
                 del found[name]
             return
         if name in _WINDOWS and value <= 0:
-            value = WHOLE_STORY
+            given = value = WHOLE_STORY
         if name in _OFF_BELOW_0 and value < 0:
-            value = 0.0
+            given = value = 0.0
         if name == "mirostat":
-            value = 2 if value else 0
+            given = value = 2 if value else 0
         low, high, is_whole = _LIMITS[name]
         value = min(max(value, low), high)
         found[name] = int(value) if is_whole else value
@@ -258,7 +255,7 @@ class _Reading:
         if name == "xtc_threshold" and given > 0.5 and is_used:
             found["xtc_probability"] = 0.0
             self.left.append(f"xtc_threshold {given:g} (above 0.5 XTC does nothing)")
-        elif is_used and value != given and given >= 0 and not (name in _WINDOWS and not given):
+        elif is_used and value != given:
             self.left.append(f"{name} {given:g} ({value:g} is the nearest that can be)")
 
     def _texts(self, found: dict[str, Any]) -> None:
@@ -277,6 +274,12 @@ class _Reading:
                 quoted = len(line) > 1 and line[0] == line[-1] == '"'
                 banned.append(line[1:-1] if quoted else line)
         found["banned"] = _kept(banned)
+        for name, texts, kept in (
+            ("dry_sequence_breakers", breakers, found["dry_breakers"]),
+            ("banned tokens", banned, found["banned"]),
+        ):
+            good = set(kept)
+            self.left += (f"{name} {message(text, 40)}" for text in texts if text not in good)
         for name in ("banned_tokens", "banned_strings", "logit_bias"):
             value = self.values.get(name)
             rows = value.split("\n") if isinstance(value, str) else value
@@ -431,7 +434,7 @@ def _strings(value: object) -> list[str]:
         except (ValueError, RecursionError):
             value = [part.strip() for part in written.split(",")]
     rows = value if isinstance(value, list) else []
-    return [each for each in rows if isinstance(each, str)]
+    return [each for each in rows[:_MOST_TEXTS] if isinstance(each, str)]
 
 
 def _biases(value: object) -> Iterator[tuple[str, float]]:
