@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import count
 from typing import Any, Final
 
@@ -315,8 +315,11 @@ def _restored(piece: Lore, mark: Values) -> Lore:
     if not told:
         return piece
     try:
-        card = Card(lore=(msgspec.convert({**was, **told}, Lore),))
-        return check_card(card, cast=False).lore[0]
+        made = msgspec.convert({**was, **told}, Lore)
+        # An entry without a text is no lore, but what it says is kept.
+        card = Card(lore=(replace(made, text=made.text or "none"),))
+        checked = check_card(card, cast=False).lore[0]
+        return checked if made.text else replace(checked, text="")
     except (UserError, msgspec.ValidationError, RecursionError):
         return piece
 
