@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from shoritui.blockml import parse
 from shoritui.cli import main
 from shoritui.finetune.axolotl import config_of, files_of, settings_of
+from shoritui.finetune.axolotl.keys import PLAIN
 from shoritui.finetune.config.load import load
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train
 from shoritui.finetune.config.starter import shipped
@@ -83,7 +84,7 @@ def test_the_model_cards_list_becomes_the_config_that_ships(
     assert config.base == base
     *notes, last = capsys.readouterr().out.splitlines()
     assert "4 tiers: low, mid, high, top" in last
-    for key in ("eval_batch_size", "pad_to_sequence_len", "datasets"):
+    for key in ("eval_batch_size", "excess_length_strategy", "datasets"):
         assert any(f"card.yml: {key}: " in note for note in notes)
 
 
@@ -107,6 +108,7 @@ def test_what_is_not_given_is_what_axolotl_takes(tmp_path: Path) -> None:
         accumulation=1,
         optimizer="adamw",
         schedule="cosine",
+        warmup_ratio=0.03,
         weight_decay=0.0,
         tf32=False,
     )
@@ -120,18 +122,18 @@ def test_what_is_not_given_is_what_axolotl_takes(tmp_path: Path) -> None:
     [
         ("optimizer: lion_8bit", "optimizer: lion_8bit is not known here; adamw is taken"),
         ("lr_scheduler: rex", "lr_scheduler: rex is not known here; cosine is taken"),
-        ("lr_scheduler: linear", "warmup_ratio: axolotl warms up for 0.03 of a tier"),
+        ("lr_scheduler: linear", "warmup_ratio: it is not given; 0.03 is taken"),
         ("warmup_steps: 5", "warmup_steps: a constant rate has none in axolotl"),
         ("num_epochs: 2.5", "num_epochs: 2.5 is no whole number; 3 is taken"),
         ("train_on_inputs: false", "train_on_inputs: all blocks are learnt"),
         ("fp16: true\nbf16: false", "fp16: fp16 is not known here"),
         ("lora_target_linear: false", "lora_target_linear: it is not given"),
-        ("bnb_config_kwargs: {bnb_4bit_quant_type: fp4}", "bnb_4bit_quant_type = fp4"),
+        ("bnb_config_kwargs: {bnb_4bit_quant_type: fp4}", 'bnb_4bit_quant_type = "fp4"'),
         ("peft_use_dora: true", "peft_use_dora: DoRA is not known here"),
         ("some_new_key: 3", "some_new_key: it has no counterpart here"),
         ("flash_attention: true", "flash_attention: attention is always"),
         ("lora_model_dir: elsewhere", "no file before writes to elsewhere; it goes on from the"),
-        ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca; only BlockML is read here"),
+        ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca; no prompt format is applied"),
         ("datasets: [{path: x, field: body}]", "field of x is not known here"),
         ("datasets: []", "datasets: none is named; put conversations into data/0"),
     ],
@@ -154,17 +156,17 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path, lines: str, note: str) 
         ("- 1", "it names no base_model"),
         ("base_model: x\n  y: [", "line 2: this is not YAML"),
         ("base_model: x\nadapter: lora\n", "learning_rate is missing"),
-        (SHORT + "num_epochs: many\n", "num_epochs should be a number, not many"),
+        (SHORT + "num_epochs: many\n", 'x.yaml: num_epochs should be a number, not "many"'),
         (SHORT + "weight_decay: .nan\n", "weight_decay should be a number"),
         (SHORT + "datasets: 3\n", "datasets should be a list"),
-        (SHORT + "datasets: [3]\n", "each of the datasets should have a path"),
+        (SHORT + "datasets: [3]\n", "x.yaml: datasets: each of them should have a path"),
         (SHORT + "bnb_config_kwargs: [3]\n", "bnb_config_kwargs should be a mapping"),
         (
             SHORT + "lora_target_linear: false\nlora_target_modules: 3\n",
             "lora_target_modules should be a list",
         ),
         (SHORT + "num_epochs: 1 -> 2\nsequence_len: 1 -> 2 -> 3\n", "different numbers of values"),
-        (SHORT + "lora_r: 0\n", '"r" of [lora] must be a whole number of 1 or more'),
+        (SHORT + "lora_r: 0\n", "x.yaml: lora_r should be a whole number of 1 or more, not 0"),
     ],
 )
 def test_what_cannot_be_understood_is_told(
@@ -204,7 +206,20 @@ def comparable(config: Config) -> Config:
     base = replace(config.base, model="some/base")
     if base.quantize == "none":
         base = replace(base, double_quant=True)
-    return replace(config, base=base)
+    lora = config.lora
+    if not all(PLAIN.fullmatch(each) for each in lora.targets):
+        lora = replace(lora, targets=lora.targets[:1])
+    return replace(config, base=base, lora=lora, tiers=tuple(map(comparable_tier, config.tiers)))
+
+
+def comparable_tier(tier: Tier) -> Tier:
+    held, train = tier.data.evaluation, tier.train
+    ratio = 0.0 if train.warmup_steps else train.warmup_ratio
+    return replace(
+        tier,
+        data=replace(tier.data, evaluation=float(int(held)) if held >= 1 else held),
+        train=replace(train, warmup_ratio=ratio),
+    )
 
 
 @settings(

@@ -58,6 +58,8 @@ def tier_key(parent: str, fingerprint: str, train: Train, evaluate_every: int) -
     """
     maths = _plain(train)
     del maths["accumulation"], maths["micro_batch"]  # only their product counts
+    if train.warmup_steps or not train.warmup_ratio:  # it does not count then
+        del maths["warmup_ratio"]
     return _digest(
         {
             "format": FORMAT,

@@ -23,6 +23,9 @@ Keep = Literal["last", "best"]
 RungName = Literal["auto", "offload", "inputs", "halves", "attention", "all"]
 
 
+_REPEATS: Final = re.compile(r"(?<!\\)[*+{]")
+_REPEATED_GROUP: Final = re.compile(r"(?<!\\)\)[*+{]")
+_MOST_REPEATS: Final = 4
 _TIER_NAME: Final = re.compile(r"[^\W_][\w.-]{0,59}")
 _NOT_FOLDERS: Final = {"con", "prn", "aux", "nul"} | {
     f"{name}{n}" for name in ("com", "lpt") for n in range(10)
@@ -70,6 +73,19 @@ def _wrong_hint_limits(limits: list[int]) -> str:
     return "" if is_good or not limits else f"not {', '.join(map(str, limits))}"
 
 
+def _wrong_target(text: str) -> str:
+    if not text.strip():
+        return "but it is empty"
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError):
+        return f"not {shown(text)}"
+    # So that no pattern can take hours: on names of 40 characters, few repeats go fast.
+    if len(_REPEATS.findall(text)) > _MOST_REPEATS or _REPEATED_GROUP.search(text):
+        return f"not {shown(text)} (at most {_MOST_REPEATS} repeats, and none of a group)"
+    return ""
+
+
 def _no_files(files: list[str]) -> str:
     return "" if files else "but it is empty"
 
@@ -89,6 +105,10 @@ _TIER: Final = Rule(
 )
 _WHERE: Final = Rule("tags joined with and, or, not and parentheses", _wrong_where)
 _FILES: Final = Rule('a list of files, such as ["low/*"]', _no_files)
+_TARGET: Final = Rule(
+    "the end of a layer's name, such as q_proj, or a regular expression for whole names",
+    _wrong_target,
+)
 _SPEAKER: Final = Rule("a name (one line of at most 60 characters, no colon)", _wrong_speaker)
 
 
@@ -102,8 +122,9 @@ class Lora:
     """How strongly the change counts: it is scaled by alpha / r."""
     dropout: _Share = 0.1
     """The share of a layer's inputs that is hidden from the change, drawn again each step."""
-    targets: tuple[_Filled, ...] = ()
-    """The linear layers to change, such as `q_proj`; empty means all but the output head."""
+    targets: tuple[Annotated[str, _TARGET], ...] = ()
+    """The linear layers to change, such as `q_proj`, or a regular expression for their whole names,
+    such as `.*[.][0-7][.].*_proj`; empty means all but the output head."""
     rslora: bool = False
     """Scale by alpha / sqrt(r) instead of alpha / r (arXiv:2312.03732)."""
     plus: _Positive = 1.0
@@ -152,6 +173,8 @@ class Train:
     """The learning rate after the warm-up: constant, or decreasing to 0 by the tier's end."""
     warmup_steps: _Steps = 0
     """Steps over which the learning rate rises from 0 when a tier starts."""
+    warmup_ratio: _Share = 0.0
+    """The same as a share of a tier's steps, rounded down; it counts if warmup_steps is 0."""
     weight_decay: _NotNegative = 0.05
     """How strongly the adapter's weights are pulled towards 0 (AdamW's, decoupled)."""
     beta1: _Share = 0.9
@@ -176,6 +199,10 @@ class Train:
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 42
     """The random seed for dropout, the order of the packs and the held-out conversations."""
 
+    def warmup(self, steps: int) -> int:
+        """Return how many of a tier's steps the learning rate rises over."""
+        return self.warmup_steps or int(self.warmup_ratio * steps)
+
     @property
     def packs_per_step(self) -> int:
         """Packs whose gradients make one optimizer step."""
@@ -198,8 +225,9 @@ class Data:
     """The share of messages whose hint is left out, so that the model also works without hints."""
     hint_limits: Annotated[tuple[_Count, ...], _HINT_LIMITS] = ()
     """The upper limits, in tokens, of nano to huge; empty uses those of the chat."""
-    evaluation: _Share = 0.02
-    """The share of conversations held out for evaluation, at least one in ten; 0 for none."""
+    evaluation: Annotated[float, Meta(ge=0, le=_MOST)] = 0.02
+    """The conversations held out for evaluation: below 1 their share, at least one in ten; from 1
+    on their number; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,15 @@ def held_out(tiers: Iterable[tuple[frozenset[str], float]]) -> frozenset[str]:
 
     A conversation that one tier holds out is held out of all: what one has learnt, another that
     goes on from it could not be judged by. It stays held out whatever else comes and goes, unless
-    it was a tier's only one. A tier is its conversations' digests, and the share to hold out.
+    it was a tier's only one, or a number is wanted. A tier is its conversations' digests, and what
+    to hold out: a share, or from 1 on a number, rounded down.
     """
     held: set[str] = set()
     for digests, share in tiers:
         ranked = sorted((share_of(f"held out/{digest}"), digest) for digest in digests)
+        if share >= 1:
+            held.update(digest for _, digest in ranked[: int(share)])
+            continue
         chosen = [digest for rank, digest in ranked if rank < share]
         if not chosen and share > 0 and len(ranked) >= _ENOUGH:
             chosen = [ranked[0][1]]

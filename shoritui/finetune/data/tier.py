@@ -118,7 +118,7 @@ def _reason(tier: Tier, tokenized: Sequence[Tokenized]) -> str:
         return f"there is no conversation{filtered} in its files"
     if not any(each.samples for each in tokenized):
         return "[data] learn, speakers and not_speakers leave no token to learn"
-    return "every conversation is held out; lower the share in [data] evaluation"
+    return "every conversation is held out; lower evaluation in [data]"
 
 
 def _ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,20 +75,27 @@ def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Size]:
 def targeted(linears: Mapping[str, Size], lora: Lora) -> dict[str, Size]:
     """Return those linear layers, by name with (out, in), that the adapter is for, in their order.
 
+    As in PEFT, a target is the end of their names from a dot on, or a pattern of whole names.
+
     Raises:
-        UserError: A target is the name of none of them.
+        UserError: A target is for none of them.
     """
     if not lora.targets:
         return dict(linears)
-    kinds = dict.fromkeys(_kind(name) for name in linears)
+    chosen: set[str] = set()
     for target in lora.targets:
-        if target not in kinds:
-            known = ", ".join(kinds)
+        pattern = re.compile(target)
+        found = [
+            name for name in linears if f".{name}".endswith(f".{target}") or pattern.fullmatch(name)
+        ]
+        if not found:
+            known = ", ".join(dict.fromkeys(map(_kind, linears)))
             raise UserError(
                 f"[lora] targets: this base has no linear layer {target!r}; name some of {known}, "
                 "or none for all of them."
             )
-    return {name: shape for name, shape in linears.items() if _kind(name) in lora.targets}
+        chosen.update(found)
+    return {name: shape for name, shape in linears.items() if name in chosen}
 
 
 def shapes_of(linears: Mapping[str, Size], lora: Lora) -> dict[str, Size]:
@@ -207,6 +215,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, object]:
+    kinds = _kinds(tensors)
+    is_whole = set(lora.targets) <= set(kinds)  # else only some layers of a kind may be there
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -215,7 +225,7 @@ def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, o
         "lora_alpha": int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,
         "lora_dropout": lora.dropout,
         "use_rslora": lora.rslora,
-        "target_modules": _kinds(tensors),
+        "target_modules": kinds if is_whole else sorted(linears_in(tensors)),
         "bias": "none",
         "fan_in_fan_out": False,
         "init_lora_weights": True,

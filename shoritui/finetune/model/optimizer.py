@@ -43,12 +43,13 @@ def make_optimizer(adapter: Mapping[str, nn.Parameter], lora: Lora, train: Train
 def rate(train: Train, step: int, steps: int) -> float:
     """Return the learning rate of the step that comes after `step` of a tier's `steps`.
 
-    Warmup rises to the full rate in `warmup_steps` steps, whatever the schedule; `linear` and
+    Warmup rises to the full rate in `train.warmup` steps, whatever the schedule; `linear` and
     `cosine` fall from there, and would reach 0 in the step after the last.
     """
-    if step < train.warmup_steps:
-        return train.learning_rate * (step + 1) / train.warmup_steps
-    gone = (step - train.warmup_steps) / max(steps - train.warmup_steps, 1)
+    warmup = train.warmup(steps)
+    if step < warmup:
+        return train.learning_rate * (step + 1) / warmup
+    gone = (step - warmup) / max(steps - warmup, 1)
     if train.schedule == "linear":
         return train.learning_rate * (1 - gone)
     if train.schedule == "cosine":

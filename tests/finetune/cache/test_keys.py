@@ -41,6 +41,7 @@ OTHER_TRAIN: dict[str, Any] = {
     "optimizer": "adamw",
     "schedule": "cosine",
     "warmup_steps": 7,
+    "warmup_ratio": 0.1,
     "weight_decay": 0.0,
     "beta1": 0.8,
     "beta2": 0.99,
@@ -95,6 +96,13 @@ def test_what_changes_the_maths_of_a_tier_changes_it_and_those_after_it(
 ) -> None:
     after = keys_of(with_train(name, **{field: OTHER_TRAIN[field]}), ROOT, SAMPLES)
     assert changed(BEFORE, after) == BELOW[name]
+
+
+def test_a_share_of_warm_up_that_does_not_count_changes_nothing() -> None:
+    steps = with_train("low", warmup_steps=7)
+    both = with_train("low", warmup_steps=7, warmup_ratio=0.1)
+    assert keys_of(both, ROOT, SAMPLES) == keys_of(steps, ROOT, SAMPLES)
+    assert changed(BEFORE, keys_of(both, ROOT, SAMPLES)) == BELOW["low"]
 
 
 @given(st.sampled_from(sorted(BELOW)))

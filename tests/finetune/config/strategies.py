@@ -20,7 +20,7 @@ from shoritui.finetune.config.model import (
     Train,
     Watch,
 )
-from shoritui.toml import choices_of, item_of, type_parts
+from shoritui.toml import Rule, choices_of, item_of, type_parts
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 filled = texts.filter(lambda text: bool(text.strip()))
@@ -51,7 +51,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if item:
         return st.lists(values(item), max_size=4).map(tuple)
     if bare is str:
-        return filled
+        rules = [note for note in notes if isinstance(note, Rule)]
+        return filled.filter(lambda text: not any(rule.fault(text) for rule in rules))
     limits = next((note for note in notes if isinstance(note, Meta)), Meta())
     least, most = limits.ge or limits.gt or 0, limits.le or limits.lt
     if bare is int:

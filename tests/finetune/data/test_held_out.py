@@ -35,3 +35,14 @@ def test_what_one_tier_holds_out_no_other_learns() -> None:
     low, top = digests(*range(40)), digests(*range(20, 120))
     held = held_out([(low, 0.02), (top, 0.1)])
     assert held & low & top == held_out([(top, 0.1)]) & low | held_out([(low, 0.02)]) & top
+
+
+def test_a_number_is_held_out() -> None:
+    assert [len(held_out([(ALL, count)])) for count in (1, 7, 7.9, 250, 9999)] == [
+        1,
+        7,
+        7,
+        250,
+        250,
+    ]
+    assert held_out([(ALL, 7)]) < held_out([(ALL, 8)])

@@ -63,8 +63,13 @@ def logits(model: Any) -> Tensor:
 
 @pytest.mark.parametrize(
     "lora",
-    [LORA, Lora(r=4, alpha=2.5, rslora=True), Lora(r=8, targets=("q_proj", "down_proj"))],
-    ids=["plain", "rslora", "targets"],
+    [
+        LORA,
+        Lora(r=4, alpha=2.5, rslora=True),
+        Lora(r=8, targets=("q_proj", "down_proj")),
+        Lora(r=8, targets=("k_proj", r".*\.1\..*(q|v)_proj")),
+    ],
+    ids=["plain", "rslora", "targets", "pattern"],
 )
 def test_peft_loads_ours_and_we_load_peft_s(lora: Lora, tmp_path: Path) -> None:
     from peft import PeftModel
@@ -110,6 +115,35 @@ def test_a_fresh_adapter_depends_on_the_seed_alone() -> None:
 def test_a_target_that_is_no_layer() -> None:
     with pytest.raises(UserError, match="no linear layer 'q'; name some of q_proj, k_proj"):
         adapter.fresh(LINEARS, Lora(targets=("q",)), 1)
+
+
+@pytest.mark.parametrize(
+    ("targets", "layers"),
+    [
+        (("q_proj",), {"0.self_attn.q_proj", "1.self_attn.q_proj"}),
+        (("1.mlp.up_proj",), {"1.mlp.up_proj"}),
+        (
+            ("mlp.up_proj", "1.self_attn.q_proj"),
+            {"0.mlp.up_proj", "1.mlp.up_proj", "1.self_attn.q_proj"},
+        ),
+        ((r".*\.1\..*(q|v)_proj",), {"1.self_attn.q_proj", "1.self_attn.v_proj"}),
+        (("model.layers.0.self_attn.[^.]*",), {f"0.self_attn.{kind}_proj" for kind in "qkvo"}),
+    ],
+)
+def test_a_target_ends_a_name_or_is_a_pattern_of_whole_names(
+    targets: tuple[str, ...], layers: set[str]
+) -> None:
+    lora = Lora(r=4, targets=targets)
+    found = adapter.targeted(LINEARS, lora)
+    assert {name.removeprefix("model.layers.") for name in found} == layers
+    import peft
+
+    theirs: Any = peft.get_peft_model(
+        mistral(),
+        peft.LoraConfig(r=4, target_modules=targets[0] if "*" in targets[0] else list(targets)),
+    )
+    prefix = "base_model.model."
+    assert set(theirs.targeted_module_names) == {name.removeprefix(prefix) for name in found}
 
 
 def test_an_adapter_that_does_not_fit(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_logits_are_those_of_peft(peft: Any) -> None:
     torch.testing.assert_close(like(peft).logits(ids), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("targets", [(), ("v_proj", "down_proj")])
+@pytest.mark.parametrize("targets", [(), ("v_proj", "down_proj"), (r".*[.]1[.].*[qp]_proj",)])
 def test_gradients_with_dropout_are_those_of_plain_maths_with_the_same_masks(
     targets: tuple[str, ...],
 ) -> None:

@@ -103,3 +103,12 @@ def test_schedules() -> None:
     assert [rate(linear, step, 6) for step in range(6)] == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     cosine = [rate(Train(learning_rate=1.0, schedule="cosine"), step, 4) for step in range(5)]
     assert cosine == pytest.approx([1, 0.8536, 0.5, 0.1464, 0], abs=1e-4)
+
+
+def test_a_warm_up_may_be_a_share_of_the_steps() -> None:
+    shared = Train(learning_rate=1.0, warmup_ratio=0.35, schedule="linear")
+    counted = Train(learning_rate=1.0, warmup_steps=3, schedule="linear")
+    both = Train(learning_rate=1.0, warmup_ratio=0.9, warmup_steps=3, schedule="linear")
+    for step in range(10):
+        assert rate(shared, step, 10) == rate(counted, step, 10) == rate(both, step, 10)
+    assert rate(Train(learning_rate=1.0, warmup_ratio=0.35), 0, 2) == 1.0
