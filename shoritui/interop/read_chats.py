@@ -140,7 +140,7 @@ class _Reader:
     def _with_books(self, story: Story, path: Path) -> WholeChat:
         """Return a story with the lore of its lorebooks, which lie in `worlds`."""
         chat = story.whole.chat
-        known = {piece.name: piece for piece in chat.scene.lore}
+        lore = dict.fromkeys(chat.scene.lore)
         for name in story.books:
             book = _book(path, name)
             if book is None:
@@ -148,9 +148,8 @@ class _Reader:
                     f"its lorebook {printable(name, 60)} is not in `worlds` beside it; "
                     "import it, and /lorebook takes it into the story."
                 )
-            for piece in lore_of(book or {})[0]:
-                known.setdefault(piece.name, piece)
-        scene = replace(chat.scene, lore=tuple(known.values()))
+            lore.update(dict.fromkeys(lore_of(book or {})[0]))
+        scene = replace(chat.scene, lore=tuple(lore))
         return replace(story.whole, chat=replace(chat, scene=scene))
 
     def _text(self, path: Path) -> str:

@@ -275,7 +275,8 @@ def test_a_group_without_its_chats_is_one_sentence(library: Library, tmp_path: P
         import_file(library, tmp_path / "17.json")
 
 
-BOOK = {"entries": {"0": {"key": ["fog"], "comment": "Fog", "content": "It is thick."}}}
+FOG = {"key": ["fog"], "comment": "Fog", "content": "It is thick."}
+BOOK = {"entries": {"0": FOG, "1": {**FOG, "content": "It is grey."}, "2": FOG}}
 
 
 def test_a_chats_lorebook_is_the_storys_lore(tmp_path: Path) -> None:
@@ -286,7 +287,8 @@ def test_a_chats_lorebook_is_the_storys_lore(tmp_path: Path) -> None:
     (data / "groups/17.json").write_text(json.dumps(GROUP))
     paths = [data / "chats/Ada/it.jsonl", data / "groups/17.json"]
     for each in read_chats(paths, told.append, refused):
-        [lore] = each.whole.chat.scene.lore
+        lore, more = each.whole.chat.scene.lore
+        assert more.text == "It is grey."
         assert (lore.name, lore.keys, lore.text) == ("Fog", ("fog*",), "It is thick.")
     assert told == []
     for name in ("gone", "../worlds/Harbour", "a\0b"):
