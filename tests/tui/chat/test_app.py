@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sqlite3
 import subprocess
@@ -631,10 +632,11 @@ async def test_a_story_is_exported_and_imported(tmp_path: Path) -> None:
 
 async def test_a_card_of_another_program_is_imported(tmp_path: Path) -> None:
     file = tmp_path / "orla.json"
-    file.write_text('{"name": "Orla", "first_mes": "Hm.", "mes_example": "Hm!"}', encoding="utf-8")
+    card = {"name": "Orla", "first_mes": "Hm.", "extensions": {"regex_scripts": [{"find": "a"}]}}
+    file.write_text(json.dumps({"spec": "chara_card_v2", "data": card}), encoding="utf-8")
     async with running(with_model=False) as (app, pilot):
         await enter(app, pilot, f"/import {file}")
-        await until(pilot, lambda: any("kept beside it: example" in each for each in heard(app)))
+        await until(pilot, lambda: any("kept beside it: regex" in each for each in heard(app)))
         assert load_card(card_folders()[0] / "orla.toml").characters[0].name == "Orla"
 
 
