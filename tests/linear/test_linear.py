@@ -163,7 +163,9 @@ def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> N
     with Terminal((*CONTROLLED, *CHAT, CARD), env=env) as screen:
         screen.wait_for("/help lists more")
         screen.press("Hello.", "enter")
-        screen.wait_for(lambda text: len(text.rpartition("Maren:")[2].split()) > 20)
+        screen.wait_for("Wren: Hello.")
+        said = "Wren: Hello.\n"
+        screen.wait_for(lambda text: len(text.partition(said)[2].split()) > 20)
         screen.press("ctrl+c")
         screen.wait_for(lambda text: text.rstrip().endswith("\nWren:"))
         screen.press("/who", "enter")
@@ -173,5 +175,5 @@ def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> N
         screen.press("ctrl+d")
         assert screen.wait_until_ended() == 0
         assert b"\x1b" not in screen.output
-    said, reply = story(home)[-2:]
-    assert said == "Wren: Hello." and len(reply.split()) > 15
+    hello, reply = story(home)[-2:]
+    assert hello == "Wren: Hello." and len(reply.split()) > 15
