@@ -127,7 +127,8 @@ def test_every_command_answers_without_a_word_more(home: Path) -> None:
 
 def test_hostile_lines_are_sentences(home: Path) -> None:
     typed = b"/open 999999999999999999999\n/new \xff\xfe\n/read 99999999999999\n/read -1\n"
-    typed += b"/sampler temperature=nan\n/sampler top_k=1e999 x=2\n/import /dev/null\n/import .\n"
+    typed += b"/sampler temperature=nan\n/sampler top_k=1e999 x=2\n/import /dev/null\n"
+    typed += b"/import /nowhere\n"
     typed += b"/roll 9999999d9\n/cast :x\n/cast " + b"x" * 5000 + b"\n/lore :\n/auto -1\n"
     typed += b'/search "\n/next \x1b[31m\n/\x1b]0;x\x07\n/export html /proc/nowhere\n/turns x\n'
     result = subprocess.run(
