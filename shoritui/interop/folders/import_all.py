@@ -254,7 +254,10 @@ class _Run:
             if not sources:  # a group's file is another one whenever the group is used
                 continue
             yield self._chats[sources[0]][0].shown
-            scenes = [self._cards.told(story.whole, sources[0]) for story in stories]
+            shown = printable(sources[0])
+            remarks: list[str] = []
+            scenes = [self._cards.told(each.whole, sources[0], remarks.append) for each in stories]
+            told += [f"{shown}: {remark}" for remark in dict.fromkeys(remarks)]
             self._told([self._library.add_chat(scene) for scene in scenes], sources, told)
         for path in paths:
             if path not in self._chats:

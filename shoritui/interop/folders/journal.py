@@ -106,6 +106,11 @@ class Journal:
         files = [Path(each.file) for each in record.made if each.file] if record else []
         return next((file for file in files if file.is_file()), None)
 
+    def sources_in(self, folder: Path) -> list[Path]:
+        """Return the files of a folder that something was made of."""
+        sources = map(Path, self._by_source)
+        return sorted(source for source in sources if source.parent == folder)
+
     def last(self) -> list[Record]:
         """Return the records of the last import that was not taken back."""
         undone = {record.batch for record in self._records if record.undone}

@@ -8,6 +8,8 @@ group chats/1700000001.jsonl           a story with the cards of all its members
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,7 @@ from shoritui.interop.folders.journal import Journal
 from shoritui.interop.sillytavern import group_of_sillytavern
 from shoritui.names import fold
 from shoritui.story import WholeChat
+from shoritui.text import printable
 
 _LARGEST_GROUP: Final = 4 << 20
 """Bytes."""
@@ -49,24 +52,62 @@ class Cards:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._read: dict[Path, Card | None] = {}
+        self._named: dict[Path, dict[str, list[Card]]] = {}
         self._personas: dict[str, Character] | None = None
 
-    def told(self, whole: WholeChat, path: Path) -> WholeChat:
-        """Return the chat of a file with the scene of its cards, unless it has one of its own."""
+    def told(self, whole: WholeChat, path: Path, tell: Callable[[str], object]) -> WholeChat:
+        """Return the chat of a file with the scene of its cards, unless it has one of its own.
+
+        `tell` is told in a sentence whose card is missing.
+        """
         folder, scene = path.absolute().parent, whole.chat.scene
         if any(each.description for each in scene.characters):
             return whole
+        others = [each.name for each in scene.characters if not each.user]
         if folder.name == "group chats":
-            root = folder.parent
-            files = [each.name for each in scene.characters if not each.user]
+            root, wanted = folder.parent, {name: [name] for name in others}
         elif folder.parent.name == "chats":
-            root, files = folder.parent.parent, [folder.name]
+            # The folder is called as the card's file was once, which may be called otherwise now.
+            root, wanted = folder.parent.parent, {folder.name: [folder.name, *others]}
         else:
             return whole
-        names = [file for file in files if Path(file).name == file]
-        found = {name: self._card(root / "characters" / f"{name}.png") for name in names}
-        cards = {file: card for file, card in found.items() if card is not None}
+        characters = root / "characters"
+        cards: dict[str, Card] = {}
+        for file, names in wanted.items():
+            try:
+                if card := self._of_file(characters, file) or self._called(characters, names):
+                    cards[file] = card
+                else:
+                    tell(f"no card of {printable(file, 60)} is in `characters`")
+            except UserError as error:
+                tell(str(error))
         return _with_cards(whole, cards, self._persona(whole.chat.user)) if cards else whole
+
+    def _of_file(self, folder: Path, name: str) -> Card | None:
+        """Return our card of one of their files; None if it was not imported."""
+        return self._card(folder / f"{name}.png") if Path(name).name == name else None
+
+    def _called(self, folder: Path, names: Sequence[str]) -> Card | None:
+        """Return the card of the first of some names that a card in a folder has.
+
+        Raises:
+            UserError: Several cards have it.
+        """
+        if folder not in self._named:
+            named = self._named[folder] = defaultdict(list)
+            for source in self._journal.sources_in(folder):
+                card = self._card(source)
+                for each in card.characters if card is not None else ():
+                    if card is not None and not each.user:
+                        named[fold(each.name)].append(card)
+        for name in names:
+            if found := self._named[folder].get(fold(name)):
+                if len(found) > 1:
+                    raise UserError(
+                        f"{len(found)} cards are called {printable(name, 60)}, so it has none"
+                    )
+                return found[0]
+        return None
 
     def _persona(self, name: str) -> str:
         """Return what one of the user's personas says of itself; nothing if there is none."""
@@ -116,18 +157,28 @@ def _with_cards(whole: WholeChat, cards: dict[str, Card], persona: str) -> Whole
     for silent in known.values():
         if silent not in told:
             cast.setdefault(silent.name, silent)
-    scenarios = dict.fromkeys(card.scenario for card in cards.values() if card.scenario)
-    lore = [piece for card in cards.values() for piece in card.lore]
-    base = next(iter(cards.values())) if len(cards) == 1 else Card()
+    everybody = sorted(cast.values(), key=lambda each: each.user)  # the user is last
+
+    def settled(card: Card) -> Card:
+        """Settle the macros of a card while it is known whose they are."""
+        names = {fold(each.name) for each in card.characters}
+        own = [e for e in everybody if not e.user and names & set(map(fold, (e.name, *e.aliases)))]
+        others = [each for each in everybody if each not in own]
+        return settle_card(replace(card, characters=(*own, *others)), chat.user, chat.created)
+
+    apart = list(map(settled, cards.values()))
+    scenarios = dict.fromkeys(card.scenario for card in apart if card.scenario)
+    lore = [piece for card in apart for piece in card.lore]
+    base = apart[0] if len(apart) == 1 else Card()
     scene = replace(
         base,
         tags=chat.scene.tags or base.tags,
         scenario=chat.scene.scenario or "\n\n".join(scenarios),
-        characters=tuple(sorted(cast.values(), key=lambda each: each.user)),  # the user is last
+        characters=tuple(everybody),
         lore=tuple(dict.fromkeys((*chat.scene.lore, *lore))),
     )
     settings = dict(chat.settings)
     if len(cards) == 1:
-        settings["card"] = fingerprint(base)
-    settled = settle_card(scene, chat.user, chat.created)
-    return replace(whole, chat=replace(chat, scene=settled, settings=settings))
+        settings["card"] = fingerprint(next(iter(cards.values())))
+    scene = settle_card(scene, chat.user, chat.created)
+    return replace(whole, chat=replace(chat, scene=scene, settings=settings))

@@ -97,6 +97,51 @@ def test_stories_know_their_cards(library: Library, tavern: Path) -> None:
     assert Path(single.scene.source).name == "person-2.toml"
 
 
+def _small_tavern(root: Path, cards: dict[str, str], chats: dict[str, list[str]]) -> Path:
+    """Write cards by their files, whose names they have, and chats by their speakers."""
+    for file, name in cards.items():
+        (root / "characters").mkdir(parents=True, exist_ok=True)
+        data = {"name": name, "description": "{{char}} is kind.", "first_mes": "So."}
+        data["scenario"] = "{{user}} comes to {{char}}."
+        book = {"entries": [{"keys": [name], "content": f"{{{{char}}}} of {file}."}]}
+        card = {"spec": "chara_card_v2", "data": {**data, "character_book": book}}
+        (root / f"characters/{file}.png").write_bytes(card_png(card))
+    for file, names in chats.items():
+        path = root / f"{file}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines: list[object] = [{"user_name": "Ada", "character_name": names[0]}]
+        lines += [{"name": each, "is_user": False, "mes": "Hm."} for each in names]
+        path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return root
+
+
+def test_each_card_of_a_group_speaks_of_its_own_character(library: Library, tmp_path: Path) -> None:
+    cards = {"orla": "Orla", "mira": "Mira"}
+    _run(library, _small_tavern(tmp_path, cards, {"group chats/1": ["orla", "Mira"]}))
+    [chat] = [library.chat(each.id) for each in library.summaries()]
+    assert chat.scene.scenario == "Ada comes to orla.\n\nAda comes to Mira."
+    assert [each.text for each in chat.scene.lore] == ["orla of orla.", "Mira of mira."]
+    described = [each.description for each in chat.scene.characters if not each.user]
+    assert [text.partition("\n")[0] for text in described] == ["orla is kind.", "Mira is kind."]
+
+
+def test_a_chat_finds_its_card_under_another_files_name(library: Library, tmp_path: Path) -> None:
+    cards = {"default_Orla": "Orla", "one": "Mira", "two": "Mira"}
+    chats = {f"chats/{name}/a": [name] for name in ("Orla", "Mira", "Nobody")}
+    work = _run(library, _small_tavern(tmp_path, cards, chats))
+    found = {each.name: library.chat(each.id) for each in library.summaries()}
+    whose = {c.scene.characters[0].name: c.scene.characters[0].description for c in found.values()}
+    notes = {each.found.shown: each.notes for each in work.outcomes if each.kind == "story"}
+    assert notes == {
+        "chats/Mira/a.jsonl": ("2 cards are called Mira, so it has none",),
+        "chats/Nobody/a.jsonl": ("no card of Nobody is in `characters`",),
+        "chats/Orla/a.jsonl": (),
+    }
+    orla = next(each for each in library.summaries() if library.chat(each.id).scene.lore)
+    assert library.chat(orla.id).scene.characters[0].description.startswith("Orla is kind.")
+    assert whose["Mira"] == whose["Nobody"] == ""
+
+
 def test_personas_come_in_and_are_told_in_their_stories(library: Library, tavern: Path) -> None:
     personas: dict[str, object] = {"me.png": "Ada", "x.png": "Bo", "odd": 5}
     described = {"me.png": {"description": "A baker."}, "x.png": "Tall."}
