@@ -54,11 +54,12 @@ def test_a_master_export_is_a_template_and_a_preset(tmp_path: Path) -> None:
 def test_templates_are_written_and_known_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = shoritui("presets", "templates", "--to", tmp_path / "out", home=home)
-    files = [Path(line) for line in done.stdout.splitlines()[:3]]
+    files = [Path(line) for line in done.stdout.splitlines()[:4]]
     assert done.returncode == 0 and all(each.is_file() for each in files)
     assert "▀description{{newline}}{{char}}{{newline}}" in done.stdout
     back = shoritui("import", *files, home=home)
-    assert back.returncode == 0 and back.stdout.count("ShoriTUI writes BlockML by itself") == 3
+    assert back.returncode == 0 and "/instruction offers it." in back.stdout
+    assert back.stdout.count("ShoriTUI writes BlockML by itself") == 3
 
 
 def test_what_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_presets_and_templates_of_other_programs(home: Path) -> None:
     lines = piped(home, typed, CARD)
     assert "Kept with templates: Novelist." in lines
     assert "Write as Maren and Tobias would." in lines
-    assert len(list((home / "out").glob("BlockML*.json"))) == 3
+    assert len(list((home / "out").glob("BlockML*.json"))) == 4
 
 
 def test_every_command_answers_without_a_word_more(home: Path) -> None:

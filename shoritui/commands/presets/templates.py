@@ -8,11 +8,13 @@ from typing import Final
 
 from shoritui.folders import user_path
 from shoritui.interop.templates import FOR_GROUPS, write_templates
+from shoritui.settings import load_settings
 from shoritui.text import clean
 
 DESCRIPTION: Final = f"""\
 Write BlockML as SillyTavern's templates: a Context template for one character, one for groups, and
-the Instruct template that goes with both. No file is replaced: a new one gets a number.
+the Instruct template that goes with both; beside them your instruction as a system prompt. No file
+is replaced: a new one gets a number.
 
 {FOR_GROUPS}
 """
@@ -33,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
     """Write the templates, and say what a group needs beside.
 
     Raises:
-        UserError: A file cannot be written.
+        UserError: A file cannot be written, or the settings are wrong.
     """
-    for path in write_templates(user_path(options.to)):
+    for path in write_templates(user_path(options.to), load_settings().instruction):
         print(clean(str(path)))
     print(FOR_GROUPS)
     return 0

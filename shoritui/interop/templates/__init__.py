@@ -22,6 +22,7 @@ from shoritui.interop.templates.write import (
     JOIN_SUFFIX,
     context_template,
     instruct_template,
+    system_template,
     write_templates,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "import_template",
     "instruct_template",
     "kept_instructions",
+    "system_template",
     "template_folder",
     "templates_of",
     "write_templates",

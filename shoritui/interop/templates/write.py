@@ -114,6 +114,11 @@ def instruct_template() -> dict[str, Any]:
     }
 
 
+def system_template(instruction: str) -> dict[str, Any]:
+    """Return the System Prompt of an instruction; an empty one sends none."""
+    return {"name": NAME, "content": instruction, "post_history": ""}
+
+
 _WHO: Final = "\x01"
 _TEXT: Final = "\x02"
 
@@ -123,10 +128,14 @@ def _around(message: Block) -> str:
     return render(message).partition(_WHO)[0]
 
 
-def write_templates(folder: Path) -> list[Path]:
+def write_templates(folder: Path, instruction: str) -> list[Path]:
     """Write the templates into a folder, which is made, and return the files.
 
     No file is replaced: where one of the name is there already, the new one gets a number.
+
+    Args:
+        folder: Where to.
+        instruction: What the model reads before the story, as the system prompt.
 
     Raises:
         UserError: Nothing can be written there.
@@ -135,6 +144,7 @@ def write_templates(folder: Path) -> list[Path]:
         "BlockML context.json": context_template(),
         "BlockML context for groups.json": context_template(groups=True),
         "BlockML instruct.json": instruct_template(),
+        "BlockML system prompt.json": system_template(instruction),
     }
     written = []
     for name, values in templates.items():

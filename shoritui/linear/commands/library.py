@@ -12,7 +12,7 @@ from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat
 from shoritui.interop.folders import Import, pasted_paths, rows_of, summary, take_back
-from shoritui.interop.templates import JOIN_PREFIX, JOIN_SUFFIX, write_templates
+from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.commands.message import jump
 from shoritui.linear.evening import Evening
@@ -140,10 +140,11 @@ async def export_templates(evening: Evening, folder: str) -> None:
     if not folder:
         raise UserError("Write the folder into which they go after /export-templates.")
     where = user_path(folder)
-    written = await asyncio.to_thread(write_templates, where)
+    director = evening.director
+    form = director.chat.form if director is not None else evening.settings
+    written = await asyncio.to_thread(write_templates, where, form.instruction)
     evening.voice.news(
-        f"{len(written)} templates are in {printable(where.absolute())}. In a group, join the "
-        f"cards with the prefix {JOIN_PREFIX} and the suffix {JOIN_SUFFIX}."
+        f"{len(written)} templates are in {printable(where.absolute())}. {FOR_GROUPS}"
     )
 
 

@@ -12,13 +12,8 @@ from shoritui.director import note_rows
 from shoritui.director.note_words import read_note, readers, rule_words
 from shoritui.engine import SETTINGS, changed, presets, save_preset
 from shoritui.errors import UserError
-from shoritui.folders import config_dir, user_path
-from shoritui.interop.templates import (
-    FOR_GROUPS,
-    fitted,
-    kept_instructions,
-    write_templates,
-)
+from shoritui.folders import config_dir
+from shoritui.interop.templates import fitted, kept_instructions
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.evening import Evening
 from shoritui.names import addressed, names_first
@@ -300,15 +295,6 @@ async def keep_preset(evening: Evening, name: str) -> None:
     evening.voice.news(f"The sampler's values are the preset {saved.name} from now on.")
 
 
-async def export_templates(evening: Evening, folder: str) -> None:
-    """Write BlockML as SillyTavern's templates."""
-    if not folder:
-        raise UserError("Write the folder after /export-templates.")
-    for path in await asyncio.to_thread(write_templates, user_path(folder)):
-        evening.voice.news(f"Written: {printable(path.absolute())}.")
-    evening.voice.news(FOR_GROUPS)
-
-
 async def stop_here(evening: Evening, _: str) -> None:
     """End the evening."""
     evening.is_over = True
@@ -341,8 +327,5 @@ COMMANDS = {
     ),
     "preset": Command(preset, "Lists the sampler presets, or chooses.", "[NAME]"),
     "keep-preset": Command(keep_preset, "Saves the sampler's values as a preset.", "NAME"),
-    "export-templates": Command(
-        export_templates, "Writes BlockML as templates of SillyTavern.", "FOLDER"
-    ),
     "quit": Command(stop_here, "Ends this; everything is kept."),
 }

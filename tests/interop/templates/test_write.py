@@ -162,12 +162,15 @@ def test_any_chat_is_the_same_prompt(data: st.DataObject) -> None:
 
 
 def test_the_files(tmp_path: Path) -> None:
-    first = write_templates(tmp_path / "new")
-    again = write_templates(tmp_path / "new")
-    assert len({*first, *again}) == 6
-    context, group, instruct = (json.loads(each.read_text(encoding="utf-8")) for each in first)
+    first = write_templates(tmp_path / "new", "Be kind.")
+    again = write_templates(tmp_path / "new", "Be kind.")
+    assert len({*first, *again}) == 8
+    context, group, instruct, system = (
+        json.loads(each.read_text(encoding="utf-8")) for each in first
+    )
     assert (context["name"], group["name"], instruct["name"]) == (
         *("BlockML", "BlockML groups", "BlockML"),
     )
+    assert system["content"] == "Be kind."
     assert instruct["names_behavior"] == "always" and instruct["wrap"] is False
     assert instruct["input_suffix"] == instruct["output_suffix"] == "▄\n"

@@ -47,8 +47,8 @@ async def test_an_instruction_that_came_with_a_template_is_offered(tmp_path: Pat
 async def test_templates_are_written_from_the_app(tmp_path: Path) -> None:
     async with running(size=(120, 40), with_model=False) as (app, pilot):
         await enter(app, pilot, f"/export-templates {tmp_path / 'out'}")
-        await until(pilot, lambda: "3 templates are in" in news(app))
-        assert len(list((tmp_path / "out").glob("*.json"))) == 3
+        await until(pilot, lambda: "4 templates are in" in news(app))
+        assert len(list((tmp_path / "out").glob("*.json"))) == 4
         await pilot.press("alt+P")
         await until(pilot, lambda: "Into which folder?" in screen_text(app))
         await pilot.press("escape")

@@ -8,7 +8,7 @@ textgen-settings.js` and `default/content/presets`, text-generation-webui `modul
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final
@@ -24,6 +24,7 @@ WHOLE_STORY: Final = 32_768
 """The tokens that a window takes which other programs write as 0 or -1: all there are."""
 _MOST_TEXTS: Final = 1000
 _MOST_NAMED: Final = 50
+_MOST_TOLD: Final = 200
 _NEUTRAL: Final = Sampling()
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -157,8 +158,13 @@ def preset_of(found: Values, name: str) -> ForeignPreset:
         one_line(title)[:100] if isinstance(title, str) else name,
         reading.program,
         reading.sampling(),
-        tuple(reading.left),
+        _shortened(reading.left),
     )
+
+
+def _shortened(left: Sequence[str]) -> tuple[str, ...]:
+    rest = len(left) - _MOST_TOLD
+    return tuple([*left[:_MOST_TOLD], f"{rest:,} more"] if rest > 0 else left)
 
 
 def inner_preset(found: Values) -> Values:

@@ -167,6 +167,7 @@ async def export_templates(host: Host, folder: str) -> None:
     """Write BlockML as SillyTavern's templates."""
     from shoritui.folders import user_path
     from shoritui.interop.templates import FOR_GROUPS, write_templates
+    from shoritui.settings import load_settings
 
     if not folder:
         question = "BlockML as Context and Instruct templates of SillyTavern."
@@ -177,7 +178,8 @@ async def export_templates(host: Host, folder: str) -> None:
         return
     try:
         where = user_path(folder.strip())
-        written = await asyncio.to_thread(write_templates, where)
+        said = host.chat.form.instruction if host.chat else load_settings().instruction
+        written = await asyncio.to_thread(write_templates, where, said)
     except UserError as error:
         host.report(str(error), trouble=True)
         return
