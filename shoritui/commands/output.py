@@ -6,12 +6,10 @@ import json
 import os
 import re
 import sys
-from typing import Final
 
+from shoritui.host.process import is_in_browser
 from shoritui.text import clean
 
-WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
-"""What paints into a browser."""
 _CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -40,9 +38,7 @@ def has_screen() -> bool:
 
     A window of `shoritui serve` has a page for a screen.
     """
-    if os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER:
-        return True
-    return sys.stdin.isatty() and sys.stderr.isatty() and can_draw()
+    return is_in_browser() or (sys.stdin.isatty() and sys.stderr.isatty() and can_draw())
 
 
 def can_draw() -> bool:

@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 _LOG_TAIL: Final = 8000
+WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
+"""What the variable TEXTUAL_DRIVER says in a process that paints into a browser."""
+
+
+def is_in_browser() -> bool:
+    """Return whether this process is a window of `shoritui serve`."""
+    return os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
 
 
 def python_command(module: str) -> tuple[str, ...]:

@@ -8,6 +8,6 @@ Nothing comes from, or goes to, another machine than the one that looks at the p
 """
 
 from shoritui.web.server import Server
-from shoritui.web.window import is_in_browser, window_command
+from shoritui.web.window import window_command
 
-__all__ = ["Server", "is_in_browser", "window_command"]
+__all__ = ["Server", "window_command"]

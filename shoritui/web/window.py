@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,9 +12,8 @@ from aiohttp.web import WebSocketResponse
 from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
-from shoritui.host.process import environment, python_command
+from shoritui.host.process import WEB_DRIVER, environment, python_command
 
-_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
 _LAST_SECONDS: Final = 15.0
 """The app ends itself in less, whatever it is doing."""
 _OF_A_TERMINAL: Final = (
@@ -28,11 +26,6 @@ _OF_A_TERMINAL: Final = (
 def window_command(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the command of a window: `shoritui chat` with these arguments."""
     return (*python_command("shoritui"), "chat", *arguments)
-
-
-def is_in_browser() -> bool:
-    """Return whether this process is a window."""
-    return os.environ.get("TEXTUAL_DRIVER") == _DRIVER
 
 
 class Window(AppService):
@@ -56,7 +49,7 @@ class Window(AppService):
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         """Start it without a shell, in a session of its own: Ctrl+C here is not meant for it."""
         its_own = self._build_environment(width, height) | environment()
-        its_own |= {"TEXTUAL_DRIVER": _DRIVER, "TERM": "xterm-256color"}
+        its_own |= {"TEXTUAL_DRIVER": WEB_DRIVER, "TERM": "xterm-256color"}
         self._process = process = await asyncio.create_subprocess_exec(
             *self._words,
             stdin=PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from shoritui.host.process import is_in_browser
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.chooser import Choice, Chooser
 
@@ -44,8 +45,6 @@ class InBrowser:
 
     async def show(self) -> None:
         """Serve the open story and say where; or end that."""
-        from shoritui.web import is_in_browser
-
         app, director = self._app, self._app.director
         if is_in_browser():
             app.report("This is a browser already.")
