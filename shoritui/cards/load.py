@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -28,12 +29,13 @@ from shoritui.toml import (
 )
 
 KIND: Final = "card"
+_OF_OTHERS: Final = {".png", ".apng", ".jpg", ".jpeg", ".webp", ".json", ".charx", ".yaml", ".yml"}
 
 
 def load_card(path: str | os.PathLike[str]) -> Card:
     """Return the card in one file; `UserError` names file, line, field and what was expected."""
     path = user_path(path)
-    return parse_card(path, read_text(path, KIND))
+    return parse_card(path, _text_of(path))
 
 
 def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
@@ -146,13 +148,30 @@ def parse_card(path: Path, text: str, *, cast: bool = True) -> Card:
 
 
 def _read(path: Path) -> Sheet:
-    return _parse(path, read_text(path, KIND))
+    return _parse(path, _text_of(path))
+
+
+def _text_of(path: Path) -> str:
+    with _hint(path):
+        return read_text(path, KIND)
+
+
+@contextmanager
+def _hint(path: Path) -> Iterator[None]:
+    """Say of a file that may be another program's card what makes one of ours of it."""
+    try:
+        yield
+    except UserError as error:
+        if path.suffix.lower() in _OF_OTHERS and path.is_file():
+            raise UserError(f"{error}: `shoritui import` makes one of it") from None
+        raise
 
 
 def _parse(path: Path, text: str) -> Sheet:
     if not text.strip():
         raise file_error(path, "line 1: the file is empty; a scene needs a [[character]]")
-    sheet = parse_text(path, text, KIND)
+    with _hint(path):
+        sheet = parse_text(path, text, KIND)
     sheet.raise_first(problems(sheet.data, FIELDS))
     return sheet
 

@@ -10,10 +10,18 @@ _KEY: Final = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 _MOST: Final = 300
 
 
+class Match(Protocol):
+    """Where a pattern was found."""
+
+    def start(self) -> int:
+        """Return where it begins."""
+        ...
+
+
 class Pattern(Protocol):
     """A pattern of the package `regex`."""
 
-    def search(self, text: str, *, timeout: float) -> object | None:
+    def search(self, text: str, *, timeout: float) -> Match | None:
         """Search; `TimeoutError` after so many seconds."""
         ...
 

@@ -181,7 +181,9 @@ def test_files_that_are_no_text_are_told_in_one_sentence(tmp_path: Path) -> None
     ],
 )
 def test_what_is_no_toml_says_what_it_is(tmp_path: Path, content: bytes, what: str) -> None:
-    assert sentence(write(tmp_path / "card.png", content)) == what
+    assert sentence(write(tmp_path / "card.toml", content)) == what
+    with_hint = sentence(write(tmp_path / "card.png", content))
+    assert with_hint == f"{what}: `shoritui import` makes one of it"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

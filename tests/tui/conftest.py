@@ -33,7 +33,8 @@ class Silent(ShoriTUI):
     """The app without a model, for what needs none."""
 
     async def _load_model(self) -> None:
-        pass
+        assert self.session is not None
+        self.session.engine.expecting = False
 
 
 async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 60) -> None:

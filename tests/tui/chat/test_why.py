@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_what_is_said_of_a_piece() -> None:
     assert bell[-1] == "12 tokens · stands once after the message, and stays"
     assert "header" in harbour[-1] and "Keys: moat, ditch" in moat
     assert "340 tokens are read again" in fog[-1]
+
+
+def test_of_a_long_message_the_words_around_the_key_are_told() -> None:
+    long = "The tide was out. " * 20
+    said = replace(SAID, text=f"{long}The BELL rang. {long}")
+    [line] = [line for line in about(rows([said])[0]) if line.startswith("Key")]
+    assert line.startswith("Key “bell”, in Mara: … ") and line.endswith(" …")
+    assert "out. The BELL rang. The tide" in line and len(line) < 200
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 20)])

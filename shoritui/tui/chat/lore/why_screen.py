@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -12,13 +13,15 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from shoritui.names import fold
+from shoritui.cards import key_pattern
+from shoritui.names import Names, fold
 from shoritui.text import counted, one_line
 from shoritui.tui.widgets.chooser import Framed
 from shoritui.tui.widgets.row_list import RowList, Words
 
 if TYPE_CHECKING:
     from shoritui.director import LoreRow
+    from shoritui.story import Verdict
 
 Ask = Callable[[str], Awaitable[Sequence["LoreRow"]]]
 """Returns the lore as it would fire if these words were said now; with none, as it does."""
@@ -26,6 +29,9 @@ Ask = Callable[[str], Awaitable[Sequence["LoreRow"]]]
 _MARKS = {"fired": "●", "always": "◆", "waits": "○", "off": "✕"}
 _INKS = {"fired": "title", "always": "label", "waits": "info", "off": "info"}
 _NAME_CELLS = 28
+_AROUND = 60
+"""How many letters of a message are shown before a key, and after it."""
+_PATTERN_SECONDS = 0.02
 
 
 class WhyScreen(Framed[int | None]):
@@ -175,7 +181,28 @@ def _message(row: LoreRow) -> str:
     assert entry is not None
     if not entry.id:
         return "what if this were said."
-    return f"{one_line(entry.speaker) or 'a note'}: {one_line(entry.text)[:160]}"
+    return f"{one_line(entry.speaker) or 'a note'}: {_around(row.verdict, entry.text)}"
+
+
+def _around(verdict: Verdict, text: str) -> str:
+    """Return the words of a message around the key that came up in it."""
+    at = _place(verdict, text)
+    begin = text.rfind(" ", 0, max(0, at - _AROUND)) + 1 if at > _AROUND else 0
+    end = at + len(verdict.key) + _AROUND
+    end = len(text) if len(text) <= end else max(text.rfind(" ", at, end), at + len(verdict.key))
+    return f"{'… ' * (begin > 0)}{one_line(text[begin:end])}{' …' * (end < len(text))}"
+
+
+def _place(verdict: Verdict, text: str) -> int:
+    """Return where the key stands; near it, where letters fold into others; 0 if it is gone."""
+    pattern = key_pattern(verdict.key)
+    if pattern is not None:
+        with suppress(TimeoutError):
+            found = pattern.search(text, timeout=_PATTERN_SECONDS)
+            return found.start() if found is not None else 0
+        return 0
+    places = Names([verdict.key], stars=True, case=verdict.lore.case).find_apart(text)
+    return min(places[0].start, len(text)) if places else 0
 
 
 def _nothing(rows: Sequence[LoreRow]) -> str:
