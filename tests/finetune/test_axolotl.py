@@ -11,15 +11,26 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shoritui.blockml import parse
 from shoritui.cli import main
+from shoritui.errors import UserError
 from shoritui.finetune.axolotl import config_of, files_of, settings_of
-from shoritui.finetune.axolotl.keys import PLAIN
-from shoritui.finetune.config.load import load
+from shoritui.finetune.axolotl.keys import (
+    FORMER_NAMES,
+    OPTIMIZERS,
+    PAIRED,
+    PLAIN,
+    READ_APART,
+    REFUSED,
+    SCHEDULES,
+)
+from shoritui.finetune.config.load import load, parse_config
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train
 from shoritui.finetune.config.starter import shipped
 from shoritui.finetune.config.write import text_of
+from shoritui.text import one_line
 from tests.finetune.config.strategies import configs
 from tests.finetune.data.conftest import shipped_tokenizer
 
@@ -136,6 +147,18 @@ def test_what_is_not_given_is_what_axolotl_takes(tmp_path: Path) -> None:
         ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca; no prompt format is applied"),
         ("datasets: [{path: x, field: body}]", "field of x is not known here"),
         ("datasets: []", "datasets: none is named; put conversations into data/0"),
+        ("datasets: [{path: x, type: {format: a}}]", "x is of a format of its own; no prompt"),
+        ("datasets: [{path: x, shards: 10}]", "shards of x is not known here"),
+        ("eval_steps: 0.05", "eval_steps: 0.05 is a share of the steps; say their number in"),
+        ("batch_size: 8", "batch_size: 8 micro-steps are taken for it"),
+        ("load_in_8bit: true", "load_in_8bit: the base is held in 4 bits or as it is"),
+        ("plugins: [axolotl.integrations.spectrum.SpectrumPlugin]", "plugins: spectrum has no"),
+        ("tokens: [<|im_start|>]", "tokens: no token is added to the vocabulary here"),
+        ("cosine_min_lr_ratio: 0.1", "cosine_min_lr_ratio: the cosine falls to 0 here"),
+        ("shuffle_some: false", "shuffle_some: it has no counterpart here"),
+        ("lora_target_modules: [lm_head]", "lora_target_modules: lm_head is left as it is"),
+        ("hub_model_id: a/b", "hub_model_id: nothing is ever sent from here"),
+        ("3: x", "3: it has no counterpart here"),
     ],
 )
 def test_what_has_no_counterpart_is_told(tmp_path: Path, lines: str, note: str) -> None:
@@ -159,6 +182,34 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path, lines: str, note: str) 
         (SHORT + "num_epochs: many\n", 'x.yaml: num_epochs should be a number, not "many"'),
         (SHORT + "weight_decay: .nan\n", "weight_decay should be a number"),
         (SHORT + "datasets: 3\n", "datasets should be a list"),
+        (SHORT + "datasets: [{path: x, data_files: {a: b}}]\n", "datasets: data_files of x should"),
+        (SHORT + "sample_packing: perhaps\n", 'sample_packing should be true or false, not "per'),
+        (SHORT + "lora_r: 8.5\n", "x.yaml: lora_r should be a whole number, not 8.5"),
+        (SHORT + "lora_r: " + "9" * 99 + "\n", "x.yaml: lora_r should be a whole number of 1 or"),
+        (SHORT + "seed: 0x" + "f" * 9999 + "\n", "x.yaml: seed should be a number, not a number"),
+        (
+            SHORT + "x: " + "9" * 9999 + "\n",
+            "x.yaml: this is not YAML: a value is not what it says",
+        ),
+        (SHORT + "x: 2024-99-99\n", "x.yaml: this is not YAML: a value is not what it says"),
+        (SHORT + "x: !!python/object/apply:os.system [ls]\n", "x.yaml: line 5: this is not YAML"),
+        (SHORT + "x: " + "[" * 9999, "nested too deeply"),
+        (SHORT + "#" * 200_000, "x.yaml: this is too long for a config"),
+        (SHORT + "val_set_size: 1\n", "x.yaml: val_set_size 1 holds everything out"),
+        (SHORT + "val_set_size: -1\n", "x.yaml: val_set_size should be a number of 0 or more"),
+        (SHORT + "warmup_ratio: 3\n", "x.yaml: warmup_ratio should be a share"),
+        (SHORT + "num_epochs: 0\n", "x.yaml: num_epochs should be a whole number of 1 or more"),
+        (SHORT + "base_model: [a]\n", "x.yaml: base_model should be text, not a list"),
+        (SHORT + "base_model: " + "a" * 9999 + "\n", "x.yaml: base_model: "),
+        (SHORT + "num_epochs: 1" + " -> 1" * 100 + "\n", "through more than 99 values"),
+        (
+            SHORT + "lora_target_linear: false\nlora_target_modules: ['.*q']\n",
+            'x.yaml: lora_target_modules: ".*q" is no layer\'s name; a regular expression is no',
+        ),
+        (
+            SHORT + "lora_target_linear: false\nlora_target_modules: '(a*)*b'\n",
+            "x.yaml: lora_target_modules should be the end of a layer's name",
+        ),
         (SHORT + "datasets: [3]\n", "x.yaml: datasets: each of them should have a path"),
         (SHORT + "bnb_config_kwargs: [3]\n", "bnb_config_kwargs should be a mapping"),
         (
@@ -176,6 +227,189 @@ def test_what_cannot_be_understood_is_told(
     assert main(["finetune", "import-axolotl", str(file), "--to", str(target)]) == 1
     assert sentence in capsys.readouterr().err
     assert not target.exists()
+
+
+def test_merged_mappings_do_not_grow_without_end(tmp_path: Path) -> None:
+    rows = ["a0: &a0 {k: 0}"]
+    rows += [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 60)]
+    file = write(tmp_path / "x.yaml", SHORT + "\n".join(rows) + "\n")
+    # Newer versions of PyYAML merge a mapping once; with older ones it is refused.
+    assert main(["finetune", "import-axolotl", str(file), "--to", str(tmp_path / "f.toml")]) in (
+        0,
+        1,
+    )
+
+
+OTHER_KINDS = {
+    "rl": "rl: dpo",
+    "adapter": "adapter:",
+    "lisa_n_layers": "lisa_n_layers: 4\nlisa_step_interval: 20",
+    "unfrozen_parameters": "unfrozen_parameters: [^lm_head.weight$]",
+    "pretraining_dataset": "pretraining_dataset: [{path: x}]",
+    "relora_steps": "relora_steps: 100",
+    "reward_model": "reward_model: true",
+    "process_reward_model": "process_reward_model: true",
+    "kd_trainer": "kd_trainer: true",
+    "plugins": "plugins: [axolotl.integrations.kd.KDPlugin]",
+    "gptq": "gptq: true",
+    "use_pose": "use_pose: 'true'",
+}
+
+
+@pytest.mark.parametrize(("key", "lines"), OTHER_KINDS.items())
+def test_another_kind_of_training_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, lines: str
+) -> None:
+    file, target = write(tmp_path / "x.yaml", f"{SHORT}{lines}\n"), tmp_path / "finetune.toml"
+    assert main(["finetune", "import-axolotl", str(file), "--to", str(target)]) == 1
+    said = capsys.readouterr().err
+    assert f"x.yaml: {key}" in said and "only LoRA adapters that learn text are imported" in said
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("adapter", ["llama-adapter", "mora", "prefix"])
+def test_an_adapter_that_is_no_lora_is_refused(tmp_path: Path, adapter: str) -> None:
+    with pytest.raises(UserError, match=f'0.yaml: adapter is "{adapter}"; only LoRA'):
+        taken(tmp_path, f"{SHORT}adapter: {adapter}\n")
+
+
+def test_what_is_switched_off_asks_for_nothing(tmp_path: Path) -> None:
+    off = "rl: false\nreward_model: false\nrelora: false\nlisa_n_layers: 0\nuse_pose: no\n"
+    quiet = "flash_attention: false\npeft_use_dora: false\ngptq: 'false'\nunfrozen_parameters: []\n"
+    config, notes = taken(tmp_path, SHORT + off + quiet)
+    assert config == taken(tmp_path, SHORT)[0] and notes == taken(tmp_path, SHORT)[1]
+
+
+def test_values_are_read_as_axolotl_reads_them(tmp_path: Path) -> None:
+    config, notes = taken(
+        tmp_path,
+        "common: &rate 2e-5\n"
+        "base_model: a/b\nadapter: qlora\nload_in_4bit: 'true'\nlearning_rate: *rate\n"
+        "sample_packing: 'no'\nval_set_size: 100.0\nwarmup_ratio: 0.1\nlora_r: '32'\n"
+        "lora_alpha: 64\nnoisy_embedding_alpha: 5\nmicro_batch_size: 2\nbatch_size: 16\n"
+        "tf32: auto\nbf16: full\nlora_target_modules: model.layers.[0-9].*[.](q|v)_proj\n"
+        "wandb_notes: a -> b\n",
+    )
+    (tier,) = config.tiers
+    train = tier.train
+    assert (train.learning_rate, train.packing, train.neftune, train.tf32) == (2e-5, False, 5, True)
+    assert (train.warmup_steps, train.warmup_ratio, train.accumulation) == (0, 0.1, 8)
+    assert (config.lora.r, config.lora.alpha, tier.data.evaluation) == (32, 64, 100)
+    assert config.lora.targets == ("model.layers.[0-9].*[.](q|v)_proj",)
+    assert config.base.quantize == "nf4"
+    assert any("common: it has no counterpart" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "steps", "ratio"),
+    [
+        ("", 0, 0.03),
+        ("warmup_steps: 0\n", 0, 0.0),
+        ("warmup_ratio: 0.0\n", 0, 0.0),
+        ("warmup_steps: 10\n", 10, 0.0),
+        ("warmup_ratio: '0.05'\n", 0, 0.05),
+        ("warmup_ratio: 0.05\nlr_scheduler: constant_with_warmup\n", 0, 0.05),
+        ("warmup_ratio: 0.05\nlr_scheduler: constant\n", 0, 0.0),
+    ],
+)
+def test_warm_up(tmp_path: Path, lines: str, steps: int, ratio: float) -> None:
+    train = taken(tmp_path, SHORT + lines)[0].tiers[0].train
+    assert (train.warmup_steps, train.warmup_ratio) == (steps, ratio)
+
+
+def test_data_files_of_a_kind_of_file(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "a.jsonl", "")
+    text = "datasets:\n  - path: json\n    data_files: [data/a.jsonl, data/b.jsonl]\n"
+    config, notes = taken(tmp_path, SHORT + text)
+    assert config.tiers[0].files == ("data/a.jsonl", "data/b.jsonl")
+    assert [note for note in notes if "there is no" in note] == [
+        "0.yaml: datasets: there is no data/b.jsonl here; put conversations there."
+    ]
+
+
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-5, 300),
+    st.floats(0, 3).map(lambda number: round(number, 3)),
+    st.sampled_from(["auto", "true", "no", "2e-5", "3", "", "cosine", "a -> b", "x/y", "[0"]),
+    st.text(max_size=6),
+)
+VALUES = st.one_of(
+    SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(st.text(max_size=3), SCALARS)
+)
+KEYS = st.one_of(st.sampled_from(sorted({*PAIRED, *READ_APART, *REFUSED})), st.text(max_size=8))
+NEVER_NAMED = {"adapter", "base_model", "bf16", "bfloat16", "output_dir"}
+"""Where these are read, the config says them; what they cannot be is refused."""
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_any_key_is_stated_or_named_or_refused(tmp_path: Path, more: dict[str, object]) -> None:
+    given_ = {**yaml.safe_load(SHORT), **more}
+    given_ = {key: value for key, value in given_.items() if value not in ("", [], {})}
+    given_.setdefault("base_model", "a/b")
+    file = write(tmp_path / "0.yaml", yaml.safe_dump(given_, allow_unicode=True))
+    try:
+        config, notes = config_of([file], tmp_path / "finetune.toml")
+    except UserError as error:
+        assert str(error).startswith(f"{one_line(str(file))}: ")
+        assert any(one_line(str(key)) in str(error) for key in given_)
+        return
+    assert parse_config(config.path, text_of(config)) == config
+    tier = config.tiers[0]
+    tables = {"base": config.base, "lora": config.lora, "train": tier.train}
+    tables |= {"data": tier.data, "watch": config.watch}
+    for key, value in given_.items():
+        if any(note.startswith(f"0.yaml: {one_line(key)}: ") for note in notes):
+            continue
+        if pair := PAIRED.get(FORMER_NAMES.get(key, key)):
+            assert says_the_same(getattr(tables[pair.table], pair.ours), value)
+        elif key in READ_APART:
+            assert key in NEVER_NAMED or says_apart(config, key, value), (key, value)
+        else:
+            assert value in (False, 0) or str(value).casefold() in ("false", "no", "off")
+
+
+def says_the_same(ours: object, theirs: object) -> bool:
+    if isinstance(ours, bool):
+        return ours is (str(theirs).casefold() in ("true", "yes", "on", "1", "t", "y", "auto"))
+    if isinstance(ours, str):
+        return ours == str(theirs)
+    assert isinstance(ours, int | float) and isinstance(theirs, int | float | str)
+    return float(ours) == float(theirs) or (float(theirs) > 1 and ours == int(float(theirs)))
+
+
+def says_apart(config: Config, key: str, value: object) -> bool:
+    """Whether the config says what a key that no pair holds asks for."""
+    train = config.tiers[0].train
+    is_on = str(value).casefold() in ("true", "yes", "on", "1", "t", "y")
+    match key:
+        case "load_in_4bit":
+            return (config.base.quantize == "nf4") is is_on
+        case "bnb_config_kwargs" | "datasets":
+            return True
+        case "lora_target_linear":
+            return not is_on or not config.lora.targets
+        case "lora_target_modules":
+            return config.lora.targets == tuple([value] if isinstance(value, str) else value)  # type: ignore[arg-type]
+        case "optimizer":
+            return OPTIMIZERS[str(value)] == train.optimizer
+        case "lr_scheduler":
+            return SCHEDULES[str(value)] == train.schedule
+        case "warmup_steps":
+            return train.warmup_steps == float(value)  # type: ignore[arg-type]
+        case "warmup_ratio":
+            return train.warmup_ratio == float(value)  # type: ignore[arg-type]
+        case "train_on_inputs":
+            return is_on
+        case "fp16" | "float16" | "float32":
+            return not is_on or train.precision == ("fp32" if key == "float32" else "bf16")
+        case "excess_length_strategy":
+            return value == "raise"
+        case "plugins":
+            return all("liger" in str(each) for each in value)  # type: ignore[attr-defined]
+        case _:
+            return False
 
 
 def test_data_is_found_from_the_new_config(tmp_path: Path) -> None:

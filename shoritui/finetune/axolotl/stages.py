@@ -58,8 +58,9 @@ class Stage:
         value = self.values.get(key, unset)
         if isinstance(value, bool):
             return value
-        if isinstance(value, int | str) and str(told(value)).casefold() in _FLAGS:
-            return _FLAGS[str(value).casefold()]
+        word = value if isinstance(value, str) else told(value)
+        if isinstance(value, int | str) and word.casefold() in _FLAGS:
+            return _FLAGS[word.casefold()]
         raise self.wrong(key, f" should be true or false, not {told(value)}")
 
     def text(self, key: str) -> str:
