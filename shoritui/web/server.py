@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -104,7 +105,10 @@ class Server:
                 web.static("/static", static),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        # What strangers send that is no HTTP would fill the terminal with tracebacks.
+        silent = logging.getLogger(f"{__name__}.aiohttp")
+        silent.disabled = True
+        self._runner = web.AppRunner(app, access_log=None, logger=silent, shutdown_timeout=1)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self.port).start()

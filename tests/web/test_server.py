@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -130,3 +131,15 @@ async def test_what_cannot_be_served_is_one_sentence() -> None:
     async with serving() as (server, _):
         with pytest.raises(UserError, match=f"Port {server.port} is taken"):
             await Server(WINDOW, port=server.port).start()
+
+
+async def test_what_is_no_http_is_refused_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(password="a long one") as (server, client):
+        for sent in (b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000 + b"\r\n\r\n", b"\0\x1b[2J\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(sent)
+            answer = await reader.read(200)
+            assert answer.startswith(b"HTTP/1.") and b" 400 " in answer
+            writer.close()
+        assert (await client.get("/login")).status == 200
+    assert not [each for each in caplog.records if each.name.startswith(("aiohttp", "shoritui"))]
