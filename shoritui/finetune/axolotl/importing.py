@@ -106,7 +106,7 @@ def _asks(value: object) -> bool:
 
 
 def _plugins(stage: Stage) -> Iterator[str]:
-    plugins = stage.values.get("plugins") or []
+    plugins = stage.values.get("plugins", [])
     if not isinstance(plugins, list) or not all(isinstance(each, str) for each in plugins):
         raise stage.wrong("plugins", " should be a list of names")
     for each in plugins:
@@ -161,7 +161,7 @@ def _after(stages: Sequence[Stage], index: int) -> str:
 
 
 def _files(stage: Stage, target: Path) -> tuple[str, ...]:
-    datasets = stage.values.get("datasets") or []
+    datasets = stage.values.get("datasets", [])
     if not isinstance(datasets, list):
         raise stage.wrong("datasets", " should be a list")
     found = tuple(
@@ -257,7 +257,8 @@ def _targets(stage: Stage) -> tuple[str, ...]:
     `all-linear`.
     """
     key = "lora_target_modules"
-    wanted = stage.values.get(key) or []
+    wanted = stage.values.get(key, [])
+    wanted = [] if wanted == "" else wanted
     names = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise stage.wrong(key, " should be a list of names, or a regular expression")

@@ -92,7 +92,7 @@ class Stage:
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return a mapping, empty if it is not given."""
-        value = self.values.get(key) or {}
+        value = self.values.get(key, {})
         if not isinstance(value, dict):
             raise self.wrong(key, f" should be a mapping, not {told(value)}")
         return {each if isinstance(each, str) else told(each): value[each] for each in value}
