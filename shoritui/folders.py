@@ -22,8 +22,10 @@ HOME_VARIABLE: Final = "SHORITUI_HOME"
 def user_path(written: str | os.PathLike[str], folder: Path = Path()) -> Path:
     """Return a path as a user wrote it, from `folder` on if it is relative; `~` is expanded.
 
-    Nothing need be there; `UserError` if nothing can: no such user, a name too long, a NUL.
+    Nothing need be there; `UserError` if nothing can: no name, no such user, one too long, a NUL.
     """
+    if isinstance(written, str) and not written.strip():
+        raise UserError("An empty name is no file or folder.")
     try:
         path = folder / Path(written).expanduser()
         path.stat()

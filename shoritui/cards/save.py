@@ -20,6 +20,7 @@ from shoritui.toml import LARGEST, file_error, read_text
 
 _LONGEST_NAME: Final = 60
 """Letters of a title in a file's name."""
+_TOO_LARGE: Final = "this would be too large for a card (at most 2 MB)"
 
 
 def save_card(path: str | os.PathLike[str], card: Card) -> None:
@@ -60,8 +61,10 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     card = check_card(card, cast=cast)
     data = to_data(card)
     if len(json.dumps(data, ensure_ascii=False)) > 2 * LARGEST:
-        raise _too_large(path)  # before minutes go into writing it
+        raise UserError(_TOO_LARGE)  # before minutes go into writing it
     text = edited("", data)
+    if len(text.encode()) > LARGEST:
+        raise UserError(_TOO_LARGE)  # without a path: no file of that name need be there
     _prove(path, text, card, cast=cast)
     try:
         return add_text(path, text, beside=BESIDE)
@@ -72,7 +75,7 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
 def _prove(path: Path, text: str, card: Card, *, cast: bool = True) -> None:
     """Read the new text back before anything is replaced by it."""
     if len(text.encode()) > LARGEST:
-        raise _too_large(path)
+        raise file_error(path, _TOO_LARGE)
     try:
         written = to_data(parse_card(path, text, cast=cast))
     except UserError:
@@ -80,7 +83,3 @@ def _prove(path: Path, text: str, card: Card, *, cast: bool = True) -> None:
     if written != to_data(card):
         sentence = "this file cannot be changed safely, so it was left as it is"
         raise file_error(path, f"{sentence}; save under another name")
-
-
-def _too_large(path: Path) -> UserError:
-    return file_error(path, "this would be too large for a card (at most 2 MB)")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.cards import card_files, lore_folder
+from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import library_path, open_library, the_chat
 from shoritui.commands.output import print_error
 from shoritui.engine import Preset, presets
@@ -58,11 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="DIR",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the folder to write into (default: this one)",
     )
-    parser.add_argument("--all", metavar="FOLDER", type=Path, help="everything, into a new folder")
+    parser.add_argument(
+        "--all", metavar="FOLDER", type=named_path, help="everything, into a new folder"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,10 +6,10 @@ import argparse
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import library_path, open_library
 from shoritui.commands.output import print_error
 from shoritui.engine.presets.foreign import import_preset
@@ -38,7 +38,9 @@ examples:
   shoritui import SillyTavern/data/default-user
   shoritui import --undo                 take the last import back
 """
-    parser.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="a file or a folder")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", type=named_path, help="a file or a folder"
+    )
     parser.add_argument(
         "--undo",
         action="store_true",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from shoritui.blockml import BLOCK_OPEN
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop.blockml_text import form_of_settings
@@ -242,4 +243,8 @@ def _whole_chats(text: str, path: Path, tell: Tell) -> Sequence[WholeChat]:
     if found is not None or text.strip() == "null":
         raise UserError("it is JSON, but no chat that is known here")
     form = form_of_settings()
-    return [chat_of_log(text, name, form) or chat_of_blockml(text, name, form)]
+    if (log := chat_of_log(text, name, form)) is not None:
+        return [log]
+    if text.strip() and BLOCK_OPEN not in text:
+        raise UserError("it holds nothing that ShoriTUI knows")
+    return [chat_of_blockml(text, name, form)]

@@ -85,6 +85,15 @@ def test_ctrl_c_stops_and_what_is_in_stays_in(tmp_path: Path) -> None:
 
 def test_words_that_make_no_import(tmp_path: Path) -> None:
     home = tmp_path / "home"
+    for words in (
+        ["import", ""],
+        ["export", "x", "--to", ""],
+        ["export", "--all", " "],
+        ["chat", ""],
+    ):
+        told = shoritui(*words, home=home)
+        assert told.returncode == 2 and "the name is empty" in told.stderr
+    assert not home.exists()
     assert "Name a file or a folder" in shoritui("import", home=home).stderr
     assert "it needs no path" in shoritui("import", "--undo", "x", home=home).stderr
     assert "none.png cannot be read" in shoritui("import", tmp_path / "none.png", home=home).stderr

@@ -101,7 +101,8 @@ def test_what_no_scene_says_is_chosen_sensibly() -> None:
     ("text", "sentence"),
     [
         ("", "it is empty"),
-        ("Once upon a time", "line 1: this text stands outside"),
+        ("Once upon a time", "it holds nothing that ShoriTUI knows"),
+        ("Once upon a time\n▀message\nA: b▄", "line 1: this text stands outside"),
         ("▀message\nAda: Hm.", "never closed"),
         ("▀message\nA\x1bda: Hm.▄\n▀message\n: Hm.▄", "no speaker is ''"),
         ('{"text": "no"}', "outside of any block"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -123,6 +124,14 @@ def test_every_command_answers_without_a_word_more(home: Path) -> None:
     lines = piped(home, f"{typed}/help alt\n/help playing\n/wombat\n/\n", CARD)
     assert "Traceback" not in "\n".join(lines)
     assert "(There is no /wombat: /help lists them.)" in lines
+
+
+def test_the_last_import_is_told(home: Path, tmp_path: Path) -> None:
+    wood = {"entries": {"0": {"key": ["wood"], "content": "Dark."}}}
+    (tmp_path / "wood.json").write_text(json.dumps(wood), encoding="utf-8")
+    lines = piped(home, f"/import last\n/import {tmp_path / 'wood.json'}\n/import last\n", CARD)
+    assert "(Nothing was imported yet, or it was taken back.)" in lines
+    assert f"{tmp_path.name}/wood.json: lorebook wood" in lines
 
 
 def test_hostile_lines_are_sentences(home: Path) -> None:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="FILE",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the file, or the folder, to write into (default: this folder)",
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import add_chats, library_path, open_library, shown, the_chats
 from shoritui.errors import UserError
 from shoritui.files import replace_text, why
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="DIR",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the folder to write into (default: this one)",
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import open_library, shown
 from shoritui.commands.output import print_error
 from shoritui.errors import UserError
@@ -22,7 +22,9 @@ together, are one. Chats that are there stay as they are.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file with one chat")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", type=named_path, help="a file with one chat"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

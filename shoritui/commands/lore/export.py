@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.interop.cards import LORE_FORMATS, export_lore, lore_named
 from shoritui.text import printable
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME|FILE",
-        type=Path,
+        type=named_path,
         help="a lorebook or a card by its name, or a file, also of another program",
     )
     parser.add_argument(
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="FILE",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the file to write, or a folder (default: this one)",
     )

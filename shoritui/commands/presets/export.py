@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.engine import check_preset, presets
 from shoritui.engine.presets.foreign import export_preset
 from shoritui.folders import config_dir, user_path
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="DIR",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the folder to write into (default: this one)",
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from shoritui.commands.arguments import named_path
 from shoritui.folders import user_path
 from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.settings import load_settings
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to",
         metavar="DIR",
-        type=Path,
+        type=named_path,
         default=Path(),
         help="the folder to write into (default: this one)",
     )

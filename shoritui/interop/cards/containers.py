@@ -13,6 +13,7 @@ import base64
 import binascii
 import json
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _LARGEST_PICTURE: Final = 64 << 20
 _MOST_KEYS: Final = 100_000
 _DEEPEST: Final = 100
 """Levels of JSON in a card: every one costs whoever reads it."""
+_OF_CARDS: Final = {"spec", "first_mes", "char_name"}
+"""What stands on the first level of a card, and of nothing else."""
 _LETTERS: Final = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", bytes(8))
 """How the text of an EXIF comment begins."""
 _DATA: Final = "data:image/"
@@ -196,14 +199,28 @@ def utf8(content: bytes) -> str:
 
 
 def object_in(text: str) -> Values:
-    """Return the object in JSON; an empty one for anything else, and for one nested too deep."""
+    """Return the object in JSON; an empty one for anything else.
+
+    Raises:
+        UserError: It is nested too deep for a card and looks like one, or for any reader; or a
+            number in it has more digits than Python reads.
+    """
     if text.lstrip()[:1] != "{":
         return {}
     try:
         found = values_of(json.loads(text))
-    except (ValueError, RecursionError):
+    except json.JSONDecodeError:
         return {}
-    return found if _is_shallow(found) else {}
+    except RecursionError:
+        raise UserError("its JSON is nested too deep to be read") from None
+    except ValueError:
+        most = sys.get_int_max_str_digits()
+        raise UserError(f"a number in it has more than {most:,} digits") from None
+    if _is_shallow(found):
+        return found
+    if found.keys() & _OF_CARDS:
+        raise UserError(f"it is a card nested more than {_DEEPEST} levels deep")
+    return {}
 
 
 def listed(text: str) -> Values:

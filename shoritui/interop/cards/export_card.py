@@ -106,7 +106,8 @@ def _origin(path: Path) -> Origin:
     picture, trouble = b"", ""
     try:
         if (foreign := foreign_card(path)) is not None and foreign.stat().st_size <= 2 * LARGEST:
-            kept = object_in(utf8(foreign.read_bytes()))
+            with suppress(UserError):
+                kept = object_in(utf8(foreign.read_bytes()))
         image = picture_of(path)
         if image is not None and image.stat().st_size <= _LARGEST_PICTURE:
             picture, trouble = _picture(Found("", {}, picture=image.read_bytes()))

@@ -79,8 +79,9 @@ def import_card(path: Path) -> ImportedCard | None:
     except UserError as error:
         raise _refused(path, error) from None
     values = found.values
-    book = None if found.is_card or "format" in values else book_in(values or listed(found.text))
     try:
+        is_other = found.is_card or "format" in values
+        book = None if is_other else book_in(values or listed(found.text))
         if book is not None:
             card, left, name = _lorebook(book, path.stem)
         elif "format" not in values and is_card(values):

@@ -10,7 +10,7 @@ from shoritui.interop.folders.export_all import Exported, export_all
 from shoritui.interop.folders.import_all import Became, Import, Progress, Reader, imported_card
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.folders.outcome import Outcome, rows_of, summary
-from shoritui.interop.folders.undo import TakenBack, last_import, take_back
+from shoritui.interop.folders.undo import TakenBack, last_import, last_rows, take_back
 from shoritui.interop.folders.walk import Found, pasted_paths, walk
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "export_all",
     "imported_card",
     "last_import",
+    "last_rows",
     "pasted_paths",
     "rows_of",
     "summary",

@@ -247,6 +247,7 @@ class _Run:
         told: list[str] = []
         refused: list[UserError] = []
         yield self._chats[paths[0]][0].shown
+        before = len(self._outcomes)
         every = read_chats(paths, told.append, refused.append)
         for files, stories in groupby(every, lambda read: read.paths):
             waiting = [path for path in files if path in self._chats]
@@ -267,7 +268,8 @@ class _Run:
             if reasons:
                 self._outcomes.append(_refused(found, reasons[0]))
             else:
-                self._outcomes.append(_left(found, "a group; its stories are here"))
+                is_new = len(self._outcomes) > before
+                self._outcomes.append(_group(found, is_new=is_new))
 
     def _told(self, chats: Sequence[Chat], paths: Sequence[Path], told: Sequence[str]) -> None:
         """Write down what some files became; one file may hold several chats."""
@@ -319,6 +321,14 @@ def _may_be_chat(path: Path) -> bool:
 def _known(found: Found, record: Record) -> Outcome:
     said = f"{printable(found.shown)} is already here: {record.kind} {one_line(record.name)}."
     return Outcome(found, "known", record.kind, record.name, sentences=said)
+
+
+def _group(found: Found, *, is_new: bool) -> Outcome:
+    """Return the outcome of a group's file, whose chats are files of their own."""
+    said = f"{printable(found.shown)} is a group; its stories are here."
+    return Outcome(
+        found, "new" if is_new else "known", "group", "", ("its stories are here",), said
+    )
 
 
 def _left(found: Found, why: str) -> Outcome:

@@ -11,6 +11,8 @@ from shoritui.interop.folders.walk import Found
 from shoritui.story import Chat
 from shoritui.text import counted, one_line, printable
 
+HEAD: Final = ("FROM", "BECAME")
+"""Of the table's part with what came in."""
 _NAMED: Final = 3
 """Files that are named of those left for one reason."""
 _PLURALS: Final = {"story": "stories", "branch": "branches"}
@@ -37,8 +39,9 @@ class Outcome:
 
 def rows_of(outcomes: Sequence[Outcome], skipped: Mapping[str, int]) -> list[tuple[str, str]]:
     """Return a table's rows: each file that came in, then what was left, by why."""
-    rows = [("FROM", "BECAME")]
-    rows += [(printable(each.found.shown, 60), _became(each)) for each in outcomes if _is_new(each)]
+    rows = [(printable(each.found.shown, 60), _became(each)) for each in outcomes if _is_new(each)]
+    if rows:
+        rows.insert(0, HEAD)
     left: dict[str, list[str]] = {}
     for each in outcomes:
         if each.status == "left":
@@ -47,7 +50,7 @@ def rows_of(outcomes: Sequence[Outcome], skipped: Mapping[str, int]) -> list[tup
         rows.append(("LEFT", "WHY"))
     rows += [(_names(names), why) for why, names in left.items()]
     rows += [(f"{count:,}", f"passed over: {why}") for why, count in skipped.items()]
-    return rows if len(rows) > 1 else []
+    return rows
 
 
 def summary(outcomes: Sequence[Outcome], *, is_stopped: bool = False) -> str:
@@ -74,7 +77,7 @@ def _counted(kind: tuple[str, int]) -> str:
 
 
 def _became(outcome: Outcome) -> str:
-    return " · ".join([f"{outcome.kind} {one_line(outcome.name)}", *outcome.notes])
+    return " · ".join([f"{outcome.kind} {one_line(outcome.name)}".rstrip(), *outcome.notes])
 
 
 def _names(names: Sequence[str]) -> str:

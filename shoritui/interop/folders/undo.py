@@ -11,6 +11,7 @@ from typing import Final
 from shoritui.errors import UserError
 from shoritui.files import why
 from shoritui.interop.folders.journal import Journal, Record, digest_of
+from shoritui.interop.folders.outcome import HEAD
 from shoritui.story import Library
 from shoritui.text import one_line, printable
 
@@ -32,6 +33,15 @@ class TakenBack:
 def last_import(library: Library) -> int:
     """Return of how many files the last import is that was not taken back; 0 if there is none."""
     return len(Journal(library).last())
+
+
+def last_rows(library: Library) -> list[tuple[str, str]]:
+    """Return what became of each file of that import as a table's rows; none if there is none."""
+    rows = [
+        ("/".join(printable(part, 60) for part in Path(record.source).parts[-2:]), _name(record))
+        for record in Journal(library).last()
+    ]
+    return [HEAD, *rows] if rows else []
 
 
 def take_back(library: Library) -> tuple[list[TakenBack], Path]:
@@ -59,7 +69,7 @@ def take_back(library: Library) -> tuple[list[TakenBack], Path]:
 def _taken_back(
     library: Library, record: Record, folder: Path, alive: Set[tuple[int, float]]
 ) -> Iterator[TakenBack]:
-    name = f"{record.kind} {one_line(record.name)}"
+    name = _name(record)
     for made in record.made:
         if made.chat:
             is_there = (made.chat, made.created) in alive
@@ -68,6 +78,10 @@ def _taken_back(
     files = [Path(made.file) for made in record.made if made.file]
     if files:
         yield TakenBack(name, _put_by(record, files, folder))
+
+
+def _name(record: Record) -> str:
+    return f"{record.kind} {one_line(record.name)}"
 
 
 def _delete(library: Library, chat_id: int) -> str:

@@ -11,7 +11,7 @@ from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat
-from shoritui.interop.folders import Import, pasted_paths, rows_of, summary, take_back
+from shoritui.interop.folders import Import, last_rows, pasted_paths, rows_of, summary, take_back
 from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.commands.message import jump
@@ -91,6 +91,13 @@ async def export(evening: Evening, argument: str) -> None:
 
 async def take_in(evening: Evening, argument: str) -> None:
     """Take files and folders in; a story that comes alone is opened. Ctrl+C stops."""
+    if argument == "last":
+        rows = await evening.disk.run(last_rows)
+        for source, became in rows:
+            evening.voice.line(f"{source}: {became}")
+        if not rows:
+            evening.voice.news("Nothing was imported yet, or it was taken back.")
+        return
     if not argument:
         raise UserError("Write the path of a file or a folder after /import.")
     paths = await asyncio.to_thread(pasted_paths, argument) or [Path(argument)]
@@ -109,7 +116,7 @@ async def take_in(evening: Evening, argument: str) -> None:
         evening.importing = None
     outcomes = work.outcomes
     if len(outcomes) > 1 or not all(each.found.is_named for each in outcomes):
-        for source, became in rows_of(outcomes, work.skipped)[1:]:
+        for source, became in rows_of(outcomes, work.skipped):
             evening.voice.line(f"{source}: {became}")
         evening.voice.news(summary(outcomes, is_stopped=work.is_stopped))
         return
@@ -178,7 +185,9 @@ COMMANDS = {
     "export-templates": Command(
         export_templates, "Writes BlockML as templates of SillyTavern.", "FOLDER"
     ),
-    "import": Command(take_in, "Takes in a file or a folder, whatever it holds.", "PATH"),
+    "import": Command(
+        take_in, "Takes in a file or a folder, or shows the last import.", "PATH|last"
+    ),
     "undo-import": Command(undo_import, "Puts what the last import brought into the bin."),
     "model": Command(model, "Lists the models, or lets one write.", "[NAME|FILE|ADDRESS]"),
 }

@@ -232,7 +232,7 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[1]", b"{}", b'{"a": ' * 9999, b"\xff\xfe{\0"],
+    [b"", b"{", b"[1]", b"{}", b'{"a": ' * 200 + b"1" + b"}" * 200, b"\xff\xfe{\0"],
     ids=["empty", "cut", "list", "bare", "deep", "UTF-16"],
 )
 def test_what_is_neither_is_left_to_others(content: bytes, tmp_path: Path) -> None:
@@ -283,8 +283,31 @@ def test_a_bad_picture_is_refused_in_a_sentence(
 
 
 def test_a_card_too_large_for_our_files_is_refused(tmp_path: Path, home: Path) -> None:
-    with pytest.raises(UserError, match="too large for a card"):
-        taken_in(tmp_path / "x.json", {**V1, "description": "a " * 1_100_000})
+    source = tmp_path / "x.json"
+    with pytest.raises(UserError, match="too large for a card") as error:
+        taken_in(source, {**V1, "description": "a " * 1_100_000})
+    assert str(error.value).startswith(f"{source} was not imported: this would be too large")
+    assert not list(home.rglob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('{"a": ' * 900 + "1" + "}" * 900, "it is a card nested more than 100 levels deep"),
+        ('{"a": ' * 9999 + "1" + "}" * 9999, "its JSON is nested too deep to be read"),
+        ("9" * 5000, "a number in it has more than 4,300 digits"),
+    ],
+    ids=["deep", "far too deep", "digits"],
+)
+def test_what_no_reader_of_json_takes_is_said(
+    value: str, reason: str, tmp_path: Path, home: Path
+) -> None:
+    source = tmp_path / "x.json"
+    card = json.dumps({**V1, "extensions": "HERE"})
+    source.write_text(card.replace('"HERE"', value), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        import_card(source)
+    assert str(error.value) == f"{source} was not imported: {reason}."
     assert not list(home.rglob("*.toml"))
 
 

@@ -67,11 +67,13 @@ def _left(work: Import) -> dict[str, str]:
 
 def test_a_whole_folder_comes_in(library: Library, tavern: Path) -> None:
     work = _run(library, tavern)
-    assert summary(work.outcomes) == ("Imported: 3 cards, 2 lorebooks, 5 stories; 4 files left.")
+    assert summary(work.outcomes) == (
+        "Imported: 3 cards, 2 lorebooks, 5 stories, 1 group; 3 files left."
+    )
     assert len([*card_folders()[0].glob("*.toml")]) == 3
     assert len([*lore_folder().glob("*.toml")]) == 2
     left = _left(work)
-    assert left.keys() == {"User Avatars/me.png", "groups/5.json", "settings.json", "style.css"}
+    assert left.keys() == {"User Avatars/me.png", "settings.json", "style.css"}
     assert left["User Avatars/me.png"] == "it is a picture without a character card"
     assert dict(work.skipped) == {
         "hidden": 1,
@@ -80,6 +82,7 @@ def test_a_whole_folder_comes_in(library: Library, tavern: Path) -> None:
     }
     rows = rows_of(work.outcomes, work.skipped)
     assert ("characters/Person 0.png", "card person-0") in rows
+    assert ("groups/5.json", "group · its stories are here") in rows
     assert any(row[0] == "style.css" for row in rows)
 
 
@@ -191,8 +194,9 @@ def test_nothing_comes_in_twice(library: Library, tavern: Path) -> None:
     _run(library, tavern)
     again = _run(library, tavern.parent.parent, tavern / "characters")
     assert summary(again.outcomes) == (
-        "Imported: nothing new; 10 files already here; 4 files left."
+        "Imported: nothing new; 11 files already here; 3 files left."
     )
+    assert rows_of(again.outcomes, again.skipped)[0] == ("LEFT", "WHY")
     assert len(library.summaries()) == 5
     (known,) = _run(library, tavern / "characters/Person 1.png").outcomes
     assert known.sentences == "Person 1.png is already here: card person-1."
@@ -226,7 +230,9 @@ def test_an_import_is_taken_back_and_made_again(library: Library, tavern: Path) 
     ]
     assert len([*lore_folder().glob("*.toml")]) == 2  # they are of the import before
     again = _run(library, tavern)
-    assert summary(again.outcomes).startswith("Imported: 2 cards, 4 stories; 4 files already")
+    assert summary(again.outcomes).startswith(
+        "Imported: 2 cards, 4 stories, 1 group; 4 files already"
+    )
     take_back(library)
     take_back(library)
     assert not [*lore_folder().glob("*.toml")]
@@ -243,7 +249,7 @@ def test_a_stopped_import_keeps_what_is_in(library: Library, tavern: Path) -> No
     assert summary(work.outcomes, is_stopped=True).startswith("Stopped; what is in stays in. ")
     before = sum(each.status == "new" for each in work.outcomes)
     rest = _run(library, tavern)
-    assert sum(each.status == "new" for each in rest.outcomes) == 10 - before
+    assert sum(each.status == "new" for each in rest.outcomes) == 11 - before
     assert sum(each.status == "known" for each in rest.outcomes) == before
 
 
@@ -287,14 +293,13 @@ def test_a_broken_journal_is_read_as_far_as_it_goes(library: Library, tavern: Pa
     journal.write_bytes(b"\xff{]\n" + journal.read_bytes() + b'{"batch": "half')
     again = _run(library, tavern)
     assert sum(each.status == "known" for each in again.outcomes) == 2
-    assert sum(e.status == "known" for e in _run(library, tavern).outcomes) == 10
+    assert sum(e.status == "known" for e in _run(library, tavern).outcomes) == 11
     assert journal.stat().st_mode & 0o077 == 0
 
 
 def test_many_left_for_one_reason_are_one_row() -> None:
     outcomes = [Outcome(found, "left", notes=("no",)) for found in _founds(5)]
     assert rows_of(outcomes, {}) == [
-        ("FROM", "BECAME"),
         ("LEFT", "WHY"),
         ("f0, and 4 more", "no"),
     ]

@@ -41,12 +41,19 @@ async def test_a_folder_comes_in_beside_the_story_and_goes_back(tavern: Path) ->
         await enter(app, pilot, "/import last")
         await until(pilot, lambda: isinstance(app.screen, ResultScreen))
         await pilot.press("enter")
+    async with running(with_model=False) as (app, pilot):  # what was imported elsewhere, or before
+        assert app.session is not None
+        disk = app.session.disk
+        await enter(app, pilot, "/import last")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        assert "card person-2" in screen_text(app)
+        await pilot.press("enter")
         await pilot.press("alt+7")
         await until(pilot, lambda: isinstance(app.screen, Chooser))
         assert "What came of 6 files goes into the bin" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: "Taken back: 6 things." in news(app))
-        assert _cards() == [] and len(await disk.run(Library.summaries)) == 1
+        assert _cards() == [] and len(await disk.run(Library.summaries)) == 2
         await enter(app, pilot, "/undo-import")
         await until(pilot, lambda: "There is no import to take back." in news(app))
 

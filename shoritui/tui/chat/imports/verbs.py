@@ -69,7 +69,8 @@ async def offer(host: Host, text: str) -> None:
 async def import_paths(host: Host, paths: Sequence[Path]) -> None:
     """Take files and folders in, one step at a time, and say what became of them."""
     from shoritui.engine.presets.foreign import import_preset
-    from shoritui.interop.folders import Import, summary
+    from shoritui.interop.folders import Import, rows_of, summary
+    from shoritui.tui.chat.imports.result_screen import ResultScreen
 
     session = host.session
     if session is None:
@@ -101,7 +102,8 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
         main = host.main
         if main.is_current and not main.composer.text and not host.performance.is_on:
             host.report(told)
-            await _show_last(host, session)
+            if rows := rows_of(outcomes, work.skipped):
+                await host.push_screen_wait(ResultScreen(rows))
         else:
             host.report(f"{told} /import {_LAST} shows what became of each.")
 
@@ -194,16 +196,21 @@ async def _offer_lorebook(host: Host, name: str) -> None:
 
 
 async def _show_last(host: Host, session: Session) -> None:
-    """Show what became of each file of the last import."""
-    from shoritui.interop.folders import rows_of
+    """Show what became of each file of the last import, here or elsewhere."""
+    from shoritui.interop.folders import last_rows, rows_of
     from shoritui.tui.chat.imports.result_screen import ResultScreen
 
     work: Import | None = session.imported
     rows = rows_of(work.outcomes, work.skipped) if work is not None else []
+    try:
+        rows = rows or await session.disk.run(last_rows)
+    except UserError as error:
+        host.report(str(error), trouble=True)
+        return
     if rows:
         await host.push_screen_wait(ResultScreen(rows))
     else:
-        host.report("Nothing was imported since the start.")
+        host.report("Nothing was imported yet, or it was taken back.")
 
 
 def _words(progress: Progress) -> str:
