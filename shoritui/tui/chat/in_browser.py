@@ -59,7 +59,7 @@ class InBrowser:
             await self.close()
             await self._serve(director)
         assert self._server is not None
-        stay = "Read along here" if self.is_away else "Write here until then"
+        stay = "Read along here" if self.is_away else "Keep the address, write here until then"
         end = "Close the page, and write here" if self.is_away else "Don't open it"
         choices = [Choice("stay", stay), Choice("end", end)]
         question = (
@@ -67,8 +67,11 @@ class InBrowser:
             "here; once that page is closed, it is written here again."
         )
         chooser = Chooser("In a browser", choices, question=question, filters=False)
-        if await app.push_screen_wait(chooser) == "end":
+        answer = await app.push_screen_wait(chooser)
+        if answer == "end" or (answer is None and not self.is_away):
             await self.close()
+        elif not self.is_away:
+            app.report("The story can be opened in the browser: /web shows the address again.")
 
     async def _serve(self, director: Director) -> None:
         from shoritui.web import Server, window_command
