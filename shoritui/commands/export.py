@@ -35,7 +35,8 @@ from shoritui.text import clean, counted, one_line
 DESCRIPTION: Final = """\
 Write a story, a card, a lorebook or a preset as a file, named by its title, its name, or a story's
 number. With --all everything goes into a new folder: stories as JSON with every branch, your own
-files as they are, and all of it once more for SillyTavern, to be copied into its data/default-user.
+files as they are, and all of it once more for SillyTavern, to be copied into its data/default-user;
+its persona management restores the personas from personas.json there.
 No file is ever replaced.
 """
 _FORMS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import pytest
+
+from shoritui.cards import card_folders
+from shoritui.errors import UserError
+from shoritui.interop.folders import export_all
 from tests.benchmarks._tavern import write_tavern
 from tests.commands.process import shoritui
 
@@ -32,6 +38,57 @@ def test_everything_goes_out_and_comes_in_elsewhere(tmp_path: Path) -> None:
     }
     again = shoritui("export", "--all", out, home=home)
     assert again.returncode == 1 and "is not empty: name a new folder" in again.stderr
+
+
+def test_templates_and_personas_go_out_for_both(tmp_path: Path) -> None:
+    home, out = tmp_path / "home", tmp_path / "out"
+    context = {"name": "ChatML", "story_string": "{{description}}", "chat_start": "***"}
+    instruct = {"name": "ChatML", "input_sequence": "<|im_start|>", "system_prompt": "Be kind."}
+    prompt = {"name": "Novel", "content": "Write a novel."}
+    for kind, values in {"context": context, "instruct": instruct, "sysprompt": prompt}.items():
+        (tmp_path / kind).mkdir()
+        file = tmp_path / kind / f"{values['name']}.json"
+        file.write_text(json.dumps(values), encoding="utf-8")
+        shoritui("import", file, home=home)
+    settings = {
+        "power_user": {"personas": {"a.png": "Ada"}, "persona_descriptions": {"a.png": "B"}}
+    }
+    (tmp_path / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    shoritui("import", tmp_path / "settings.json", home=home)
+    done = shoritui("export", "--all", out, home=home)
+    assert done.stdout.endswith(": 3 templates, 1 file of personas.\n"), done
+    for kind, values in {"context": context, "instruct": instruct, "sysprompt": prompt}.items():
+        assert json.loads((out / f"SillyTavern/{kind}/{values['name']}.json").read_text()) == values
+    for root in (out, out / "SillyTavern"):
+        back = shoritui("import", root, home=tmp_path / root.name).stdout
+        assert "context template ChatML" in back and "instruct template ChatML" in back
+        assert "system prompt template Novel" in back and "1 persona" in back, back
+        assert "(2)" not in back
+        kept = tmp_path / root.name / "config/templates/ChatML.txt"
+        assert kept.read_text(encoding="utf-8") == "Be kind.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are those of Unix")
+def test_what_does_not_fit_is_taken_away_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import resource
+
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "home"))
+    own = card_folders()[0]
+    own.mkdir(parents=True)
+    (own / "a.toml").write_text("[[character]]\nname = 'A'\n")
+    (own / "large.txt").write_bytes(bytes(1 << 20))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, limits[1]))
+    try:
+        with pytest.raises(UserError) as caught:
+            list(export_all(None, tmp_path / "out"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(caught.value) == f"{tmp_path / 'out'} cannot be written: File too large."
+    assert not (tmp_path / "out").exists()
+    assert [each.name for every in export_all(None, tmp_path / "out") for each in every] == ["a"]
 
 
 def test_one_thing_goes_out_by_its_name(tmp_path: Path) -> None:

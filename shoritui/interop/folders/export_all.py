@@ -1,21 +1,25 @@
 """Everything out again: the library and the user's own files, for here and for SillyTavern.
 
 FOLDER/stories/The-last-ferry-3.json               whole, every branch
-FOLDER/ShoriTUI/characters/, lore/, personas/, presets/     the user's own files as they are
+FOLDER/ShoriTUI/characters/, lore/, personas/, presets/, templates/     the user's own files
 FOLDER/SillyTavern/characters/Orla.png             to copy into SillyTavern's data/default-user
-FOLDER/SillyTavern/chats/Orla/, groups/, group chats/, worlds/
+FOLDER/SillyTavern/chats/Orla/, groups/, group chats/, worlds/, context/, instruct/, sysprompt/
+FOLDER/SillyTavern/personas.json                   for its persona management to restore
 """
 
 from __future__ import annotations
 
+import errno
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from shoritui.cards import card_folders, lore_folder
+from shoritui.cards import card_folders, find_personas, lore_folder
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
 from shoritui.folders import config_dir, user_path
@@ -28,13 +32,17 @@ from shoritui.interop.cards import (
     whole_card,
 )
 from shoritui.interop.export import FORMATS, export_chat, file_name
+from shoritui.interop.folders.own_files import write_personas
 from shoritui.interop.sillytavern import card_file
+from shoritui.interop.templates import Template, kept_templates
 from shoritui.story import Library
 from shoritui.text import one_line, printable
 from shoritui.toml import toml_files
 
 _PICTURE: Final = next(iter(CARD_FORMATS))
 _WORLD_INFO: Final = next(iter(LORE_FORMATS))
+_NO_ROOM: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EIO)
+"""What goes wrong with everything, if it does with one thing."""
 Writer: TypeAlias = Callable[[Path], object]
 """Writes one thing into a folder of SillyTavern's; a `UserError` says why not."""
 
@@ -65,23 +73,46 @@ def export_all(
     """
     folder = user_path(to)
     try:
-        if folder.exists() and any(folder.iterdir()):
+        is_new = not folder.exists()
+        if not is_new and any(folder.iterdir()):
             raise UserError(f"{printable(folder)} is not empty: name a new folder.")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _copy_own(folder / "ShoriTUI")
     except OSError as error:
         raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
-    theirs = folder / "SillyTavern"
-    done: list[Exported] = []
-    for kind, name, write in _things(library, folder / "stories", theirs, writers or {}):
-        try:
-            write()
-            done.append(Exported(kind, name))
-        except UserError as error:
-            done.append(Exported(kind, name, str(error)))
-        except OSError as error:
-            raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
-        yield done
+    parts = stories, own, theirs = [
+        folder / name for name in ("stories", "ShoriTUI", "SillyTavern")
+    ]
+    try:
+        _copy_own(own)
+        done: list[Exported] = []
+        for kind, name, write in _things(library, stories, theirs, writers or {}):
+            try:
+                write()
+                done.append(Exported(kind, name))
+            except UserError as error:
+                if isinstance(cause := error.__context__, OSError) and cause.errno in _NO_ROOM:
+                    raise cause from None
+                done.append(Exported(kind, name, str(error)))
+            yield done
+    except BaseException as error:
+        # Half of everything would only be in the way of the next time.
+        for part in parts:
+            shutil.rmtree(part, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise UserError(_sentence(error, folder)) from None
+        raise
+
+
+def _sentence(error: OSError, folder: Path) -> str:
+    """Return what is wrong: mostly the folder, maybe a file of the user's that is to go there."""
+    file = error.filename
+    is_read = isinstance(file, str) and error.filename2 is None and error.errno not in _NO_ROOM
+    if is_read and folder not in Path(file).parents:
+        return f"{printable(file)} cannot be read: {why(error)}."
+    return f"{printable(folder)} cannot be written: {why(error)}."
 
 
 def _things(
@@ -92,6 +123,14 @@ def _things(
         yield "card", path.stem, partial(_card, path, theirs / "characters")
     for path in _files(lore_folder()):
         yield "lorebook", path.stem, partial(_lorebook, path, theirs / "worlds")
+    for name, template in kept_templates():
+        yield (
+            "template",
+            name,
+            partial(_template, template, theirs / template.kind / f"{name}.json"),
+        )
+    if personas := [each.character for each in find_personas()[0]]:
+        yield "file of personas", "", partial(write_personas, personas, theirs)
     for place, write in writers.items():
         kind, _, name = place.partition("/")
         yield kind, name, partial(write, theirs)
@@ -134,9 +173,16 @@ def _story(library: Library, chat_id: int, stories: Path, theirs: Path) -> None:
             add_text(theirs / name, text)
 
 
+def _template(template: Template, path: Path) -> None:
+    values = {"name": template.name, **template.values}
+    add_text(path, json.dumps(values, ensure_ascii=False, indent=4) + "\n")
+
+
 def _copy_own(to: Path) -> None:
-    """Copy the user's own files as they are."""
-    for name in ("characters", "lore", "personas", "presets"):
-        own = config_dir() / name
-        if own.is_dir():
-            shutil.copytree(own, to / name, symlinks=True)
+    """Copy the user's own files as they are; what is neither a file nor a link stays behind."""
+    for name in ("characters", "lore", "personas", "presets", "templates"):
+        for path in (config_dir() / name).rglob("*"):
+            target = to / path.relative_to(config_dir())
+            if path.is_symlink() or path.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                shutil.copy2(path, target, follow_symlinks=False)

@@ -51,6 +51,10 @@ class Became(Protocol):
         """The new file and what was written beside it."""
 
     @property
+    def kind(self) -> str:
+        """Of which kind it is among its reader's: `context`; empty if all are alike."""
+
+    @property
     def left(self) -> Sequence[str]:
         """What has no place in it, in words."""
 
@@ -232,7 +236,7 @@ class _Run:
         outcome = Outcome(
             found,
             "new",
-            " and ".join(taken),
+            " and ".join(f"{one.kind} {word}".strip() for word, one in taken.items()),
             " and ".join(dict.fromkeys(name for one in taken.values() for name in _names(one))),
             (f"not used: {_listed(left)}",) if left else (),
             " ".join(one.sentences for one in taken.values()),

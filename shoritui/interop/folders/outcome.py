@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -38,11 +38,21 @@ class Outcome:
 
 
 def rows_of(outcomes: Sequence[Outcome], skipped: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Return a table's rows: each file that came in, then what was left, by why."""
-    rows = [(printable(each.found.shown, 60), _became(each)) for each in outcomes if _is_new(each)]
+    """Return a table's rows: each file that came in, then what was left, by why.
+
+    What is to be said of many files that came in is said once.
+    """
+    new = [each for each in outcomes if _is_new(each)]
+    counts = Counter(note for each in new for note in each.notes)
+    often = {note for note, count in counts.items() if count > _NAMED}
+    rows = [(printable(each.found.shown, 60), _became(each, often)) for each in new]
     if rows:
         rows.insert(0, HEAD)
     left: dict[str, list[str]] = {}
+    for each in new:
+        for note in each.notes:
+            if note in often:
+                left.setdefault(note, []).append(each.found.shown)
     for each in outcomes:
         if each.status == "left":
             left.setdefault(" ".join(each.notes), []).append(each.found.shown)
@@ -76,8 +86,9 @@ def _counted(kind: tuple[str, int]) -> str:
     return f"{count:,} {_PLURALS.get(word, word + 's') if count != 1 else word}"
 
 
-def _became(outcome: Outcome) -> str:
-    return " · ".join([f"{outcome.kind} {one_line(outcome.name)}".rstrip(), *outcome.notes])
+def _became(outcome: Outcome, often: Set[str]) -> str:
+    notes = [note for note in outcome.notes if note not in often]
+    return " · ".join([f"{outcome.kind} {one_line(outcome.name)}".rstrip(), *notes])
 
 
 def _names(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ default-user/settings.json                               the personas, by the na
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,7 @@ class Copied:
     files: tuple[Path, ...]
     sentences: str
     left: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def import_own(path: Path) -> Copied | None:
@@ -76,14 +78,17 @@ def import_own(path: Path) -> Copied | None:
 
 
 def import_personas(path: Path) -> Copied | None:
-    """Make personas of those in SillyTavern's settings; None if the file is another one.
+    """Make personas of those in SillyTavern's settings, or in a backup of them, as it makes one.
+
+    None if the file is another one.
 
     Raises:
         UserError: All of them are here already, or one cannot be written.
     """
     if path.suffix.lower() != ".json" or path.stat().st_size > _LARGEST:
         return None
-    power_user = values_of(values_of(_parsed(path)).get("power_user"))
+    found = values_of(_parsed(path))
+    power_user = found if "persona_descriptions" in found else values_of(found.get("power_user"))
     named = values_of(power_user.get("personas"))
     told = values_of(power_user.get("persona_descriptions"))
     if not named:
@@ -104,6 +109,23 @@ def import_personas(path: Path) -> Copied | None:
         raise UserError("its personas are here already")
     said = f"{counted(len(names), 'persona')}: {', '.join(names)}."
     return Copied(files[0], tuple(files), said)
+
+
+def write_personas(personas: Sequence[Character], folder: Path) -> Path:
+    """Write personas as a backup of SillyTavern's, which its persona management restores.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    files = {f"{number}.png": each for number, each in enumerate(personas, 1)}
+    found = {
+        "personas": {file: each.name for file, each in files.items()},
+        "persona_descriptions": {
+            file: {"description": each.description, "position": 0} for file, each in files.items()
+        },
+        "default_persona": None,
+    }
+    return add_text(folder / "personas.json", json.dumps(found, ensure_ascii=False, indent=4))
 
 
 def _is_card(path: Path) -> bool:

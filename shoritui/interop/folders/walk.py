@@ -30,8 +30,9 @@ _EXPORTED: Final = {"ShoriTUI", "SillyTavern"}
 """Folders of which `export_all` writes the same into both."""
 _TWICE: Final = {
     *(Path("SillyTavern", name) for name in ("characters", "worlds")),
-    *(Path("SillyTavern", name) for name in ("chats", "groups", "group chats")),
+    *(Path("SillyTavern", name) for name in ("chats", "groups", "group chats", "personas.json")),
     Path("ShoriTUI/presets"),
+    Path("ShoriTUI/templates"),
 }
 """What is left of them, since the other one has it more fully, or as a file that can be read."""
 _SECRETS: Final = "secrets.json"
@@ -107,7 +108,7 @@ def _below(root: Path, skipped: Counter[str]) -> Iterator[Found]:
         is_double = is_double or (folder == root and names >= _EXPORTED)
         for entry in listed:
             if is_double and Path(entry.path).relative_to(root) in _TWICE:
-                skipped["folders of what is here twice"] += 1
+                skipped["what is here twice"] += 1
             elif not entry.name.endswith(".toml") and _belongs(entry.name, cards):
                 skipped["what lies beside a card and comes with it"] += 1
             elif why := _why_not(entry):

@@ -2,6 +2,7 @@
 
 import_template(path)       KeptTemplate(...): what becomes of it; None if it is none
 kept_instructions()         the instructions that came with them, for `/instruction`
+kept_templates()              the templates themselves, for `shoritui export --all`
 write_templates(folder)     BlockML as Context and Instruct, for one character and for groups
 """
 
@@ -13,6 +14,7 @@ from shoritui.interop.templates.read import (
     fitted,
     import_template,
     kept_instructions,
+    kept_templates,
     template_folder,
     templates_of,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "import_template",
     "instruct_template",
     "kept_instructions",
+    "kept_templates",
     "system_template",
     "template_folder",
     "templates_of",

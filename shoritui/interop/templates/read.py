@@ -102,6 +102,11 @@ class KeptTemplate:
     """What `/instruction` offers; empty if there is none."""
 
     @property
+    def kind(self) -> str:
+        """Which one it is of what a template can be; empty if it is several."""
+        return _named(self.templates)
+
+    @property
     def left(self) -> tuple[str, ...]:
         """What of it is not used."""
         formats = [each for each in self.templates if each.kind != "sysprompt"]
@@ -148,12 +153,15 @@ def import_template(path: Path) -> KeptTemplate | None:
         return None
     instruction = "\n\n".join(dict.fromkeys(t for each in templates for t in each.instructions))
     stem = re.sub(r"[^\w ()&.-]", "_", clean(one_line(path.stem)))[:80].strip(" .") or "template"
-    target = template_folder() / f"{stem}.json"
+    kinds = [each.kind for each in templates]
+    # A context and an instruct template mostly have one name.
+    target = template_folder() / (kinds[0] if len(kinds) == 1 else "") / f"{stem}.json"
     try:
         kept = add_text(target, text)
         files = [kept]
         if instruction:
-            files.append(add_text(kept.with_suffix(".txt"), f"{instruction}\n"))
+            said = template_folder() / f"{kept.stem}.txt"
+            files.append(add_text(said, f"{instruction}\n"))
     except OSError as error:
         raise UserError(f"{printable(target)} cannot be written: {why(error)}.") from None
     return KeptTemplate(kept, tuple(files), templates, instruction)
@@ -188,6 +196,32 @@ def fitted(text: str, user: str, others: Sequence[str]) -> tuple[str, str]:
     """
     settled, unknown = settle(text, Scope(user=user, char=" and ".join(others), others=others))
     return settled.strip(), left_out(unknown)
+
+
+def kept_templates() -> list[tuple[str, Template]]:
+    """Return the templates that were taken in, each after the name of its file.
+
+    Files that cannot be read are passed over.
+    """
+    found: list[tuple[str, Template]] = []
+    try:
+        files = sorted(template_folder().rglob("*.json"))
+    except OSError:
+        return found
+    for file in files:
+        try:
+            values = json.loads(_text_of(file) or "")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(values, dict):
+            found += [(file.stem, each) for each in templates_of(values, file.stem)]
+    return found
+
+
+def _named(templates: Sequence[Template]) -> str:
+    """Return what templates are, if they are one."""
+    names = {"sysprompt": "system prompt"}
+    return names.get(templates[0].kind, templates[0].kind) if len(templates) == 1 else ""
 
 
 def _kind(found: Mapping[str, Any]) -> Kind | None:

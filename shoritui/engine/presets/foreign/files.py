@@ -44,6 +44,8 @@ class TakenPreset:
     """The new file, and beside it, as JSON, what the other program's held."""
     preset: Preset
     foreign: ForeignPreset
+    kind: str = ""
+    """Presets are all of one kind."""
 
     @property
     def left(self) -> tuple[str, ...]:
