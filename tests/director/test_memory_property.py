@@ -40,6 +40,7 @@ class Counting:
     """An engine that counts characters, and always writes the same."""
 
     def __init__(self, size: int) -> None:
+        self.expecting = False
         self.info = SimpleNamespace(
             n_ctx=size,
             context_mode="exact",

@@ -126,7 +126,7 @@ async def test_the_story_of_a_terminal_goes_to_a_browser_and_comes_back(tmp_path
         await in_terminal("http://127.0.0.1:")
         link = next(word for word in terminal.text.split() if word.startswith("http:"))
         async with browser(tmp_path / "profile") as chromium:
-            terminal.press("escape")
+            terminal.press("enter")  # the address is kept
             opening = asyncio.create_task(chromium.page(link))
             await in_terminal("open in the browser")
             page = await opening
