@@ -17,7 +17,8 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,9 @@ _LONGEST_NAME: Final = 40
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _USUAL: Final = 0o666
+_NO_MORE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_PLACED: Final[ContextVar[list[Path] | None]] = ContextVar("_PLACED", default=None)
+"""The new files of the innermost `all_or_none`."""
 
 
 def replace_text(path: Path, text: str, *, private: bool = False) -> None:
@@ -42,6 +46,25 @@ def replace_text(path: Path, text: str, *, private: bool = False) -> None:
     """
     with whole_file(path, private=private) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Take the files of `add_text` and `add_file` away again if the block that adds them raises."""
+    placed: list[Path] = []
+    outer = _PLACED.get()
+    token = _PLACED.set(placed)
+    try:
+        yield
+        if outer is not None:
+            outer += placed
+    except BaseException:
+        for path in placed:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
+    finally:
+        _PLACED.reset(token)
 
 
 def add_text(path: Path, text: str, *, beside: Collection[str] = ()) -> Path:
@@ -71,6 +94,8 @@ def add_file(path: Path, fill: Callable[[Path], object], *, beside: Collection[s
         ):
             number += 1
             target = path.with_name(f"{path.stem} ({number}){path.suffix}")
+        if (placed := _PLACED.get()) is not None:
+            placed.append(target)
         return target
     finally:
         unfinished.unlink(missing_ok=True)
@@ -222,6 +247,16 @@ def why(error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file where its folder should be"
     return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error)
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Return whether an error, whatever it says, comes of a disk that takes no more."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_MORE:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def sync_tree(folder: Path) -> None:

@@ -20,6 +20,7 @@ from shoritui.story.model import (
     Status,
     Summary,
 )
+from shoritui.story.presence import locked
 from shoritui.story.prompt_parts import (
     Form,
     NamedPart,
@@ -85,6 +86,7 @@ __all__ = [
     "header_parts",
     "hearers",
     "is_summary",
+    "locked",
     "lore_part",
     "lorebook",
     "outlasts",

@@ -22,7 +22,7 @@ class Presence:
         """Show it, unless it is to be silent: where nothing can be written, nobody writes."""
         self._stem = library.with_name(f"{library.name}-writer-")
         self.name = os.urandom(16).hex()
-        self._connection = None if is_silent else _locked(self._file(self.name), create=True)
+        self._connection = None if is_silent else locked(self._file(self.name), create=True)
 
     def is_alive(self, name: str) -> bool:
         """Return whether the process of that name still holds its lock."""
@@ -30,7 +30,7 @@ class Presence:
         if not file.exists():
             return False
         try:
-            _locked(file).close()
+            locked(file).close()
         except sqlite3.OperationalError:
             return True
         return False
@@ -41,7 +41,7 @@ class Presence:
         stem = f"{library.name}-writer-"
         for file in library.parent.glob(f"{stem}*"):
             try:
-                _locked(file).close()
+                locked(file).close()
             except sqlite3.OperationalError:
                 return True
         return False
@@ -63,8 +63,8 @@ class Presence:
         return self._stem.with_name(f"{self._stem.name}{name}")
 
 
-def _locked(file: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Return a connection that holds the file's lock.
+def locked(file: Path, *, create: bool = False) -> sqlite3.Connection:
+    """Return a connection that holds the file's lock until it is closed.
 
     Raises:
         sqlite3.OperationalError: Somebody else holds it.

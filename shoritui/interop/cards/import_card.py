@@ -19,7 +19,7 @@ from shoritui.cards import (
     picture_of,
 )
 from shoritui.errors import UserError
-from shoritui.files import add_file, add_text, why
+from shoritui.files import add_file, add_text, all_or_none, why
 from shoritui.folders import user_path
 from shoritui.interop.cards.character import MOST_ROWS, card_of, is_card
 from shoritui.interop.cards.containers import Found, listed, read
@@ -92,14 +92,15 @@ def import_card(path: Path) -> ImportedCard | None:
         else:
             return None
         folder = card_folders()[0] if book is None else lore_folder()
-        written = add_card(folder, name, card, cast=book is None)
+        with all_or_none():
+            written = add_card(folder, name, card, cast=book is None)
+            trouble = _keep(path, found, written)
     except UserError as error:
         raise _refused(path, error) from None
-    try:
-        trouble = _keep(path, found, written)
     except OSError as error:
         raise UserError(
-            f"{printable(written)} was written, but not all that belongs beside it: {why(error)}."
+            f"{printable(path)} was not imported: what belongs beside its card cannot be written: "
+            f"{why(error)}."
         ) from None
     return ImportedCard(written, card, left, trouble)
 

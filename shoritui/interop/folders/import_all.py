@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,8 +22,9 @@ from typing import Final, Protocol, TypeAlias
 from shoritui.blockml import BLOCK_OPEN
 from shoritui.cards import lore_folder, persona_folder
 from shoritui.errors import UserError
+from shoritui.files import all_or_none, check_space, is_of_disk
 from shoritui.interop.cards import import_card
-from shoritui.interop.folders.journal import Journal, Made, Record, digest_of
+from shoritui.interop.folders.journal import Journal, Made, Record, alone, digest_of
 from shoritui.interop.folders.outcome import Outcome
 from shoritui.interop.folders.own_files import import_own, import_personas
 from shoritui.interop.folders.scene import Cards, is_group
@@ -35,6 +37,8 @@ from shoritui.text import clean, one_line, printable, size
 _LOGS: Final = (".txt", ".log", ".md", "")
 """How the names of files end that may be a log of a chat: much else has lines like one."""
 _HEAD: Final = 4096
+_ROOM: Final = 1 << 20
+"""Bytes that must be free before a story, so that it can be written down that it is in."""
 _NAMED: Final = 10
 """How many chats of one file, or fields without a place, are told by name."""
 
@@ -111,8 +115,13 @@ class Import:
         """Import the files; yield before each step, and at the end.
 
         Raises:
-            UserError: A path cannot be read, or nothing can be written; what is in stays in.
+            UserError: A path cannot be read, nothing can be written, or another import is under
+                way; what is in stays in.
         """
+        with alone(library):
+            yield from self._steps(library)
+
+    def _steps(self, library: Library) -> Iterator[Progress]:
         files, self.skipped = walk(self._paths)
         total = sum(each.size for each in files)
         for shown in _Run(library, self._readers, self.outcomes).steps(files):
@@ -127,8 +136,13 @@ def imported_card(library: Library, path: Path) -> Path:
     """Return our card of another program's, which is imported if it is new.
 
     Raises:
-        UserError: The file holds no card, or something is wrong with it.
+        UserError: The file holds no card, something is wrong with it, or an import is under way.
     """
+    with alone(library), all_or_none():
+        return _imported_card(library, path)
+
+
+def _imported_card(library: Library, path: Path) -> Path:
     journal = Journal(library)
     try:
         digest = digest_of(path)
@@ -199,9 +213,7 @@ class _Run:
             digest = digest_of(found.path)
             if (record := self._journal.here(digest)) is not None:
                 self._outcomes.append(_known(found, record))
-            elif (taken := self._taken_in(found)) is not None:
-                outcome, made = taken
-                self._journal.add(found.path, digest, outcome.kind, outcome.name, made)
+            elif (outcome := self._taken_in(found, digest)) is not None:
                 self._outcomes.append(outcome)
             elif found.is_named or _may_be_chat(found.path):
                 self._chats[found.path] = found, digest
@@ -211,10 +223,21 @@ class _Run:
         except OSError as error:
             self._outcomes.append(_left(found, f"it cannot be read: {error.strerror}"))
         except UserError as error:
+            if is_of_disk(error):
+                raise  # the next file would fare no better
             self._outcomes.append(_refused(found, error))
         return False
 
-    def _taken_in(self, found: Found) -> tuple[Outcome, list[Made]] | None:
+    def _taken_in(self, found: Found, digest: str) -> Outcome | None:
+        """Return what became of a file that is no chat, whole and written down; None if nothing."""
+        with all_or_none():
+            if (taken := self._made(found)) is None:
+                return None
+            outcome, made = taken
+            self._journal.add(found.path, digest, outcome.kind, outcome.name, made)
+            return outcome
+
+    def _made(self, found: Found) -> tuple[Outcome, list[Made]] | None:
         """Return what became of a file that is no chat; None if it is of no known kind."""
         if (card := import_card(found.path)) is not None:
             notes = [card.trouble] if card.trouble else []
@@ -263,7 +286,16 @@ class _Run:
             remarks: list[str] = []
             scenes = [self._cards.told(each.whole, sources[0], remarks.append) for each in stories]
             told += [f"{shown}: {remark}" for remark in dict.fromkeys(remarks)]
-            self._told([self._library.add_chat(scene) for scene in scenes], sources, told)
+            check_space(self._journal.folder, _ROOM, "an import")
+            chats: list[Chat] = []
+            try:
+                chats += (self._library.add_chat(scene) for scene in scenes)
+                self._told(chats, sources, told)
+            except UserError:  # what nobody knows of would come in again
+                for chat in chats:
+                    with suppress(UserError):
+                        self._library.delete_chat(chat.id)
+                raise
         for path in paths:
             if path not in self._chats:
                 continue

@@ -11,16 +11,39 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from shoritui.errors import UserError
 from shoritui.files import why
-from shoritui.story import Library
+from shoritui.story import Library, locked
 from shoritui.text import printable
+
+
+@contextmanager
+def alone(library: Library) -> Iterator[None]:
+    """Keep every other import into a library out, in whatever window, while the block runs.
+
+    Raises:
+        UserError: Another one is under way, or the lock's file cannot be made.
+    """
+    file = library.path.with_name("imports.lock")
+    try:
+        # To close a file that this process has locked would let go of the lock.
+        lock = locked(file, create=not file.exists())
+    except sqlite3.OperationalError:
+        raise UserError(
+            "Another import is under way in this library: wait for its end, or stop it there."
+        ) from None
+    except OSError as error:
+        raise UserError(f"{printable(file)} cannot be written: {why(error)}.") from None
+    with closing(lock):
+        yield
 
 
 class Made(msgspec.Struct, frozen=True, omit_defaults=True):

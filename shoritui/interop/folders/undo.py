@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
 from shoritui.files import why
-from shoritui.interop.folders.journal import Journal, Record, digest_of
+from shoritui.interop.folders.journal import Journal, Made, Record, alone, digest_of
 from shoritui.interop.folders.outcome import HEAD
-from shoritui.story import Library
-from shoritui.text import one_line, printable
+from shoritui.story import HELD_ELSEWHERE, Library
+from shoritui.text import counted, one_line, printable
 
 _GONE: Final = "it is not there any more"
 
@@ -51,29 +51,43 @@ def take_back(library: Library) -> tuple[list[TakenBack], Path]:
     that is returned, which nothing empties.
 
     Raises:
-        UserError: Nothing was imported, or the bin or the journal cannot be written.
+        UserError: Nothing was imported; an import is under way; or the bin or the journal cannot
+            be written. What is in the bin by then stays there, and taking the import back again
+            goes on from there.
     """
-    journal = Journal(library)
-    records = journal.last()
-    if not records:
-        raise UserError("There is no import to take back.")
-    batch = records[0].batch
-    folder = journal.folder / "bin" / f"import-{batch}"
-    alive = {(each.id, each.created) for each in library.summaries()}
-    once = {record.made: record for record in records}.values()  # branches made one story
-    done = [each for record in once for each in _taken_back(library, record, folder, alive)]
-    journal.mark_undone(batch)
+    with alone(library):
+        journal = Journal(library)
+        records = journal.last()
+        if not records:
+            raise UserError("There is no import to take back.")
+        batch = records[0].batch
+        folder = journal.folder / "bin" / f"import-{batch}"
+        done: list[TakenBack] = []
+        troubles: list[UserError] = []
+        for record in {record.made: record for record in records}.values():  # branches: one story
+            try:
+                done += _taken_back(library, record, folder)
+            except UserError as error:
+                troubles.append(error)
+        try:
+            if not troubles:
+                journal.mark_undone(batch)
+        except UserError as error:
+            troubles.append(error)
+    if troubles:
+        moved = counted(sum(not each.kept for each in done), "thing")
+        raise UserError(
+            f"The import is not wholly taken back: {str(troubles[0]).rstrip('.')}. So far {moved} "
+            f"went into the bin, files into {printable(folder)}; undo again to go on."
+        )
     return done, folder
 
 
-def _taken_back(
-    library: Library, record: Record, folder: Path, alive: Set[tuple[int, float]]
-) -> Iterator[TakenBack]:
+def _taken_back(library: Library, record: Record, folder: Path) -> Iterator[TakenBack]:
     name = _name(record)
     for made in record.made:
         if made.chat:
-            is_there = (made.chat, made.created) in alive
-            kept = _delete(library, made.chat) if is_there else _GONE
+            kept = _delete(library, made)
             yield TakenBack(name, kept, 0 if kept else made.chat)
     files = [Path(made.file) for made in record.made if made.file]
     if files:
@@ -84,20 +98,31 @@ def _name(record: Record) -> str:
     return f"{record.kind} {one_line(record.name)}"
 
 
-def _delete(library: Library, chat_id: int) -> str:
-    """Put a chat into the bin; return why not, if not."""
+def _delete(library: Library, made: Made) -> str:
+    """Put a chat into the bin, unless it is there; return why not, if not."""
+    chat_id, chat = made.chat, (made.chat, made.created)
+    if chat in _chats(library, deleted=True):
+        return ""
+    if chat not in _chats(library):
+        return _GONE
     if any(library.next_undo_redo(chat_id)) or library.draft(chat_id).strip():
         return "you have gone on with it"
     try:
         library.delete_chat(chat_id)
-    except UserError:
+    except UserError as error:
+        if str(error) != HELD_ELSEWHERE:
+            raise
         return "it is open in another window"
     return ""
 
 
+def _chats(library: Library, *, deleted: bool = False) -> set[tuple[int, float]]:
+    return {(each.id, each.created) for each in library.summaries(deleted=deleted)}
+
+
 def _put_by(record: Record, files: list[Path], folder: Path) -> str:
     """Move a file, with what was kept beside it, into a folder; return why not, if not."""
-    if not files[0].is_file():
+    if not files[0].is_file() and not _in_bin(files[0], folder).exists():
         return _GONE
     digests = {made.file: made.digest for made in record.made}
     try:
@@ -106,10 +131,23 @@ def _put_by(record: Record, files: list[Path], folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for each in files:
             if each.is_file():
-                shutil.move(each, _free(folder / f"{each.parent.name}-{each.name}"))
+                _move(each, _free(_in_bin(each, folder)))
     except OSError as error:
         raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
     return ""
+
+
+def _in_bin(file: Path, folder: Path) -> Path:
+    return folder / f"{file.parent.name}-{file.name}"
+
+
+def _move(file: Path, target: Path) -> None:
+    try:
+        shutil.move(file, target)
+    except OSError:
+        if file.is_file():  # a copy to another disk that ended in the middle
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _free(path: Path) -> Path:

@@ -110,8 +110,6 @@ async def take_in(evening: Evening, argument: str) -> None:
             if step.count >= _MANY and tenths > told:
                 told = tenths
                 evening.voice.news(f"{step.place:,} of {step.count:,} files.")
-            if work.is_stopped:
-                break
     finally:
         evening.importing = None
     outcomes = work.outcomes

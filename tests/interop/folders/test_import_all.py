@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from shoritui.interop.folders import (
 )
 from shoritui.story import Draft, Library
 from tests.benchmarks._tavern import card_png, write_tavern
+from tests.commands.process import shoritui
 
 
 @pytest.fixture
@@ -295,6 +298,63 @@ def test_a_broken_journal_is_read_as_far_as_it_goes(library: Library, tavern: Pa
     assert sum(each.status == "known" for each in again.outcomes) == 2
     assert sum(e.status == "known" for e in _run(library, tavern).outcomes) == 11
     assert journal.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file of this process grow beyond so many bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(most: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+def test_on_a_full_disk_nothing_half_written_stays(
+    library: Library,
+    tmp_path: Path,
+    full_disk: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    card = {"name": "Orla", "description": "Old.", "first_mes": "Hm.", "other": "x" * 3_000_000}
+    (tmp_path / "orla.json").write_text(json.dumps(card), encoding="utf-8")
+    with full_disk(2_000_000), pytest.raises(UserError, match=r"orla\.json was not imported: "):
+        _run(library, tmp_path / "orla.json")
+    assert not [*card_folders()[0].iterdir()]
+    (new,) = _run(library, tmp_path / "orla.json").outcomes
+    assert (new.status, new.name) == ("new", "orla")
+
+
+def test_on_a_full_disk_an_import_is_taken_back_later(
+    library: Library, tavern: Path, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    _run(library, tavern)
+    with full_disk(1), pytest.raises(UserError, match="not wholly taken back") as error:
+        take_back(library)
+    assert "undo again to go on" in str(error.value)
+    done, _ = take_back(library)
+    assert len(done) == 10 and not any(each.kept for each in done)
+    assert not library.summaries() and not [*card_folders()[0].glob("*.toml")]
+    with pytest.raises(UserError, match="no import to take back"):
+        take_back(library)
+
+
+def test_one_import_at_a_time(library: Library, tavern: Path) -> None:
+    steps = Import([tavern]).run(library)
+    next(steps)
+    home = library.path.parent.parent
+    for words in (["import", tavern], ["import", "--undo"]):
+        other = shoritui(*words, home=home)
+        assert other.returncode == 1
+        assert other.stderr.startswith("shoritui: Another import is under way in this library")
+    list(steps)
+    assert "11 files already here" in shoritui("import", tavern, home=home).stdout
 
 
 def test_many_left_for_one_reason_are_one_row() -> None:

@@ -15,7 +15,7 @@ from shoritui.engine.presets.foreign.orders import Values
 from shoritui.engine.presets.foreign.read import ForeignPreset, inner_preset, is_preset, preset_of
 from shoritui.engine.presets.foreign.write import sillytavern_preset
 from shoritui.errors import UserError
-from shoritui.files import add_text, why
+from shoritui.files import add_text, all_or_none, why
 from shoritui.folders import config_dir, user_path
 from shoritui.text import one_line, printable
 
@@ -93,16 +93,14 @@ def take_preset(found: Values, name: str, folder: Path) -> TakenPreset:
     title = foreign.title if re.search(r"\w", foreign.title) else "Preset"
     if (SHIPPED / f"{preset_name(title)}.toml").exists():
         title = f"{title} 2"  # a file of the name would stand in for the one that ships
-    saved = save_preset(folder, title, foreign.sampling)
-    path = folder / f"{saved.name}.toml"
+    text = json.dumps(inner_preset(found), indent=4) + "\n"
     try:
-        beside = add_text(
-            path.with_suffix(".json"), json.dumps(inner_preset(found), indent=4) + "\n"
-        )
+        with all_or_none():
+            saved = save_preset(folder, title, foreign.sampling)
+            path = folder / f"{saved.name}.toml"
+            beside = add_text(path.with_suffix(".json"), text)
     except OSError as error:
-        raise UserError(
-            f"{printable(path)} was written, but not the JSON beside it: {why(error)}."
-        ) from None
+        raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
     return TakenPreset(path, (path, beside), saved, foreign)
 
 

@@ -83,8 +83,6 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
         steps = await session.disk.run(work.run)
         while (progress := await session.disk.run(lambda _: next(steps, None))) is not None:
             host.main.say(_words(progress))
-            if work.is_stopped:
-                break
     except UserError as error:
         host.report(str(error), trouble=True)
     finally:
