@@ -28,12 +28,22 @@ from shoritui.text import printable, size
 UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp", re.DOTALL)
 """The names of what is being written."""
 _LONGEST_NAME: Final = 40
+_DEVICE: Final = re.compile("con|prn|aux|nul|(?:com|lpt)[1-9¹²³]", re.IGNORECASE)
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 _USUAL: Final = 0o666
 _NO_MORE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _PLACED: Final[ContextVar[list[Path] | None]] = ContextVar("_PLACED", default=None)
 """The new files of the innermost `all_or_none`."""
+
+
+def portable(name: str) -> str:
+    """Return a file's name that Windows takes too, where some mean a device whatever they end in.
+
+    `con.toml` becomes `con_.toml`.
+    """
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}_{dot}{suffix}" if _DEVICE.fullmatch(stem) else name
 
 
 def replace_text(path: Path, text: str, *, private: bool = False) -> None:
@@ -71,7 +81,8 @@ def add_text(path: Path, text: str, *, beside: Collection[str] = ()) -> Path:
     r"""Write a text (UTF-8, `\n`) as a new file, for its owner alone, and return the file.
 
     Where one of the name is there already, the new one gets a number: `notes (2).txt`; so it does
-    where a file is there that has one of the endings `beside` instead of its own.
+    where a file is there that has one of the endings `beside` instead of its own, or one that
+    differs by its capitals alone, since many disks cannot hold both.
 
     Raises:
         OSError: The folder or file cannot be written; nothing half written stays.
@@ -89,8 +100,11 @@ def add_file(path: Path, fill: Callable[[Path], object], *, beside: Collection[s
         fill(unfinished)
         sync(unfinished)
         target, number = path, 1
-        while any(target.with_suffix(each).exists() for each in beside) or not _is_placed(
-            unfinished, target
+        taken = _folded(path.parent)
+        while (
+            target.name.casefold() in taken
+            or any(target.with_suffix(each).name.casefold() in taken for each in beside)
+            or not _is_placed(unfinished, target)
         ):
             number += 1
             target = path.with_name(f"{path.stem} ({number}){path.suffix}")
@@ -295,6 +309,11 @@ def _is_placed(beside: Path, target: Path) -> bool:
             return False
         beside.rename(target)
     return True
+
+
+def _folded(folder: Path) -> set[str]:
+    """Return the names in a folder, as they are compared on disks without capitals."""
+    return {name.casefold() for name in os.listdir(folder)}  # noqa: PTH208  (no paths are needed)
 
 
 def _beyond_links(path: Path) -> Path:

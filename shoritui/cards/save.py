@@ -14,7 +14,7 @@ from shoritui.cards.load import KIND, check_card, parse_card
 from shoritui.cards.model import Card
 from shoritui.cards.plain import to_data
 from shoritui.errors import UserError
-from shoritui.files import add_text, replace_text, why
+from shoritui.files import add_text, portable, replace_text, why
 from shoritui.folders import user_path
 from shoritui.toml import LARGEST, file_error, read_text
 
@@ -57,7 +57,7 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     from shoritui.cards.edit import edited
 
     words = re.findall(r"\w+", unicodedata.normalize("NFC", name).casefold())
-    path = folder / f"{'-'.join(words)[:_LONGEST_NAME].strip('-_') or 'scene'}.toml"
+    path = folder / portable(f"{'-'.join(words)[:_LONGEST_NAME].strip('-_') or 'scene'}.toml")
     card = check_card(card, cast=cast)
     data = to_data(card)
     if len(json.dumps(data, ensure_ascii=False)) > 2 * LARGEST:

@@ -11,7 +11,7 @@ import pytest
 from shoritui.cards import card_folders
 from shoritui.errors import UserError
 from shoritui.interop.folders import export_all
-from tests.benchmarks._tavern import write_tavern
+from tests.benchmarks._tavern import card_png, write_tavern
 from tests.commands.process import shoritui
 
 
@@ -66,6 +66,30 @@ def test_templates_and_personas_go_out_for_both(tmp_path: Path) -> None:
         assert "(2)" not in back
         kept = tmp_path / root.name / "config/templates/ChatML.txt"
         assert kept.read_text(encoding="utf-8") == "Be kind.\n"
+
+
+def test_names_go_out_as_they_came_and_differ_by_more_than_capitals(tmp_path: Path) -> None:
+    home, out, tavern = tmp_path / "home", tmp_path / "out", tmp_path / "default-user"
+    (tavern / "characters").mkdir(parents=True)
+    (tavern / "worlds").mkdir()
+    for number, name in enumerate(("ada", "ADA", "Ada", "CON")):
+        data = {"name": name, "description": f"{name}!", "extensions": {"world": "Old Eldoria"}}
+        card = {"spec": "chara_card_v2", "data": data}
+        (tavern / f"characters/{number}.png").write_bytes(card_png(card))
+        lines = [{"name": name, "is_user": False, "mes": "So."}]
+        (tavern / f"chats/{number}").mkdir(parents=True)
+        (tavern / f"chats/{number}/a.jsonl").write_text(json.dumps(lines[0]), encoding="utf-8")
+    book = {"entries": {"0": {"uid": 0, "key": ["x"], "content": "Y.", "comment": "x"}}}
+    (tavern / "worlds/Old Eldoria.json").write_text(json.dumps(book), encoding="utf-8")
+    shoritui("import", tavern, home=home)
+    assert shoritui("export", "--all", out, home=home).returncode == 0
+    theirs = out / "SillyTavern"
+    assert [each.name for each in (theirs / "worlds").iterdir()] == ["Old Eldoria.json"]
+    files = sorted(each.stem for each in (theirs / "characters").iterdir())
+    assert len({each.casefold() for each in files}) == 4 and "CON_" in files, files
+    assert files == sorted(each.name for each in (theirs / "chats").iterdir())
+    back = shoritui("import", theirs, home=tmp_path / "back")
+    assert "no card of" not in back.stdout and "4 stories" in back.stdout, back.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are those of Unix")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shoritui.cards import Card, archive_of, foreign_card, load_card, picture_of
 from shoritui.errors import UserError
-from shoritui.files import add_file, add_text, why
+from shoritui.files import add_file, add_text, portable, why
 from shoritui.folders import user_path
 from shoritui.interop.cards.assets import Assets
 from shoritui.interop.cards.character import card_of, is_card
@@ -159,7 +159,7 @@ def export_card(whole: Whole, name: str, to: Path) -> ExportedCards:
 def file_name(name: str) -> str:
     """Return a name for any file system."""
     words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", name)))
-    return words.encode()[:_LONGEST_NAME].decode(errors="ignore").strip("-_") or "card"
+    return portable(words.encode()[:_LONGEST_NAME].decode(errors="ignore").strip("-_") or "card")
 
 
 def _by_character(whole: Whole, cast: Sequence[int]) -> dict[int, Origin]:

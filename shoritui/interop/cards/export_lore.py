@@ -22,7 +22,7 @@ from shoritui.folders import user_path
 from shoritui.interop.cards.containers import listed, read
 from shoritui.interop.cards.lore import BOOK, FORMATS, Kept, book_in, kept_of, written
 from shoritui.interop.cards.values import values_of
-from shoritui.text import printable
+from shoritui.text import is_visible, one_line, printable
 from shoritui.toml import toml_files
 
 _LONGEST_NAME: Final = 60
@@ -47,7 +47,10 @@ def lore_named(name: Path) -> LoreSource:
     """
     [path] = map(user_path, card_files([name]))
     if path.suffix.lower() == ".toml":
-        source = LoreSource(path.stem, read_card(path).lore, tuple(_beside(path)))
+        card = read_card(path)
+        is_book = not card.characters and is_visible(card.title)
+        called = one_line(card.title) if is_book else path.stem
+        source = LoreSource(called, card.lore, tuple(_beside(path)))
     else:
         try:
             book = _book(path)

@@ -124,7 +124,10 @@ def _lorebook(book: Kept, stem: str) -> tuple[Card, tuple[str, ...], str]:
         raise UserError("no piece of lore in it has a text")
     if len(book.lore) > MOST_ROWS:
         raise UserError(f"it has more than {MOST_ROWS:,} pieces of lore")
-    return Card(lore=book.lore), left_in(book), name_of(book.name) or stem
+    name = name_of(book.name) or stem
+    # Cards and chats of SillyTavern name a lorebook as its file is called.
+    title = one_line(stem if book.form.name == "sillytavern" else name)
+    return Card(title=title, lore=book.lore), left_in(book), name
 
 
 def _refused(path: Path, error: UserError) -> UserError:

@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 
 from shoritui.cards import card_folders, find_personas, lore_folder
 from shoritui.errors import UserError
-from shoritui.files import add_text, why
+from shoritui.files import add_file, add_text, scratch_folder, why
 from shoritui.folders import config_dir, user_path
 from shoritui.interop.cards import (
     CARD_FORMATS,
@@ -33,7 +33,7 @@ from shoritui.interop.cards import (
 )
 from shoritui.interop.export import FORMATS, export_chat, file_name
 from shoritui.interop.folders.own_files import write_personas
-from shoritui.interop.sillytavern import card_file
+from shoritui.interop.sillytavern import CardFiles, card_file, sillytavern_group
 from shoritui.interop.templates import Template, kept_templates
 from shoritui.story import Library
 from shoritui.text import one_line, printable
@@ -119,8 +119,9 @@ def _things(
     library: Library | None, stories: Path, theirs: Path, writers: Mapping[str, Writer]
 ) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """Yield what there is to write: its kind, its name, and what writes it."""
+    names = CardFiles()
     for path in _files(card_folders()[0]):
-        yield "card", path.stem, partial(_card, path, theirs / "characters")
+        yield "card", path.stem, partial(_card, path, theirs / "characters", names)
     for path in _files(lore_folder()):
         yield "lorebook", path.stem, partial(_lorebook, path, theirs / "worlds")
     for name, template in kept_templates():
@@ -137,39 +138,40 @@ def _things(
     for chat in library.summaries() if library is not None else ():
         assert library is not None
         name = f"{chat.id} ({one_line(chat.name)})"
-        yield "story", name, partial(_story, library, chat.id, stories, theirs)
+        yield "story", name, partial(_story, library, chat.id, stories, theirs, names)
 
 
 def _files(folder: Path) -> list[Path]:
     return toml_files(folder) if folder.is_dir() else []
 
 
-def _card(path: Path, folder: Path) -> None:
+def _card(path: Path, folder: Path, names: CardFiles) -> None:
     """Write a card's characters under the names by which SillyTavern's chats know them."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     whole = whole_card(path)
     cast = [each.name for each in whole.card.characters if not each.user]
-    written = export_card(whole, _PICTURE, folder).paths
-    for name, file in zip(cast, written, strict=False):
-        if not (target := folder / card_file(name)).exists():
-            file.rename(target)
+    with scratch_folder(folder / "cards") as made:
+        for name, file in zip(cast, export_card(whole, _PICTURE, made).paths, strict=False):
+            add_file(folder / names[name], partial(shutil.copyfile, file))
 
 
 def _lorebook(path: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    export_lore(lore_named(path), _WORLD_INFO, folder)
+    source = lore_named(path)
+    file = card_file(source.name).removesuffix(".png")  # by which cards and chats name it there
+    export_lore(source, _WORLD_INFO, folder / f"{file}.json")
 
 
-def _story(library: Library, chat_id: int, stories: Path, theirs: Path) -> None:
+def _story(library: Library, chat_id: int, stories: Path, theirs: Path, names: CardFiles) -> None:
     """Write a story whole, and for SillyTavern below its character, or as a group's."""
     whole = library.whole_chat(chat_id)
     export_chat(whole, "json", stories)
     others = [each for each in whole.chat.scene.characters if each.name != whole.chat.user]
     if len(others) == 1:
-        folder = theirs / "chats" / card_file(others[0].name).removesuffix(".png")
+        folder = theirs / "chats" / names[others[0].name].removesuffix(".png")
         add_text(folder / f"{file_name(whole.chat)}.jsonl", FORMATS["sillytavern"].text(whole))
-    elif (files := FORMATS["sillytavern-group"].files) is not None:
-        for name, text in files(whole).items():
+    else:
+        for name, text in sillytavern_group(whole, names).items():
             add_text(theirs / name, text)
 
 

@@ -14,9 +14,15 @@ from shoritui.interop.sillytavern.read import (
     is_sillytavern,
     read_sillytavern,
 )
-from shoritui.interop.sillytavern.write import card_file, sillytavern, sillytavern_group
+from shoritui.interop.sillytavern.write import (
+    CardFiles,
+    card_file,
+    sillytavern,
+    sillytavern_group,
+)
 
 __all__ = [
+    "CardFiles",
     "Group",
     "ReadChat",
     "Story",

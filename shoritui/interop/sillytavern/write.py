@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from shoritui.files import portable
 from shoritui.interop.chat_json import clean_struct, written_scene
 from shoritui.interop.dates import LATEST, date_text
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
@@ -35,14 +36,15 @@ def sillytavern(whole: WholeChat) -> str:
     return _text(_lines(whole))
 
 
-def sillytavern_group(whole: WholeChat) -> dict[str, str]:
+def sillytavern_group(whole: WholeChat, cards: CardFiles | None = None) -> dict[str, str]:
     """Return the active path as the chat of a group, by the names of its files in `default-user`.
 
-    The members' cards are other files: `characters/NAME.png`.
+    The members' cards are other files: `characters/NAME.png`, or as `cards` has them.
     """
     chat = whole.chat
     others = [each for each in chat.scene.characters if each.name != chat.user]
-    files = {each.name: card_file(each.name) for each in others}
+    cards = CardFiles() if cards is None else cards
+    files = {each.name: cards[each.name] for each in others}
     header, *lines = _lines(whole)
     header |= {"user_name": "unused", "character_name": "unused"}
     for number, line in enumerate(lines):
@@ -81,7 +83,23 @@ def sillytavern_group(whole: WholeChat) -> dict[str, str]:
 
 def card_file(name: str) -> str:
     """Return the name of a character's card there."""
-    return (_UNSAFE.sub("", clean(name)).strip(". ") or "Character") + ".png"
+    return portable((_UNSAFE.sub("", clean(name)).strip(". ") or "Character") + ".png")
+
+
+class CardFiles(dict[str, str]):
+    """The names of characters' cards there, each of which is one on every disk.
+
+    CardFiles()["Ada"]       Ada.png; and for "ADA" after it: ADA (2).png
+    """
+
+    def __missing__(self, name: str) -> str:
+        stem = card_file(name).removesuffix(".png")
+        taken, file, number = {each.casefold() for each in self.values()}, f"{stem}.png", 1
+        while file.casefold() in taken:
+            number += 1
+            file = f"{stem} ({number}).png"
+        self[name] = file
+        return file
 
 
 def _text(lines: Sequence[Mapping[str, Any]]) -> str:
