@@ -568,7 +568,7 @@ ACTIONS: tuple[Action[Host], ...] = (
         run=lore.export,
         help="Writes the lore of the scene as a new file for SillyTavern, RisuAI, Agnai, KoboldAI "
         "Lite, NovelAI, or as a lorebook of V3.",
-        keys="alt+L",
+        keys="alt+shift+l",
         slash="export-lore",
         argument="[FORMAT [FILE]]",
         choices=lore.lore_formats,
@@ -621,7 +621,7 @@ ACTIONS: tuple[Action[Host], ...] = (
         run=card.export,
         help="Writes each character of the scene but your own as a new file that SillyTavern and "
         "others read: a picture with the card in it, JSON of V2 or V3, or CharX.",
-        keys="alt+W",
+        keys="alt+shift+w",
         slash="export-card",
         argument="[FORMAT [FOLDER]]",
         choices=card.card_formats,
@@ -679,7 +679,7 @@ ACTIONS: tuple[Action[Host], ...] = (
         run=panels.export_templates,
         help="Writes BlockML as SillyTavern's Context and Instruct templates, for one character "
         "and for groups.",
-        keys="alt+P",
+        keys="alt+shift+p",
         slash="export-templates",
         argument="[FOLDER]",
     ),

@@ -43,6 +43,13 @@ def test_the_composers_own_editing_keys_are_left_alone() -> None:
             assert not owned & set(keys_of(action, {})), action.id
 
 
+def test_no_key_is_named_as_no_terminal_sends_it() -> None:
+    # A capital with Alt comes as alt+shift+w; a binding of alt+W would never be heard.
+    for action in ACTIONS:
+        wrong = [key for key in keys_of(action, {}) if "+" in key and key != key.lower()]
+        assert not wrong, action.id
+
+
 def test_keys_are_shown_as_people_write_them() -> None:
     assert [key_name(key) for key in ("ctrl+r", "f2", "escape", "alt+up", "enter")] == [
         "^r",

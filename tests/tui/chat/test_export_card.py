@@ -47,7 +47,7 @@ async def test_a_card_saved_under_another_name_goes_out_as_fully(tmp_path: Path)
 
 async def test_format_and_folder_are_asked_for(tmp_path: Path) -> None:
     async with running(with_model=False) as (app, pilot):
-        await pilot.press("alt+W")
+        await pilot.press("alt+shift+w")
         await until(pilot, lambda: "Export the card as" in screen_text(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: "Into which folder?" in screen_text(app))

@@ -49,7 +49,7 @@ async def test_templates_are_written_from_the_app(tmp_path: Path) -> None:
         await enter(app, pilot, f"/export-templates {tmp_path / 'out'}")
         await until(pilot, lambda: "4 templates are in" in news(app))
         assert len(list((tmp_path / "out").glob("*.json"))) == 4
-        await pilot.press("alt+P")
+        await pilot.press("alt+shift+p")
         await until(pilot, lambda: "Into which folder?" in screen_text(app))
         await pilot.press("escape")
         (tmp_path / "file").write_text("")
