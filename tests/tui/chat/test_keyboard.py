@@ -68,7 +68,7 @@ async def test_every_action_is_reached_by_each_of_its_keys(
         getattr(app.main, focused).focus()
         await pilot.pause()
         press_at_once(app, *(key for key, _ in pressed))
-        await until(pilot, lambda: len(asked) >= len(pressed), seconds=20)
+        await until(pilot, lambda: len(asked) >= len(pressed))
         # Keys with priority overtake others.
         assert Counter(asked) == Counter(action_id for _, action_id in pressed)
 
@@ -111,7 +111,7 @@ async def assert_walked(pilot: Pilot[int], key: str) -> None:
     app.watch(screen, "focused", note)
     assert isinstance(app, Silent)
     press_at_once(app, *[key] * len(there))
-    await until(pilot, lambda: seen >= there, seconds=20)
+    await until(pilot, lambda: seen >= there)
     assert seen - {None} == there
 
 
