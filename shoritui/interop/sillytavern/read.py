@@ -27,15 +27,18 @@ from shoritui.interop.dates import seconds_of
 from shoritui.interop.placeholders import with_names
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra, extra_of
 from shoritui.interop.sillytavern.group import Group
-from shoritui.story import COMINGS, Chat, Details, Entry, Kind, NoteRule, Origin, WholeChat, coming
+from shoritui.interop.sillytavern.metadata import (
+    SETTING,
+    is_off,
+    kept_metadata,
+    note_rule,
+    number_of,
+)
+from shoritui.story import COMINGS, JSON, Chat, Details, Entry, Kind, Origin, WholeChat, coming
 from shoritui.text import clean, is_visible, one_line
 
 _MOST: Final = 500_000
 """Messages and swipes of a chat; a story of 10,000 messages with fifty swipes each."""
-_DEEPEST: Final = 1000
-"""Messages after an author's note, or from one time it is read to the next, at most."""
-_IN_CHAT: Final = 1
-"""The position of an author's note that stands at a depth; the others are before the story."""
 _NAMED: Final = 10
 """How many broken lines are told by number."""
 _HEAD: Final = 20
@@ -163,10 +166,10 @@ class _Import:
         self.metadata = {**of_group, **metadata}
         note = clean(_text(self.metadata.get("note_prompt")))
         if is_visible(note):
-            rule = _note_rule(self.metadata)
+            rule = note_rule(self.metadata)
             entry = self._entry("note", "", note, 0)
-            is_off = _number(self.metadata.get("note_interval"), 1) < 1
-            self.entries.append(replace(entry, hidden=is_off, details=Details(note=rule)))
+            hidden = is_off(self.metadata)
+            self.entries.append(replace(entry, hidden=hidden, details=Details(note=rule)))
             self.foreign.add(entry.id)
             self.head = entry.id
 
@@ -235,11 +238,16 @@ class _Import:
             replace(scene, characters=tuple(characters)),
             user,
             self.head,
-            {"turns": self.group.turns} if self.group and self.group.turns else {},
+            self._settings(),
             created,
             time.time(),
         )
         return WholeChat(chat, entries, {} if self.head is None else {self.head: chat.updated})
+
+    def _settings(self) -> dict[str, JSON]:
+        kept = kept_metadata(self.metadata)
+        turns = self.group.turns if self.group else ""
+        return {**({SETTING: kept} if kept else {}), **({"turns": turns} if turns else {})}
 
     def _cast(self, described: Sequence[Character], user: str) -> list[Character]:
         members = self.group.members if self.group and self.scene is None else ()
@@ -292,16 +300,6 @@ class _Import:
         return replace(entry, details=msgspec.structs.replace(entry.details, span=(first, last)))
 
 
-def _note_rule(metadata: Mapping[str, Any]) -> NoteRule:
-    """Return where an author's note stands; its interval counts the user's messages alone."""
-    if _number(metadata.get("note_position"), _IN_CHAT) != _IN_CHAT:
-        return NoteRule(sticky=True)
-    interval = _number(metadata.get("note_interval"), 1)
-    if interval > 1:
-        return NoteRule(every=min(2 * interval, _DEEPEST))
-    return NoteRule(depth=min(max(_number(metadata.get("note_depth"), 4), 0), _DEEPEST))
-
-
 def _versions(line: Mapping[str, Any]) -> tuple[list[_Version], int]:
     """Return the swipes of a message, and which one is chosen; one that was edited is one more."""
     swipes, infos = _list(line.get("swipes")), _list(line.get("swipe_info"))
@@ -311,7 +309,7 @@ def _versions(line: Mapping[str, Any]) -> tuple[list[_Version], int]:
         info = _mapping(infos[place] if place < len(infos) else None)
         date = info.get("send_date", told.date)
         versions.append(_Version(_text(swipe), _mapping(info.get("extra")), date))
-    chosen = _number(line.get("swipe_id"), -1)
+    chosen = number_of(line.get("swipe_id"), -1)
     if not 0 <= chosen < len(versions):
         texts = [version.text for version in versions]
         chosen = texts.index(told.text) if told.text in texts else len(texts)
@@ -389,10 +387,6 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         value = value.get("message")
     return value if isinstance(value, str) else ""
-
-
-def _number(value: object, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def _name(value: object) -> str:

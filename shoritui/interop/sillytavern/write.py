@@ -24,6 +24,7 @@ from shoritui.interop.chat_json import clean_struct, written_scene
 from shoritui.interop.dates import LATEST, date_text
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
 from shoritui.interop.sillytavern.group import TURNS
+from shoritui.interop.sillytavern.metadata import written_metadata
 from shoritui.story import COMINGS, Entry, WholeChat, coming
 from shoritui.text import clean, one_line
 
@@ -116,20 +117,24 @@ def _lines(whole: WholeChat) -> list[dict[str, Any]]:
         versions[entry.slot].append(entry)
     named = {slot for entry in whole.entries for slot in entry.details.span or ()}
     others = [each.name for each in chat.scene.characters if each.name != chat.user]
+    metadata, note = written_metadata(whole)
     header = {
         "user_name": clean(chat.user),
         "character_name": clean(others[0]) if others else NARRATOR,
         "create_date": date_text(chat.created),
         "chat_metadata": {
+            **metadata,
             KEY: {
                 "name": one_line(chat.name),
                 "user": clean(chat.user),
                 "scene": written_scene(chat.scene),
-            }
+            },
         },
     }
     lines = [header]
     for entry in path:
+        if entry is note:
+            continue
         # Another version can stand elsewhere on the path only in a damaged library.
         siblings = [
             each for each in versions[entry.slot] if each is entry or each.id not in on_path

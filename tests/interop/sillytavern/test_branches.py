@@ -248,7 +248,8 @@ def test_a_group_and_its_chats_without_headers(tmp_path: Path) -> None:
     assert then.whole.chat.scene.scenario == "A storm."
     note = now.whole.path()[0]
     assert (note.text, note.details.note) == ("Brief.", NoteRule(sticky=True))
-    assert then.whole.chat.settings == {"turns": "in-turn"}
+    kept = {"sillytavern": {"scenario": "A storm."}}
+    assert then.whole.chat.settings == {"turns": "in-turn", **kept}
     assert [(each.name, each.speaks) for each in now.whole.chat.scene.characters] == [
         *[("Ada", "freely"), ("Cleo", "freely"), ("Dora", "never"), ("a b", "freely")],
         ("Bram", "freely"),

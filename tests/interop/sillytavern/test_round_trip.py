@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from hypothesis import given, settings
@@ -146,6 +146,61 @@ def test_any_story_comes_back(whole: WholeChat) -> None:
     assert (back.chat.scene, back.chat.name) == (whole.chat.scene, whole.chat.name)
     assert back.chat.user == "Bram"
     assert sillytavern(back) == written
+
+
+metadata = st.fixed_dictionaries(
+    {"integrity": st.text("0123456789abcdef", max_size=9)},
+    optional={
+        "note_prompt": texts,
+        "note_interval": st.integers(-1, 9) | st.text(max_size=2),
+        "note_position": st.integers(0, 2),
+        "note_depth": st.integers(-2, 10_000),
+        "note_role": st.integers(0, 2),
+        "scenario": st.sampled_from(["", "A quay.", "{{user}} waits for {{char}}."]),
+        "variables": st.dictionaries(st.text(max_size=3), st.integers() | st.none(), max_size=2),
+        "timedWorldInfo": st.recursive(st.booleans(), st.lists, max_leaves=4),
+    },
+)
+
+
+@settings(max_examples=100)
+@given(metadata)
+def test_metadata_that_nobody_changed_goes_back_as_it_came(came: dict[str, Any]) -> None:
+    header = {"user_name": "Bram", "character_name": "Ada", "chat_metadata": came}
+    line = {"name": "Ada", "is_user": False, "mes": "So.", "send_date": 1_700_000_000_000}
+    lines: list[object] = [header, line]
+    whole = read_sillytavern("\n".join(map(json.dumps, lines)), "it", print).whole
+    written = sillytavern(whole)
+    first, *messages = map(json.loads, written.split("\n"))
+    back = first["chat_metadata"]
+    del back["shoritui"]
+    is_note = any(each.kind == "note" for each in whole.entries)
+    gone = set() if is_note else {"note_prompt"}
+    told = {"scenario": came.get("scenario", "").replace("{{user}}", "Bram")}
+    for name in came.keys() - gone - told.keys():
+        assert back[name] == came[name], name
+    if told["scenario"]:
+        assert back["scenario"] == whole.chat.scene.scenario
+    assert [each["mes"] for each in messages] == ["So."]
+    again = read_sillytavern(written, "it", print).whole
+    assert _told(again)[-1] == _told(whole)[-1] and sillytavern(again) == written
+
+
+def test_an_authors_note_goes_back_as_it_is_now() -> None:
+    came = {"note_prompt": "{{char}} is wet.", "note_depth": 2, "note_position": 1}
+    lines = [{"chat_metadata": came}, {"name": "Ada", "is_user": False, "mes": "So."}]
+    whole = read_sillytavern("\n".join(map(json.dumps, lines)), "it", print).whole
+    note, said = whole.entries
+    assert note.text == "Ada is wet."
+
+    def written(changed: Entry) -> tuple[str, list[str]]:
+        first, *rest = sillytavern(replace(whole, entries=(changed, said))).split("\n")
+        metadata = json.loads(first)["chat_metadata"]
+        return metadata.get("note_prompt", ""), [json.loads(each)["name"] for each in rest]
+
+    assert written(note) == ("{{char}} is wet.", ["Ada"])
+    assert written(replace(note, text="It rains.")) == ("It rains.", ["Ada"])
+    assert written(replace(note, pinned=True)) == ("", ["Narrator", "Ada"])
 
 
 @settings(max_examples=60)
