@@ -83,6 +83,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The slots of the first and the last entry that a summary stands for."""
     aliases: tuple[str, ...] = ()
     """Other names of whom a description is of."""
+    foreign: str = ""
+    """What the program that it came from keeps of it, a JSON object; it goes back as it came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,16 @@ The author's note is an entry here. As long as it can be one there, it goes back
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from shoritui.interop.placeholders import with_names
-from shoritui.interop.sillytavern.extra import KEY
+from shoritui.interop.sillytavern.extra import KEY, SAID, Extra
 from shoritui.story import Details, Entry, NoteRule, WholeChat
-from shoritui.text import clean, is_visible
+from shoritui.text import clean, is_visible, one_line
 
 SETTING: Final = "sillytavern"
 """The chat's setting under which it is kept."""
@@ -43,6 +44,30 @@ def kept_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
         except (ValueError, OverflowError, RecursionError):
             continue
     return found
+
+
+def kept_extra(fields: Mapping[str, Any], ours: Extra | None) -> str:
+    """Return what is kept of a message's free fields, as text; empty if there is nothing.
+
+    `ours` is what was written here, if it was.
+    """
+    gone = {"branches"} if ours is None else {"branches", "gen_id"}
+    if ours is not None and (ours.kind or "message") not in SAID:
+        gone.add("type")  # it is told by a narrator there, as we write it
+    kept = {name: each for name, each in kept_metadata(fields).items() if name not in gone}
+    return json.dumps(kept) if kept else ""
+
+
+def written_extra(entry: Entry) -> dict[str, Any]:
+    """Return the free fields that go back, without a link whose name was taken away here."""
+    try:
+        found = json.loads(entry.details.foreign or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    extra = found if isinstance(found, dict) else {}
+    link = extra.get("bookmark_link")
+    is_link = isinstance(link, str) and one_line(link) == entry.label
+    return {name: each for name, each in extra.items() if name != "bookmark_link" or is_link}
 
 
 def written_metadata(whole: WholeChat) -> tuple[dict[str, Any], Entry | None]:

@@ -30,6 +30,7 @@ from shoritui.interop.sillytavern.group import Group
 from shoritui.interop.sillytavern.metadata import (
     SETTING,
     is_off,
+    kept_extra,
     kept_metadata,
     note_rule,
     number_of,
@@ -188,9 +189,10 @@ class _Import:
         for place, version in enumerate(versions):
             date = seconds_of(version.date) or self.last
             extra = extra_of(version.extra)
+            foreign = kept_extra(version.extra, extra)
             links = [version.extra.get("bookmark_link"), *_list(version.extra.get("branches"))]
-            self.branches.update(dict.fromkeys(filter(None, map(_text, links))))
             if extra is None:
+                self.branches.update(dict.fromkeys(filter(None, map(_text, links))))
                 kind, speaker = _whose(name, version.extra, is_system)
                 if kind == "message" and version.extra.get("type") != "narrator":
                     self.speakers[speaker] = None
@@ -204,6 +206,9 @@ class _Import:
                 entry = _completed(replace(entry, hidden=is_system), extra, place == chosen)
                 if extra.slot is not None:
                     self.slots.setdefault(extra.slot, first)
+            if foreign:
+                details = msgspec.structs.replace(entry.details, foreign=foreign)
+                entry = replace(entry, details=details)
             self.entries.append(entry)
         self.last = self.entries[-1].created
         self.head = first + chosen

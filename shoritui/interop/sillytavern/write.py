@@ -24,7 +24,7 @@ from shoritui.interop.chat_json import clean_struct, written_scene
 from shoritui.interop.dates import LATEST, date_text
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
 from shoritui.interop.sillytavern.group import TURNS
-from shoritui.interop.sillytavern.metadata import written_metadata
+from shoritui.interop.sillytavern.metadata import written_extra, written_metadata
 from shoritui.story import COMINGS, Entry, WholeChat, coming
 from shoritui.text import clean, one_line
 
@@ -179,10 +179,11 @@ def _extra(entry: Entry, chosen: Entry, name: str, named: Collection[int]) -> di
         status=entry.status,
         hidden=None if entry.hidden == chosen.hidden else entry.hidden,
         label=None if entry.label is None else one_line(entry.label),
-        details=clean_struct(entry.details),
+        details=clean_struct(msgspec.structs.replace(entry.details, foreign="")),
         pinned=entry.pinned,
         slot=entry.slot if entry.slot in named else None,
     )
     # The key stands even if it holds nothing: so a line of ours is known from another's.
     written: dict[str, Any] = {KEY: msgspec.to_builtins(extra)}
-    return written if entry.kind in SAID else {"type": "narrator", **written}
+    told = {**written_extra(entry), **written}
+    return told if entry.kind in SAID else {**told, "type": "narrator"}

@@ -186,6 +186,35 @@ def test_metadata_that_nobody_changed_goes_back_as_it_came(came: dict[str, Any])
     assert _told(again)[-1] == _told(whole)[-1] and sillytavern(again) == written
 
 
+extras = st.fixed_dictionaries(
+    {"api": st.text(max_size=4)},
+    optional={
+        "model": st.text("abc-.", max_size=4),
+        "type": st.sampled_from(["narrator", "x"]),
+        "bookmark_link": st.sampled_from(["Branch 1", " two  blanks"]),
+        "reasoning": st.text(st.characters(codec="utf-8"), max_size=9),
+        "files": st.recursive(st.none() | st.integers(), st.lists, max_leaves=4),
+    },
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(extras, min_size=1, max_size=3))
+def test_free_fields_of_messages_go_back_as_they_came(came: list[dict[str, Any]]) -> None:
+    infos = [{"extra": each, "send_date": 1_700_000_000_000} for each in came]
+    swipes = [f"{place}" for place in range(len(came))]
+    line = {"name": "Ada", "is_user": False, "mes": "0", "swipe_id": 0, "swipes": swipes}
+    lines = [{"chat_metadata": {}}, line | {"extra": came[0], "swipe_info": infos}]
+    whole = read_sillytavern("\n".join(map(json.dumps, lines)), "it", print).whole
+    written = sillytavern(whole)
+    [_, back] = map(json.loads, written.split("\n"))
+    found = [back["extra"]] if len(came) == 1 else [each["extra"] for each in back["swipe_info"]]
+    for each in (back["extra"], *found):
+        each.pop("shoritui", None)
+    assert found == came and back["extra"] == came[0]
+    assert sillytavern(read_sillytavern(written, "it", print).whole) == written
+
+
 def test_an_authors_note_goes_back_as_it_is_now() -> None:
     came = {"note_prompt": "{{char}} is wet.", "note_depth": 2, "note_position": 1}
     lines = [{"chat_metadata": came}, {"name": "Ada", "is_user": False, "mes": "So."}]
