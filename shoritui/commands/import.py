@@ -16,6 +16,7 @@ from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.interop.folders import Import, Outcome, rows_of, summary, take_back
 from shoritui.progress import ProgressLine
+from shoritui.story import Library
 from shoritui.text import clean, counted, table
 
 _LONG: Final = 1 << 20
@@ -62,21 +63,28 @@ def run(options: argparse.Namespace) -> int:
     if not options.paths:
         raise UserError("Name a file or a folder: shoritui import PATH.")
     work = Import(options.paths, {"preset": import_preset})
-    with open_library(create=True) as library, _stopped_by_interrupt(work):
-        line: ProgressLine | None = None
-        try:
-            for progress in work.run(library):
-                if progress.total >= _LONG:
-                    line = line or ProgressLine(progress.total)
-                    line.report(progress.done)
-        except UserError:
-            if work.outcomes:
-                _told(work)  # what is in stays in
-            raise
-        finally:
-            if line is not None:
-                line.end()
+    try:
+        with _stopped_by_interrupt(work), open_library(create=True) as library:
+            _run(work, library)
+    except UserError:
+        if work.outcomes:
+            _told(work)  # what is in stays in
+        raise
+    except KeyboardInterrupt:
+        work.stop()
     return _told(work)
+
+
+def _run(work: Import, library: Library) -> None:
+    line: ProgressLine | None = None
+    try:
+        for progress in work.run(library):
+            if progress.total >= _LONG:
+                line = line or ProgressLine(progress.total)
+                line.report(progress.done)
+    finally:
+        if line is not None:
+            line.end()
 
 
 @contextmanager

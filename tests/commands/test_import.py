@@ -83,6 +83,29 @@ def test_ctrl_c_stops_and_what_is_in_stays_in(tmp_path: Path) -> None:
     assert 0 < cards < 150 and f"Imported: {cards} card" in printed
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C is no signal there")
+@pytest.mark.parametrize("module", ["argparse", "shoritui.interop.folders", "shoritui.story"])
+def test_ctrl_c_while_the_command_loads_is_a_word(tmp_path: Path, module: str) -> None:
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['shoritui', 'import', '.']\n"
+        "for name in [each for each in sys.modules if each.startswith('argparse')]:\n"
+        "    del sys.modules[name]\n"
+        "runpy.run_module('shoritui', run_name='__main__')\n"
+    )
+    environment = {**os.environ, "SHORITUI_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "shoritui: Stopped.\n")
+
+
 def test_words_that_make_no_import(tmp_path: Path) -> None:
     home = tmp_path / "home"
     for words in (

@@ -66,6 +66,8 @@ def rows_of(outcomes: Sequence[Outcome], skipped: Mapping[str, int]) -> list[tup
 def summary(outcomes: Sequence[Outcome], *, is_stopped: bool = False) -> str:
     """Return how much came in, how much was there before, and how much was left."""
     kinds = Counter(each.kind for each in outcomes if _is_new(each))
+    if is_stopped and not kinds:
+        return "Stopped; nothing was imported."
     said = ["Imported: " + (", ".join(map(_counted, kinds.items())) or "nothing new")]
     known = sum(each.status == "known" for each in outcomes)
     left = sum(each.status == "left" for each in outcomes)
