@@ -29,7 +29,7 @@ def test_a_lorebook_goes_out_as_it_came(tmp_path: Path) -> None:
     done = shoritui("import", source, home=home)
     assert "Not used, but kept beside it: mine, position, outlet." in done.stdout
     listed = shoritui("lore", home=home)
-    assert listed.stdout.split() == ["NAME", "PIECES", "TITLE", "sea", "1"]
+    assert listed.stdout.split() == ["NAME", "PIECES", "TITLE", "sea", "1", "Sea"]
 
     back = shoritui("lore", "export", "sea", "--as", "sillytavern", "--to", tmp_path, home=home)
     assert back.stdout.strip() == str(tmp_path / "sea.json")
