@@ -32,10 +32,10 @@ def test_a_lorebook_goes_out_as_it_came(tmp_path: Path) -> None:
     assert listed.stdout.split() == ["NAME", "PIECES", "TITLE", "sea", "1", "Sea"]
 
     back = shoritui("lore", "export", "sea", "--as", "sillytavern", "--to", tmp_path, home=home)
-    assert back.stdout.strip() == str(tmp_path / "sea.json")
-    assert json.loads((tmp_path / "sea.json").read_text()) == BOOK
+    assert back.stdout.strip() == str(tmp_path / "Sea (2).json")
+    assert json.loads((tmp_path / "Sea (2).json").read_text()) == BOOK
     again = shoritui("lore", "export", "sea", "--as", "risu", "--to", tmp_path, home=home)
-    assert again.stdout.strip() == str(tmp_path / "sea (2).json")
+    assert again.stdout.strip() == str(tmp_path / "Sea (3).json")
 
     toml = home / "config/lore/sea.toml"
     toml.write_text(toml.read_text().replace("at dusk", "at dawn"))
