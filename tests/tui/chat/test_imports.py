@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from textual import events
 
 from shoritui.cards import card_folders
+from shoritui.interop.folders.import_all import Import, Progress
 from shoritui.story import Library
 from shoritui.tui.chat.imports.result_screen import ResultScreen
 from shoritui.tui.widgets.chooser import Chooser
@@ -75,20 +78,34 @@ async def test_a_story_that_is_open_is_closed_when_its_import_is_taken_back(
         assert "No story is open." in screen_text(app)
 
 
-async def test_escape_stops_an_import_and_quitting_does(tavern: Path) -> None:
-    write_tavern(tavern.with_name("many"), cards=150, chats=0, lorebooks=0, size=0)
+async def test_escape_stops_an_import_and_quitting_does(
+    tavern: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on, steps = threading.Event(), Import._steps
+
+    def held(work: Import, library: Library) -> Iterator[Progress]:
+        for step in steps(work, library):
+            yield step
+            if len(_cards()) > 2:
+                may_go_on.wait(60)
+
+    monkeypatch.setattr(Import, "_steps", held)
+    write_tavern(tavern.with_name("many"), cards=40, chats=0, lorebooks=0, size=0)
     async with running(with_model=False) as (app, pilot):
         assert app.session is not None
         session = app.session
         await enter(app, pilot, f"/import {tavern.with_name('many')}")
         await until(pilot, lambda: session.importing is not None and len(_cards()) > 2)
-        assert "importing" in screen_text(app) and "esc stops" in screen_text(app)
+        await until(pilot, lambda: "importing" in screen_text(app))
+        assert "esc stops" in screen_text(app)
         app.main.composer.insert("I go on writing.")
         await pilot.press("escape")
+        await until(pilot, lambda: session.importing is not None and session.importing.is_stopped)
+        may_go_on.set()
         await until(pilot, lambda: session.importing is None)
         assert app.screen is app.main and app.main.composer.text == "I go on writing."
         await until(pilot, lambda: "Stopped; what is in stays in." in news(app))
-        assert 2 < len(_cards()) < 150
+        assert 2 < len(_cards()) < 40
         app.main.composer.clear()
         app.start_action("import", str(tavern.with_name("many")))
         await until(pilot, lambda: session.importing is not None)
