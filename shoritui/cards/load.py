@@ -11,6 +11,7 @@ from typing import Final
 
 from shoritui.cards.check import cast_problems
 from shoritui.cards.fields import FIELDS
+from shoritui.cards.macros import of_character
 from shoritui.cards.model import Card
 from shoritui.cards.plain import from_data, tidied, to_data
 from shoritui.errors import UserError
@@ -52,6 +53,8 @@ def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
         raise UserError("No card was named, and a scene needs at least one.")
     _check_together(sheets)
     cards = [_card_of(sheet) for sheet in sheets]
+    if len(cards) > 1:
+        cards = list(map(_of_its_own, cards))
     characters = [character for card in cards for character in card.characters]
     user = next((character.name for character in characters if character.user), None)
     return Card(
@@ -68,6 +71,39 @@ def load_cards(paths: Iterable[str | os.PathLike[str]]) -> Card:
         notes=tuple(note for card in cards for note in card.notes),
         messages=tuple(message for card in cards for message in card.messages),
         source=", ".join(card.source for card in cards),
+    )
+
+
+def _of_its_own(card: Card) -> Card:
+    """Name the card's own character wherever it says `{{char}}` of the scene.
+
+    In the joint card that would be the first character of all.
+    """
+    name = next((each.name for each in card.characters if not each.user), "")
+    if not name:
+        return card
+
+    def of(text: str) -> str:
+        return of_character(text, name)
+
+    return replace(
+        card,
+        title=of(card.title),
+        tags=tuple(map(of, card.tags)),
+        scenario=of(card.scenario),
+        instruction=of(card.instruction),
+        lore=tuple(
+            replace(
+                piece,
+                text=of(piece.text),
+                keys=tuple(map(of, piece.keys)),
+                secondary_keys=tuple(map(of, piece.secondary_keys)),
+            )
+            for piece in card.lore
+        ),
+        notes=tuple(
+            note if note.character else replace(note, text=of(note.text)) for note in card.notes
+        ),
     )
 
 

@@ -60,6 +60,7 @@ TEXTS: Final = (
     *("lastmessage", "lastcharmessage", "lastusermessage"),
 )
 """Macros that stand for a text of the story or its cards."""
+_CHAR: Final = re.compile(r"\{\{\s*(?:char|bot)\s*\}\}|<(?:char|bot)>", re.IGNORECASE)
 ORIGINAL: Final = re.compile(r"\{\{\s*original\s*\}\}", re.IGNORECASE)
 """The one that stands for what a card's text takes the place of."""
 _Value: TypeAlias = Callable[[Scope, str], str | None]
@@ -72,6 +73,11 @@ class Settled(NamedTuple):
     text: str
     unknown: tuple[str, ...]
     """The macros that were left out, as they were written."""
+
+
+def of_character(text: str, name: str) -> str:
+    """Return a text that says a character's name where it said `{{char}}`."""
+    return _CHAR.sub(lambda _: name, text)
 
 
 def has_macros(text: str) -> bool:

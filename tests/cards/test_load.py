@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoritui.cards import Card, Character, Lore, Opening, find_cards, load_card, load_cards
+from shoritui.cards import (
+    Card,
+    Character,
+    Lore,
+    Opening,
+    find_cards,
+    load_card,
+    load_cards,
+    settle_card,
+)
 from shoritui.errors import UserError
 
 WHOLE = '''\
@@ -291,3 +300,18 @@ def test_one_bad_file_never_hides_the_good_ones(tmp_path: Path) -> None:
     assert [problem.split(":")[0] for problem in problems] == [
         str(tmp_path / name) for name in ("bad.toml", "folder.toml", "latin.toml")
     ]
+
+
+def test_each_of_several_cards_speaks_of_its_own_character(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.toml", '[[character]]\nname = "Ada"\n')
+    second = write(
+        tmp_path / "b.toml",
+        'scenario = "{{user}} waits at {{ Char }}\'s door."\n'
+        '[[character]]\nname = "Bo"\ndescription = "{{char}} hums."\n'
+        '[[lore]]\nname = "Door"\nkeys = ["<BOT>\'s door"]\ntext = "{{char}} painted it."\n',
+    )
+    card = settle_card(load_cards([first, second]), "Wren", 0.0)
+    assert card.scenario == "Wren waits at Bo's door."
+    assert (card.lore[0].text, card.lore[0].keys) == ("Bo painted it.", ("Bo's door",))
+    assert card.characters[1].description == "Bo hums."
+    assert load_cards([second]).scenario == "{{user}} waits at {{ Char }}'s door."
