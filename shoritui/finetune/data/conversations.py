@@ -130,8 +130,8 @@ def filled(config: Config, report: Report) -> Config:
 def _is_empty(folder: Path, patterns: Sequence[str]) -> bool:
     """Whether all files of these patterns are still to come, by folders that are made for them."""
     return all(
-        user_path(pattern, folder).parent.is_dir()
-        and not any(path.is_file() for path in _glob(folder, pattern))
+        not any(path.is_file() for path in _glob(folder, pattern))
+        and user_path(pattern, folder).parent.is_dir()
         for pattern in patterns
     )
 
@@ -164,13 +164,16 @@ def conversations_of(path: Path, name: str) -> Iterator[Conversation]:
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
+    wrong = UserError(f"{pattern!r} is no glob: expected one such as 'data/*.txt'.")
+    if not pattern.strip():
+        raise wrong
     whole = user_path(pattern)
     if whole.is_absolute():
         folder, whole = Path(whole.anchor), whole.relative_to(whole.anchor)
     try:
         return list(folder.glob(str(whole)))
     except (ValueError, IndexError):
-        raise UserError(f"{pattern!r} is no glob: expected one such as 'data/*.txt'.") from None
+        raise wrong from None
 
 
 def _decoded(data: bytes, name: str) -> str:
