@@ -181,7 +181,7 @@ def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> N
                 return rest if text.count(said or "?") >= asked else ""
 
             screen.wait_for(
-                lambda text: len(written(text).split()) > 20 or "\nWren:" in written(text)
+                lambda text: len(written(text).split()) > 8 or "\nWren:" in written(text)
             )
             if "\nWren:" not in screen.text.rpartition("Wren: Hello.\n")[2]:
                 break  # else the model had little to say: once more
@@ -195,4 +195,4 @@ def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> N
         assert screen.wait_until_ended() == 0
         assert b"\x1b" not in screen.output
     hello, reply = story(home)[-2:]
-    assert hello == "Wren: Hello." and len(reply.split()) > 15
+    assert hello == "Wren: Hello." and len(reply.split()) > 5
