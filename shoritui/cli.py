@@ -58,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print_error("Stopped.")
         return 130
+    except Exception as error:
+        from shoritui import fault_log
+
+        print_error(fault_log.sentence(error, fault_log.note(error)))
+        return 1
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from shoritui import fault_log
 from tests import smollm2
 
 smollm2.hide()
@@ -45,3 +46,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(here / folder) for folder in _PLAYED):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.fixture(autouse=True)
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
+    """What the program took for a fault of its own, which ends no app, but each of these tests.
+
+    A test that brings one about takes it out of the list.
+    """
+    found: list[BaseException] = []
+    note = fault_log.note
+
+    def noted(error: BaseException) -> bool:
+        found.append(error)
+        return note(error)
+
+    monkeypatch.setattr(fault_log, "note", noted)
+    yield found
+    if found:
+        raise found[0]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from shoritui import fault_log
 from shoritui.cards import load_cards
 from shoritui.director import Disk
 from shoritui.engine import check_preset, presets
@@ -110,6 +111,8 @@ async def _listen(evening: Evening) -> None:
                 await evening.disk.run(Library.add_history, text)
         except UserError as error:
             evening.voice.news(str(error))
+        except Exception as error:
+            evening.voice.news(fault_log.sentence(error, fault_log.note(error)))
 
 
 def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:

@@ -56,8 +56,8 @@ def run(
     if app.unkept.strip():
         with suppress(OSError):  # of a terminal that is gone
             print(f"This could not be kept:\n\n{clean(app.unkept)}", file=sys.stderr, flush=True)
-    if app.refusal:
-        raise UserError(app.refusal)
+    if sentence := app.refusal or app.fatal:
+        raise UserError(sentence)
     return code
 
 
@@ -77,6 +77,8 @@ def watch(options: argparse.Namespace) -> int:
     chosen(options)
     app = TrainingApp(load_settings(), options, other_ids={action.id for action in OTHERS})
     code = app.run()
+    if app.fatal:
+        raise UserError(app.fatal)
     if app.course.failed is not None:
         raise UserError(one_line(app.course.failed.text))
     with suppress(OSError):  # of a terminal that is gone

@@ -28,12 +28,14 @@ from textual.filter import Monochrome, NoColor
 from textual.notifications import Notify
 from textual.worker import WorkerFailed
 
+from shoritui import fault_log
 from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.text import clean
 from shoritui.toml import files_named
 from shoritui.tui import themes
 from shoritui.tui.action import IN_KEYMAP, AnyAction, Call, key_name, keymap_problems, keys_of
+from shoritui.tui.boundary import Faults, StartFailed, guard_widgets
 from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
@@ -116,6 +118,10 @@ class BaseApp(App[int]):
         self.problems = keymap_problems(self.ACTIONS, settings.keymap, other_ids)
         """What is wrong with the user's own files, a sentence each, to be said after the start."""
         self.theme_names: list[str] = []
+        self.fatal = ""
+        """What ended the app, if a fault did."""
+        self._faults = Faults()
+        guard_widgets()
         self._saving = asyncio.Lock()
         self._saved: list[dict[str, object]] = []
         """The values before each change of settings, the last change last."""
@@ -162,12 +168,27 @@ class BaseApp(App[int]):
         self.run_worker(call(), group="asking")
 
     def _handle_exception(self, error: Exception) -> None:
-        """Say what a user can mend, such as a full disk, where others' errors end the app."""
-        cause = error.error if isinstance(error, WorkerFailed) else error
+        """Say what went wrong, and go on: what is typed stays, what is shown is on the disk.
+
+        The app ends only if it cannot start, or if the same goes on and on.
+        """
+        is_start = isinstance(error, StartFailed)
+        cause = error.__cause__ if is_start else error
+        cause = cause.error if isinstance(cause, WorkerFailed) else cause
+        assert cause is not None
         if isinstance(cause, UserError):
-            self.report(str(cause), trouble=True)
+            sentence = str(cause)
         else:
-            super()._handle_exception(error)
+            sentence = fault_log.sentence(cause, fault_log.note(cause))
+        if not is_start and not self._faults.are_too_many():
+            self.report(sentence, trouble=True)
+        elif not self.fatal:
+            self.fatal = sentence
+            self._return_code = 1
+            if is_start:
+                self._close_messages_no_wait()
+            else:
+                self._end(1)
 
     def palette_rows(self) -> Iterator[PaletteRow]:
         """Yield what the palette finds."""

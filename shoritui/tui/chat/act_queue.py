@@ -133,6 +133,10 @@ class Performance:
             if self._path_changed and not self.note:
                 self.note = await self._way_back()
             self.note = self.note or self._hand_over()
+        except Exception:
+            if unsaid is not None:
+                unsaid()
+            raise
         finally:
             gc.enable()
             self._worker = None

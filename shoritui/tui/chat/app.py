@@ -648,7 +648,9 @@ class ShoriTUI(BaseApp):
         try:
             await self.performance.stop()
             await self.in_browser.leave()
-            self.unkept = "" if await self._keep_typed() else self.main.composer.text
+            self.unkept = self.main.composer.text
+            if await self._keep_typed():
+                self.unkept = ""
             if self.session is not None:
                 await self.session.close()
         finally:

@@ -1,0 +1,57 @@
+"""Where an exception stops: in the widget that raised it, so that the app goes on.
+
+Textual ends with the first one, after it has printed every local variable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import Any, Final
+
+from textual.events import Compose, Load, Mount
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+_START: Final = (Load, Compose, Mount)
+_SECONDS: Final = 10.0
+_MOST: Final = 20
+
+
+class StartFailed(Exception):
+    """The app itself could not be built: there is no screen on which anything could be said."""
+
+
+def guard_widgets() -> None:
+    """Have every widget, screen and app go on with its next message after an exception.
+
+    Else the loop that reads a widget's messages ends, and its keys and buttons are dead.
+    """
+    plain = MessagePump._dispatch_message
+    if getattr(plain, "is_guarded", False):
+        return
+
+    async def dispatch(pump: MessagePump, message: Message) -> None:
+        try:
+            await plain(pump, message)
+        except Exception as error:
+            app: Any = pump.app
+            if pump is app and isinstance(message, _START):
+                raise StartFailed from error
+            app._handle_exception(error)
+
+    dispatch.is_guarded = True  # type: ignore[attr-defined]
+    MessagePump._dispatch_message = dispatch  # type: ignore[assignment,method-assign]
+
+
+class Faults:
+    """Whether an app that raises again and again should still go on."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=_MOST)
+
+    def are_too_many(self) -> bool:
+        """Count one more; True if so many came in so short a time that nobody can go on."""
+        now = monotonic()
+        self._times.append(now)
+        return len(self._times) == _MOST and now - self._times[0] < _SECONDS

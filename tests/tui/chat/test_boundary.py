@@ -1,0 +1,106 @@
+"""Whatever raises, wherever: a sentence, the app goes on, and what is typed stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.widgets import Static
+
+from shoritui.settings import load_settings
+from shoritui.tui.chat.app import ShoriTUI
+from tests.tui.conftest import running, until
+
+SECRET = "the letter under the hearthstone"
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError(SECRET)
+
+
+async def fail_later() -> None:
+    fail()
+
+
+class Broken(Static):
+    """Raises with every key, and when it is laid out."""
+
+    can_focus = True
+
+    def key_x(self) -> None:
+        fail()
+
+
+def said(app: ShoriTUI) -> str:
+    return "\n".join(note.message for note in app._notifications)
+
+
+PLACES: dict[str, Callable[[ShoriTUI], object]] = {
+    "a callback": lambda app: app.call_later(fail),
+    "a timer": lambda app: app.set_timer(0.01, fail),
+    "a worker": lambda app: app.run_worker(fail_later()),
+    "a widget's callback": lambda app: app.main.composer.call_later(fail),
+    "after the next frame": lambda app: app.main.composer.call_after_refresh(fail),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_the_app_goes_on(place: str, faults: list[BaseException]) -> None:
+    async with running(with_model=False) as (app, pilot):
+        app.main.composer.insert("not sent")
+        PLACES[place](app)
+        await until(pilot, lambda: "A fault in ShoriTUI (RuntimeError at " in said(app))
+        faults.clear()
+        assert SECRET not in said(app)
+        await pilot.press("!")
+        assert app.main.composer.text == "not sent!"
+
+
+async def test_a_widget_that_failed_hears_its_next_key(faults: list[BaseException]) -> None:
+    async with running(with_model=False) as (app, pilot):
+        broken = Broken("here")
+        await app.main.mount(broken)
+        broken.focus()
+        await pilot.press("x")
+        await pilot.press("x")
+        await until(pilot, lambda: len(faults) == 2)
+        faults.clear()
+        assert app.is_running
+
+
+async def test_a_failing_action_says_so(
+    monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]
+) -> None:
+    async with running(with_model=False) as (app, pilot):
+        app.main.composer.insert("not sent")
+        monkeypatch.setattr(app, "_calls", dict.fromkeys(app._calls, fail))
+        for action in app.ACTIONS:
+            app.start_action(action.id)
+            await until(pilot, lambda: bool(faults))
+            faults.clear()
+            app._faults = type(app._faults)()
+        assert "A fault in ShoriTUI" in said(app)
+        assert app.main.composer.text == "not sent"
+
+
+async def test_what_fails_without_end_ends_the_app(faults: list[BaseException]) -> None:
+    async with running(with_model=False) as (app, pilot):
+        app.main.composer.insert("kept as a draft")
+        app.set_interval(0.005, fail)
+        await until(pilot, lambda: not app.is_running)
+    faults.clear()
+    assert app.return_value == 1
+    assert "RuntimeError" in app.fatal
+    async with running(cards=(), with_model=False) as (again, _):
+        assert again.main.composer.text == "kept as a draft"
+
+
+async def test_an_app_that_cannot_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]
+) -> None:
+    monkeypatch.setattr(ShoriTUI, "compose", fail)
+    app = ShoriTUI(load_settings())
+    await app.run_async(headless=True, size=(80, 24))
+    faults.clear()
+    assert app.fatal.startswith("A fault in ShoriTUI (RuntimeError at ")
+    assert SECRET not in app.fatal
