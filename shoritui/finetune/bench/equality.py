@@ -33,7 +33,7 @@ def equality(lab: Lab) -> dict[str, Figure]:
         alone = noise([length], shape)
         alone.ids[:] = pack.ids[begin : begin + length]
         single = network.loss(alone, None, Level.HALVES).total
-        apart.append(abs(float(single.detach() - loss.by_document[number])) / (length - 1))
+        apart.append(abs(float(single.detach() - loss.by_document[number].detach())) / (length - 1))
     reference = Reference(shape, network.weights, network.adapter, lora, torch.float32)
     reference.loss(pack).backward()  # type: ignore[no-untyped-call]
     errors = []

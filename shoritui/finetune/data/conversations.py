@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -158,7 +158,7 @@ def conversations_of(path: Path, name: str) -> Iterator[Conversation]:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}.") from None
-    text = _decoded(data, name)
+    text = decoded(data, name)
     is_json = path.suffix.lower() == ".jsonl"
     return _of_objects(text, name) if is_json else _of_text(text, name)
 
@@ -176,7 +176,12 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
         raise wrong from None
 
 
-def _decoded(data: bytes, name: str) -> str:
+def decoded(data: bytes, name: str) -> str:
+    """Return a file's text, whose lines end with a newline only.
+
+    Raises:
+        UserError: It is not UTF-8; the sentence names the line.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -241,10 +246,11 @@ def _checked(parts: Sequence[Part], name: str, lines: Sequence[int]) -> Conversa
             except ValueError as error:
                 shown = clean(part.name[:60]).replace("\n", " ")
                 raise UserError(f"{name}:{line}: no speaker is {shown!r}: {error}.") from None
-    return Conversation(tuple(map(_clean, parts)), name, tuple(lines))
+    return Conversation(tuple(map(cleaned, parts)), name, tuple(lines))
 
 
-def _clean(part: Part) -> Part:
+def cleaned(part: Part) -> Part:
+    """Return a part without what a terminal would act on."""
     if isinstance(part, Block):
         return replace(part, body=clean(part.body))
     return replace(part, text=clean(part.text))
@@ -258,6 +264,9 @@ def name_of(path: Path, folder: Path) -> str:
 
 class ObjectError(ValueError):
     """A line that is no conversation: the message says what was expected."""
+
+
+_Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True):
@@ -301,13 +310,18 @@ def parts_of(line: str) -> list[Part]:
     if not isinstance(found, dict):
         raise ObjectError("expected a JSON object, { ... }, with `text` or `messages`")
     if "text" in found:
-        return _parts_in(_converted(found, _Text).text)
+        return _parts_in(converted(found, _Text).text)
     if "messages" not in found:
         raise ObjectError("expected `text`, which is BlockML, or `messages`")
-    return _parts_from(_converted(found, _Fields))
+    return _parts_from(converted(found, _Fields))
 
 
-def _converted(found: dict[str, Any], kind: type[msgspec.Struct]) -> Any:
+def converted(found: dict[str, Any], kind: type[_Record]) -> _Record:
+    """Return an object's fields as a record.
+
+    Raises:
+        ObjectError: A key is unknown or missing, or a value of another type.
+    """
     for key in found:
         if key not in kind.__struct_fields__:
             near = closest(key, kind.__struct_fields__)

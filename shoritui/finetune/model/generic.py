@@ -65,8 +65,7 @@ class Generic:
         for document, (start, end) in enumerate(zip(pack.starts, pack.starts[1:], strict=False)):
             with self._mode(draw, document):
                 losses.append(self._document(pack.ids[start:end], pack.learn[start:end]))
-        by_document = torch.stack(losses)
-        return Loss(by_document.sum(), by_document.detach())
+        return Loss(torch.stack(losses))
 
     def logits(self, ids: Ids) -> Tensor:
         """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""
@@ -81,11 +80,12 @@ class Generic:
     def _document(self, ids: Ids, learn: LearnMask) -> Tensor:
         places = learn.nonzero()[0]
         if not len(places):
-            return torch.zeros((), device=self.device)
+            return torch.zeros((), dtype=torch.float64, device=self.device)
         rows = torch.from_numpy(places - 1).to(self.device)
         targets = torch.from_numpy(ids[places]).to(self.device, torch.int64)
         logits = self._run(ids, logits_to_keep=rows)[0]
-        return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        losses = functional.cross_entropy(logits.float(), targets, reduction="none")
+        return losses.sum(dtype=torch.float64)
 
     def _run(self, ids: Ids, **options: Any) -> Any:
         # without a cache and a mask it is one document, whatever the model's own settings are

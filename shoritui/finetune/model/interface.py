@@ -49,10 +49,14 @@ class Draw:
 class Loss:
     """The loss of one pack."""
 
-    total: Tensor
-    """(), fp32: the sum over learnt tokens, in nats; has a gradient in training."""
     by_document: Tensor
-    """(documents,), fp32, detached: the same sum for each."""
+    """(documents,), fp64: the sum over each one's learnt tokens, in nats, that is minus their
+    log-probability; has a gradient in training."""
+
+    @property
+    def total(self) -> Tensor:
+        """(), fp64: the sum over all learnt tokens."""
+        return self.by_document.sum()
 
 
 class Reading(Protocol):

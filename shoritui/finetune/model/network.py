@@ -439,6 +439,8 @@ class Targets:
     """(learnt,): the learnt tokens."""
     bounds: tuple[int, ...]
     """Where each document's part begins in both, and their length."""
+    starts: tuple[int, ...]
+    """Where each document begins in the pack, and the pack's length."""
 
 
 def targets_of(pack: Pack, device: torch.device) -> Targets:
@@ -448,6 +450,7 @@ def targets_of(pack: Pack, device: torch.device) -> Targets:
         rows=torch.from_numpy(places - 1).to(device),
         ids=torch.from_numpy(pack.ids[places].astype(np.int64)).to(device),
         bounds=tuple(int(place) for place in np.searchsorted(places, pack.starts)),
+        starts=pack.starts,
     )
 
 
@@ -492,29 +495,34 @@ class Head:
 
 
 def summed(losses: Tensor, targets: Targets) -> Tensor:
-    """(documents,): each document's losses, added up."""
-    return torch.stack([losses[a:b].sum() for a, b in pairwise(targets.bounds)])
+    """(documents,), fp64: each document's losses, added up."""
+    sums = [losses[a:b].sum(dtype=torch.float64) for a, b in pairwise(targets.bounds)]
+    return torch.stack(sums)
 
 
-class LossSum(torch.autograd.Function):
-    """x to the sum over documents, and the sum of each."""
+class LossSums(torch.autograd.Function):
+    """x to the sum of each document's losses.
+
+    The gradient of their plain sum is made on the way there. A row of it belongs to one document,
+    so on the way back it is only scaled by what is asked of that document's sum.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, head: Head, targets: Targets, precision: Precision
-    ) -> tuple[Tensor, Tensor]:
-        """(), and (documents,) without gradient."""
+    def forward(ctx: Any, x: Tensor, head: Head, targets: Targets, precision: Precision) -> Tensor:
+        """(documents,), fp64."""
         grad = torch.zeros_like(x)
-        by_document = summed(head.losses(x, targets, precision, grad), targets)
+        losses = head.losses(x, targets, precision, grad)
         ctx.save_for_backward(grad)
-        ctx.mark_non_differentiable(by_document)
-        return by_document.sum(), by_document
+        ctx.starts = targets.starts
+        return summed(losses, targets)
 
     @staticmethod
-    def backward(ctx: Any, above: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         """That of x."""
         (grad,) = ctx.saved_tensors
-        return grad * above, None, None, None
+        for scale, (start, end) in zip(above, pairwise(ctx.starts), strict=True):
+            grad[start:end] *= scale
+        return grad, None, None, None
 
 
 _EMBEDDING = -1
@@ -579,10 +587,8 @@ class Network:
         with torch.set_grad_enabled(draw is not None):
             x = self._through(self.embedded(pack.ids, micro), micro)
             if draw is None:
-                by_document = summed(head.losses(x, targets, micro.precision, None), targets)
-                return Loss(by_document.sum(), by_document)
-            total, by_document = LossSum.apply(x, head, targets, micro.precision)  # type: ignore[no-untyped-call]
-            return Loss(total, by_document.detach())
+                return Loss(summed(head.losses(x, targets, micro.precision, None), targets))
+            return Loss(LossSums.apply(x, head, targets, micro.precision))  # type: ignore[no-untyped-call]
 
     def logits(self, ids: Ids) -> Tensor:
         """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""

@@ -171,7 +171,7 @@ class Steps:
             (loss.total * share).backward()  # type: ignore[no-untyped-call]
             if index is None:
                 continue
-            own = loss.by_document.double().cpu()
+            own = loss.by_document.detach().cpu()
             if not own.isfinite().all():
                 raise UserError(_not_a_number("the loss", step, [pack]))
             sums[places[index] : places[index + 1]] = own

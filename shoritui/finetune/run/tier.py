@@ -322,7 +322,7 @@ def evaluate(
         with torch.no_grad():
             loss = model.loss(packs[index or 0], None, level)
         if index is not None:
-            total += loss.by_document.double().sum().cpu()
+            total += loss.total.cpu()
     ranks.add(total)
     return float(total) / max(sum(pack.learnt for pack in packs), 1)
 

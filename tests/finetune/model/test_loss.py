@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from shoritui.finetune.model.network import Head, LossSum, targets_of
+from shoritui.finetune.model.network import Head, LossSums, targets_of
 from shoritui.finetune.model.precision import Precision
 from tests.finetune.model import plain
 
@@ -23,7 +23,7 @@ def head(chunk: int) -> Head:
 
 @pytest.mark.parametrize("chunk", [7, 64, 1000])
 @pytest.mark.parametrize("lengths", [(90,), (40, 1, 60)])
-def test_the_sum_and_its_gradient_are_those_of_cross_entropy(
+def test_each_documents_sum_and_its_gradient_are_those_of_cross_entropy(
     chunk: int, lengths: tuple[int, ...]
 ) -> None:
     end, pack = head(chunk), plain.pack(*lengths)
@@ -32,12 +32,14 @@ def test_the_sum_and_its_gradient_are_those_of_cross_entropy(
     logits = normal @ end.weight.t()
     ids, learn = torch.from_numpy(pack.ids).long(), torch.from_numpy(pack.learn)
     losses = functional.cross_entropy(logits[:-1], ids[1:], reduction="none") * learn[1:]
-    expected = [losses[max(a - 1, 0) : b - 1].sum() for a, b in plain.bounds(pack)]
-    (grad,) = torch.autograd.grad(losses.sum() * 0.25, x)
-    total, by_document = LossSum.apply(x, end, targets_of(pack, CPU), FP32)  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(by_document, torch.stack(expected).detach())
-    torch.testing.assert_close(total, losses.sum())
-    (found,) = torch.autograd.grad(total * 0.25, x)
+    expected = torch.stack(
+        [losses[max(a - 1, 0) : b - 1].sum(dtype=torch.float64) for a, b in plain.bounds(pack)]
+    )
+    scales = torch.linspace(0.25, -0.5, len(lengths), dtype=torch.float64)
+    (grad,) = torch.autograd.grad((expected * scales).sum(), x)
+    sums = LossSums.apply(x, end, targets_of(pack, CPU), FP32)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(sums, expected, rtol=1e-6, atol=1e-6)
+    (found,) = torch.autograd.grad((sums * scales).sum(), x)
     torch.testing.assert_close(found, grad, rtol=1e-5, atol=1e-5)
 
 
