@@ -72,7 +72,7 @@ class Checkpoint:
                 ) from None
 
     def check(self, shape: Shape) -> None:
-        """See that there is what a llama of this shape needs, in plain numbers, and no more.
+        """See that there is what a model of this shape needs, in plain numbers, and no more.
 
         `UserError` names the first tensor that is missing, of another shape, or unknown.
         """
@@ -95,7 +95,7 @@ class Checkpoint:
         strange = {name for name in strange if not name.endswith(_MADE_ANEW)}
         if strange:
             raise UserError(
-                f"{self.folder}: the weights have {printable(min(strange))}, for which a llama of "
+                f"{self.folder}: the weights have {printable(min(strange))}, for which a model of "
                 "this config.json has no place."
             )
 

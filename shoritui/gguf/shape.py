@@ -3,15 +3,17 @@
     model.layers.0.self_attn.q_proj.weight   (Hugging Face)
     blk.0.attn_q.weight                      (GGUF)
 
-Hugging Face rotates the halves of a head against each other, GGUF pairs of neighbours: the rows of
-queries and keys are the same, in another order.
+Hugging Face rotates the halves of a head against each other, GGUF's llama pairs of neighbours: the
+rows of queries and keys are the same, in another order. Mistral is a llama; Qwen 2, Qwen 3 and
+SmolLM 3 have a llama's layers with biases, with norms of queries and keys, or with layers that do
+not rotate.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -39,14 +41,25 @@ _LAYER: Final = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
     "self_attn.o_proj": "attn_output",
     "post_attention_layernorm": "ffn_norm",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
+_ROTATES_HALVES: Final = ("qwen2", "qwen3")
+"""Architectures whose heads GGUF rotates as Hugging Face does."""
+_LAYERS_DIFFER: Final = ("qwen2", "qwen3", "smollm3")
+"""Architectures of which some layers may look back at all and others not."""
+_YARN: Final = (
+    *("attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"),
+)
 PROJECTIONS: Final = tuple(name.partition(".")[2] for name in _LAYER if "_proj" in name)
 """The linear layers of one decoder layer, by the names that Hugging Face gives them."""
+HEAD_NORMS: Final = ("q_norm", "k_norm")
+"""What Qwen 3 does to each head of queries and keys before they are rotated."""
 _CLASSES: Final = ("LlamaForCausalLM", "MistralForCausalLM")
 
 
@@ -54,12 +67,26 @@ _CLASSES: Final = ("LlamaForCausalLM", "MistralForCausalLM")
 class RopeScaling:
     """How rotation is slowed down for contexts beyond those of the first training."""
 
-    kind: Literal["linear", "llama3"]
+    kind: Literal["linear", "dynamic", "llama3", "yarn"]
     factor: float
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
+    """These two for llama3 only; the defaults are those of every Llama since 3.1."""
     original_context: float = 8192.0
-    """These three for llama3 only; the defaults are those of every Llama since 3.1."""
+    """For llama3 and yarn."""
+    yarn: tuple[tuple[str, float], ...] = ()
+    """What else a config says of yarn, such as `beta_fast`, by transformers' names."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The same as a config.json has it in `rope_parameters`."""
+        settings: dict[str, Any] = {"rope_type": self.kind, "factor": self.factor}
+        if self.kind == "llama3":
+            settings["low_freq_factor"] = self.low_freq_factor
+            settings["high_freq_factor"] = self.high_freq_factor
+        if self.kind in ("llama3", "yarn"):
+            settings["original_max_position_embeddings"] = self.original_context
+        return settings | dict(self.yarn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,20 @@ class Shape:
     context: int = 2048
     """In tokens, as trained; the default is what transformers takes where a config does not say."""
     rope_scaling: RopeScaling | None = None
+    architecture: str = ARCHITECTURE
+    """By GGUF's name."""
+    biased: tuple[str, ...] = ()
+    """Those of PROJECTIONS that have a bias."""
+    has_head_norms: bool = False
+    """Whether each head of queries and keys is normalised before it is rotated."""
+    unrotated: tuple[int, ...] = ()
+    """Layers that do not know positions."""
+    unwindowed: tuple[int, ...] = ()
+    """Layers whose attention looks back at all, whatever `window` says."""
+
+    def window_of(self, layer: int) -> int:
+        """Return the most tokens that attention looks back in a layer; 0 for all."""
+        return 0 if layer in self.unwindowed else self.window
 
     def sizes(self, projection: str) -> tuple[int, int]:
         """Return (outputs, inputs) of one of PROJECTIONS."""
@@ -114,8 +155,12 @@ class Shape:
         """Return the sizes of a tensor by Hugging Face's name, rows first."""
         if name in (EMBEDDING, HEAD):
             return (self.vocabulary, self.hidden)
-        module = name.split(".")[-2]
-        return self.sizes(module) if module in PROJECTIONS else (self.hidden,)
+        module, kind = name.split(".")[-2:]
+        if module in HEAD_NORMS:
+            return (self.head_size,)
+        if module not in PROJECTIONS:
+            return (self.hidden,)
+        return self.sizes(module) if kind == "weight" else self.sizes(module)[:1]
 
     @staticmethod
     def path(layer: int, projection: str) -> str:
@@ -125,6 +170,8 @@ class Shape:
 
     def rotated_heads(self, name: str) -> int:
         """Return the heads by which a tensor's rows must be reordered; 0 if they need not."""
+        if self.architecture in _ROTATES_HALVES:
+            return 0
         if ".q_proj." in name:
             return self.heads
         return self.kv_heads if ".k_proj." in name else 0
@@ -134,10 +181,12 @@ def gguf_names(shape: Shape) -> dict[str, str]:
     """Return GGUF's name of every tensor of such a llama by Hugging Face's, in a file's order."""
     names = {EMBEDDING: "token_embd.weight"}
     for layer in range(shape.layers):
-        names |= {
-            f"model.layers.{layer}.{name}.weight": f"blk.{layer}.{other}.weight"
-            for name, other in _LAYER.items()
-        }
+        for name, other in _LAYER.items():
+            module = name.rpartition(".")[2]
+            if module in HEAD_NORMS and not shape.has_head_norms:
+                continue
+            for kind in ("weight", "bias") if module in shape.biased else ("weight",):
+                names[f"model.layers.{layer}.{name}.{kind}"] = f"blk.{layer}.{other}.{kind}"
     names[NORM] = "output_norm.weight"
     return names if shape.is_tied else names | {HEAD: "output.weight"}
 
@@ -171,10 +220,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
     """Return the shape that a config.json states; `UserError` names `where` and what is wrong.
 
-    How rotation is scaled in ways that GGUF does not have is left out: see `check_for_gguf`.
+    How rotation is scaled in ways that are not known here is left out: see `check_for_gguf`.
     """
     try:
         heads = int(config["num_attention_heads"])
+        kind = str(config.get("model_type", ARCHITECTURE))
         return Shape(
             hidden=int(config["hidden_size"]),
             intermediate=int(config["intermediate_size"]),
@@ -185,10 +235,15 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
             vocabulary=int(config["vocab_size"]),
             norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
             rope_theta=float(rope_of_config(config).get("rope_theta") or 10000.0),
-            window=int(config.get("sliding_window") or 0),
+            window=int((kind != ARCHITECTURE and config.get("sliding_window")) or 0),
             is_tied=bool(config.get("tie_word_embeddings", False)),
             context=int(config.get("max_position_embeddings") or 2048),
-            rope_scaling=_scaling_of_config(rope_of_config(config)),
+            rope_scaling=_scaling_of_config(config),
+            architecture=kind if kind in _LAYERS_DIFFER else ARCHITECTURE,
+            biased=_biased(config, kind),
+            has_head_norms=kind == "qwen3",
+            unrotated=tuple(i for i, rotates in enumerate(_rotating(config, kind)) if not rotates),
+            unwindowed=_unwindowed(config, kind),
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
@@ -229,29 +284,48 @@ def rope_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return old | dict(config.get("rope_parameters") or {})
 
 
-def _scaling_of_config(rope: Mapping[str, Any]) -> RopeScaling | None:
-    if rope["rope_type"] == "linear":
-        return RopeScaling("linear", float(rope["factor"]))
-    if rope["rope_type"] != "llama3":
+def _scaling_of_config(config: Mapping[str, Any]) -> RopeScaling | None:
+    rope = rope_of_config(config)
+    kind = rope["rope_type"]
+    if kind in ("linear", "dynamic"):
+        return RopeScaling(kind, float(rope["factor"]))
+    if kind not in ("llama3", "yarn"):
         return None
+    original = float(rope["original_max_position_embeddings"])
+    if kind == "yarn":
+        factor = float(rope.get("factor") or config["max_position_embeddings"] / original)
+        more = tuple((name, float(rope[name])) for name in _YARN if rope.get(name) is not None)
+        return RopeScaling(kind, factor, original_context=original, yarn=more)
     return RopeScaling(
-        "llama3",
-        float(rope["factor"]),
-        float(rope["low_freq_factor"]),
-        float(rope["high_freq_factor"]),
-        float(rope["original_max_position_embeddings"]),
+        *("llama3", float(rope["factor"])),
+        *(float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), original),
     )
+
+
+def _biased(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    if kind == "qwen2":
+        return PROJECTIONS[:3]
+    attention = PROJECTIONS[:4] if kind != "mistral" and config.get("attention_bias") else ()
+    has_others = kind in (ARCHITECTURE, "smollm3") and config.get("mlp_bias")
+    return attention + (PROJECTIONS[4:] if has_others else ())
+
+
+def _rotating(config: Mapping[str, Any], kind: str) -> Sequence[int]:
+    """Return which layers rotate, as a config says it that transformers has completed."""
+    found: Sequence[int] | None = config.get("no_rope_layers") if kind == "smollm3" else None
+    return (found or ())[: int(config["num_hidden_layers"])]
+
+
+def _unwindowed(config: Mapping[str, Any], kind: str) -> tuple[int, ...]:
+    types = config.get("layer_types") if kind in _LAYERS_DIFFER else None
+    return tuple(i for i, each in enumerate(types or ()) if each != "sliding_attention")
 
 
 def config_of(shape: Shape) -> dict[str, Any]:
     """Return the config.json of a LlamaForCausalLM, but for its tokens and its number format."""
     rope: dict[str, Any] = {"rope_theta": shape.rope_theta, "rope_type": "default"}
     if scaling := shape.rope_scaling:
-        rope |= {"rope_type": scaling.kind, "factor": scaling.factor}
-        if scaling.kind == "llama3":
-            rope["low_freq_factor"] = scaling.low_freq_factor
-            rope["high_freq_factor"] = scaling.high_freq_factor
-            rope["original_max_position_embeddings"] = scaling.original_context
+        rope |= scaling.settings
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",

@@ -15,18 +15,18 @@ from shoritui.finetune.model import adapter
 from shoritui.finetune.model.interface import Trainable
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.precision import TYPES
-from shoritui.finetune.model.shape import misfit
+from shoritui.finetune.model.shape import fast_shape
 from shoritui.finetune.model.weights import Dense, Frozen, LayerWeights, Weights, nf4_of
 from shoritui.finetune.quiet_libraries import quieten
 from shoritui.gguf.checkpoint import Checkpoint
 from shoritui.gguf.shape import (
     EMBEDDING,
     HEAD,
+    HEAD_NORMS,
     NORM,
     PROJECTIONS,
     Shape,
     read_config,
-    shape_of_config,
 )
 from shoritui.text import clean
 
@@ -42,8 +42,8 @@ def open_model(
 ) -> Trainable:
     """Return a base that is ready to be trained, with the adapter that its first tier begins with.
 
-    A llama or mistral becomes the fast network; anything else goes through transformers and PEFT,
-    and that is reported.
+    What has a llama's layers becomes the fast network; anything else goes through transformers and
+    PEFT, and that is reported.
 
     Args:
         config: Its `base`, `lora` and the tiers' precision decide.
@@ -59,19 +59,18 @@ def open_model(
     train = _train(config)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if train.tf32 else "highest")
-    facts = read_config(folder)
-    if "quantization_config" in facts:
+    if "quantization_config" in read_config(folder):
         raise UserError(
             f"{folder} holds weights that are quantised already: take the model that they were "
             "made from."
         )
-    if reason := misfit(facts):
+    shape = fast_shape(folder, config)
+    if isinstance(shape, str):
         from shoritui.finetune.model.generic import open_generic
 
-        said = f"This base is trained through transformers and PEFT, more slowly: {clean(reason)}."
+        said = f"This base is trained through transformers and PEFT, more slowly: {clean(shape)}."
         report(Reported(said))
         return open_generic(config, train, folder, device, report)
-    shape = shape_of_config(facts, str(folder / "config.json"))
     fresh = adapter.fresh(shape.linears, config.lora, train.seed)  # before what takes long
     dtype = TYPES[train.precision]
     weights = weights_of(folder, shape, config.base, dtype, device, report, hold)
@@ -118,6 +117,10 @@ def weights_of(
             return hold(Dense(plain(name)))
         return hold(nf4_of(stored(name).to(device), base.double_quant))
 
+    def head_norms(layer: int) -> tuple[Tensor, Tensor]:
+        q, k = (plain(f"model.layers.{layer}.self_attn.{name}.weight") for name in HEAD_NORMS)
+        return q, k
+
     layers = []
     for layer in range(shape.layers):
         report(Preparing("loading the base, layer", layer, shape.layers))
@@ -128,6 +131,8 @@ def weights_of(
                 projections={
                     name: frozen(f"{shape.path(layer, name)}.weight") for name in PROJECTIONS
                 },
+                biases={name: plain(f"{shape.path(layer, name)}.bias") for name in shape.biased},
+                head_norms=head_norms(layer) if shape.has_head_norms else None,
             )
         )
     report(Preparing("loading the base, layer", shape.layers, shape.layers))

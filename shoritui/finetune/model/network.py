@@ -1,4 +1,4 @@
-"""The fast network: a llama or mistral base, frozen, with an adapter on its linear layers.
+"""The fast network: a base of llama's kind, frozen, with an adapter on its linear layers.
 
     ids ─▶ embedding ─▶ layer ─▶ ... ─▶ layer ─▶ head and loss          forward
                          │ x + o(attend(qkv(norm(x))))
@@ -6,8 +6,8 @@
     gradients of the factors ◀─ layer ◀─ ... ◀─ layer ◀─ grad of x      backward, written out
 
 A layer keeps for the way back what its checkpointing level says and makes the rest again; logits
-never exist for more than a chunk of tokens. From top to bottom: norm, rotary positions, what one
-micro-step is, attention, MLP, layer, loss, network, and a document read as it grows.
+never exist for more than a chunk of tokens. From top to bottom: norm, what one micro-step is,
+attention, MLP, layer, loss, network, and a document read as it grows.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from shoritui.finetune.model.dropout import DropoutMask, key_of, mask_of, noise_
 from shoritui.finetune.model.interface import Draw, Level, Loss
 from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
 from shoritui.finetune.model.projection import DenseProjections, Factors, FusedProjections
+from shoritui.finetune.model.rotation import Rotation, rotation_of
 from shoritui.finetune.model.weights import Weights, random_weights
 from shoritui.gguf.shape import Shape
 
@@ -49,44 +50,6 @@ def normalised_backward(grad: Tensor, x: Tensor, weight: Tensor, inverse: Tensor
     wide = x.float()
     along = (scaled * wide).mean(-1, keepdim=True).mul_(inverse * inverse)
     return scaled.sub_(wide * along).mul_(inverse).to(grad.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """The angle of every token, for half of a head's numbers."""
-
-    cosine: Tensor
-    """(tokens, 1, head_size / 2), fp32."""
-    sine: Tensor
-
-    def turned(self, heads: Tensor, span: slice) -> Tensor:
-        """(tokens of the span, heads, head_size), turned by their positions."""
-        return _turned(heads, self.cosine[span], self.sine[span])
-
-    def turned_back(self, heads: Tensor, span: slice) -> Tensor:
-        """The same, turned the other way: the gradient of what was turned."""
-        return _turned(heads, self.cosine[span], -self.sine[span])
-
-
-def rotation_of(
-    starts: Sequence[int], shape: Shape, device: torch.device, first: int = 0
-) -> Rotation:
-    """The angles of documents laid end to end, whose first token is at place `first` of each."""
-    lengths = [end - start for start, end in pairwise(starts)]
-    positions = torch.cat([torch.arange(first, first + length) for length in lengths])
-    # As transformers has it, so that the angles are the same to the last bit.
-    steps = torch.arange(0, shape.head_size, 2, dtype=torch.int64).float() / shape.head_size
-    angles = positions.to(device).float()[:, None] * (1.0 / shape.rope_theta**steps).to(device)
-    return Rotation(angles.cos()[:, None], angles.sin()[:, None])
-
-
-def _turned(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    first, second = heads.float().chunk(2, -1)
-    turned = torch.empty(heads.shape, dtype=torch.float32, device=heads.device)
-    left, right = turned.chunk(2, -1)
-    torch.mul(first, cosine, out=left).addcmul_(second, sine, value=-1)
-    torch.mul(second, cosine, out=right).addcmul_(first, sine)
-    return turned.to(heads.dtype)
 
 
 class Parking:
@@ -196,6 +159,10 @@ class Attention:
     shape: Shape
     qkv: FusedProjections
     o: FusedProjections
+    head_norms: tuple[Tensor, Tensor] | None
+    """Of queries and keys, each (head_size,); None where they are not normalised."""
+    rotates: bool
+    """Whether tokens know their positions here."""
 
     def projected(self, x: Tensor, micro: MicroStep) -> tuple[Tensor, Tensor, Tensor]:
         """q, k and v of every token, (tokens, heads, head_size) each, turned by position."""
@@ -210,10 +177,28 @@ class Attention:
             n, _ = normalised(x[span].to(work), self.norm, shape.norm_epsilon)
             outputs, _ = dense.forward(n, seen(n, mask.kept(span) if mask else None))
             heads = [output.view(len(output), -1, shape.head_size) for output in outputs]
-            q[span] = micro.rotation.turned(heads[0], span)
-            k[span] = micro.rotation.turned(heads[1], span)
+            q[span] = self._placed(0, heads[0], span, micro)
+            k[span] = self._placed(1, heads[1], span, micro)
             v[span] = heads[2]
         return q, k, v
+
+    def _placed(self, side: int, heads: Tensor, span: slice, micro: MicroStep) -> Tensor:
+        """Queries (0) or keys (1), normalised and turned where this base does that."""
+        if self.head_norms:
+            heads, _ = normalised(heads, self.head_norms[side], self.shape.norm_epsilon)
+        return micro.rotation.turned(heads, span) if self.rotates else heads
+
+    def _placed_backward(
+        self, side: int, grad: Tensor, heads: Tensor | None, span: slice, micro: MicroStep
+    ) -> Tensor:
+        """The gradient of what was placed; `heads` is wanted where it was normalised."""
+        if self.rotates:
+            grad = micro.rotation.turned_back(grad, span)
+        if self.head_norms is None or heads is None:
+            return grad
+        norm = self.head_norms[side]
+        _, inverse = normalised(heads, norm, self.shape.norm_epsilon)
+        return normalised_backward(grad, heads, norm, inverse)
 
     def attended(self, q: Tensor, k: Tensor, v: Tensor, micro: MicroStep) -> Attended:
         """What attention gives, in the stream's type: whether it is kept changes nothing."""
@@ -262,14 +247,20 @@ class Attention:
             part = x[span].to(work)
             n, inverse = normalised(part, self.norm, self.shape.norm_epsilon)
             kept = mask.kept(span) if mask else None
-            heads = [
-                micro.rotation.turned_back(grads[0][span], span),
-                micro.rotation.turned_back(grads[1][span], span),
-                grads[2][span],
-            ]
-            above = [each.flatten(1) for each in heads]
             visible = seen(n, kept)
-            below = dense.backward(visible, kept, dense.low(visible), above, sums, wants_x)
+            q, k, low = None, None, None
+            if self.head_norms:
+                (q, k, _), low = dense.forward(n, visible)
+                q, k = (each.view(len(n), -1, self.shape.head_size) for each in (q, k))
+            else:
+                low = dense.low(visible)
+            heads = (
+                self._placed_backward(0, grads[0][span], q, span, micro),
+                self._placed_backward(1, grads[1][span], k, span, micro),
+                grads[2][span],
+            )
+            above = [each.flatten(1) for each in heads]
+            below = dense.backward(visible, kept, low, above, sums, wants_x)
             if below is not None:
                 grad[span] += normalised_backward(below, part, self.norm, inverse)
         return sums.gradients()
@@ -650,7 +641,7 @@ class Network:
         return (x + noise).to(x.dtype)
 
     def _check(self, starts: tuple[int, ...]) -> None:
-        window = self.shape.window
+        window = max(map(self.shape.window_of, range(self.shape.layers)))
         longest = max(end - start for start, end in pairwise(starts))
         if window and longest > window:
             raise UserError(
@@ -666,6 +657,8 @@ class Network:
             shape,
             self._fused(index, "q_proj", "k_proj", "v_proj"),
             self._fused(index, "o_proj"),
+            weights.head_norms,
+            index not in shape.unrotated,
         )
         mlp = Mlp(
             index,
@@ -678,9 +671,10 @@ class Network:
         return Layer(index, attention, mlp)
 
     def _fused(self, index: int, *projections: str) -> FusedProjections:
-        held = self.weights.layers[index].projections
+        held = self.weights.layers[index]
         return FusedProjections(
-            weights=tuple(held[name] for name in projections),
+            weights=tuple(held.projections[name] for name in projections),
+            biases=tuple(held.biases.get(name) for name in projections),
             factors=tuple(self._factors(index, name) for name in projections),
             scale=self.lora.scale,
             dropout=self.lora.dropout,
@@ -719,17 +713,17 @@ class Reader:
             x = network.embedded(ids, micro)
             for layer, cache in zip(network.layers, self._cache, strict=True):
                 q, k, v = layer.attention.projected(x, micro)
-                output = self._attended(q, k, v, cache).to(micro.precision.stream)
+                window = network.shape.window_of(layer.index)
+                output = self._attended(q, k, v, cache, window).to(micro.precision.stream)
                 x = layer.attention.joined(x, Attended(output, ()), micro)
                 x = layer.mlp.forward(x, micro)
             self.length += len(ids)
             return network.head().logits(x[-1:], micro.precision)[0]
 
-    def _attended(self, q: Tensor, k: Tensor, v: Tensor, cache: Tensor) -> Tensor:
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, cache: Tensor, window: int) -> Tensor:
         before, now = self.length, self.length + len(q)
         cache[0, before:now] = k
         cache[1, before:now] = v
-        window = self._network.shape.window
         reaches_all = not window or now <= window
         if before == 0 and reaches_all:
             return attend(q, k, v, (0, now)).output

@@ -1,4 +1,4 @@
-"""Linear layers with an adapter: `W x + scale * B A dropout(x)`, forward and backward."""
+"""Linear layers with an adapter: `W x + b + scale * B A dropout(x)`, forward and backward."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class FusedProjections:
     """Projections that share one input and one dropout mask, such as q, k and v."""
 
     weights: tuple[Frozen, ...]
+    biases: tuple[Tensor | None, ...]
+    """Frozen; None for a projection that has none."""
     factors: tuple[Factors | None, ...]
     """None for a projection that is not adapted."""
     scale: float
@@ -70,6 +72,7 @@ class FusedProjections:
         return DenseProjections(
             projections=self,
             weights=[weight.dense(precision.stream).to(work) for weight in self.weights],
+            biases=[bias if bias is None else bias.to(work) for bias in self.biases],
             a=torch.cat(down).to(work) if down else None,
             b=up,
             gain=gain,
@@ -82,6 +85,7 @@ class DenseProjections:
 
     projections: FusedProjections
     weights: list[Tensor]
+    biases: list[Tensor | None]
     a: Tensor | None
     """The A of all projections, one below the other."""
     b: list[Tensor | None]
@@ -95,8 +99,8 @@ class DenseProjections:
         """Each projection of x, of which the adapter sees less, and what is between A and B."""
         low = self.low(seen)
         outputs, place = [], 0
-        for weight, b in zip(self.weights, self.b, strict=True):
-            output = x @ weight.t()
+        for weight, bias, b in zip(self.weights, self.biases, self.b, strict=True):
+            output = functional.linear(x, weight, bias)
             if b is not None and low is not None:
                 output.addmm_(low[:, place : place + b.shape[1]], b.t())
                 place += b.shape[1]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from shoritui.errors import UserError
-from shoritui.gguf.shape import Shape, rope_of_config
+from shoritui.finetune.config.model import Config
+from shoritui.gguf.shape import Shape, read_config, rope_of_config, shape_of_config
+from shoritui.text import printable
 
-ARCHITECTURES = ("llama", "mistral")
+ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 """What the fast network computes."""
+_ROTATIONS = ("default", "linear", "dynamic", "llama3", "yarn")
 
 _NAMED = {
     "mistral-7b": Shape(4096, 14336, 32, 32, 8, 128, 32000, 1e-5, 1e6),
@@ -27,15 +32,54 @@ def shape_named(name: str) -> Shape:
     return _NAMED[name]
 
 
-def misfit(config: Mapping[str, Any]) -> str:
-    """Return why the fast network cannot compute the model of a config.json; empty if it can."""
+def fast_shape(folder: Path, config: Config) -> Shape | str:
+    """Return the shape of a folder's base, or why the fast network cannot compute it.
+
+    Raises:
+        UserError: Its config.json cannot be read, or is wrong.
+    """
+    where = str(folder / "config.json")
+    facts = completed(read_config(folder), where)
+    longest = max(tier.train.sequence_len for tier in config.tiers)
+    return misfit(facts, longest) or shape_of_config(facts, where)
+
+
+def completed(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return a config.json of one of ARCHITECTURES with what transformers takes where it is mute.
+
+    `UserError` names `where` if transformers does not take it; other configs are as they were.
+    """
+    if config.get("model_type") not in ARCHITECTURES:
+        return config
+    transformers: Any = import_module("transformers")
+    try:
+        kind = transformers.CONFIG_MAPPING[config["model_type"]]
+        facts: dict[str, Any] = kind.from_dict(dict(config)).to_dict()
+    except Exception as error:  # what transformers raises has no common name
+        reason = printable(str(error).strip().replace("\n", " "))[:200]
+        raise UserError(f"{where}: a size is missing or wrong ({reason}).") from None
+    return facts
+
+
+def misfit(config: Mapping[str, Any], longest: int) -> str:
+    """Return why the fast network cannot compute the model of a config.json; empty if it can.
+
+    The config is one that was `completed`; `longest` is of the documents, in tokens.
+    """
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
-        return f"the fast network computes {' and '.join(ARCHITECTURES)}, not {kind}"
-    if config.get("attention_bias") or config.get("mlp_bias"):
-        return "the fast network has no biases"
+        return f"the fast network computes {', '.join(ARCHITECTURES)}, not {printable(kind)}"
     if config.get("hidden_act", "silu") != "silu":
-        return f"the fast network knows SiLU, not {config['hidden_act']}"
-    if (rope := rope_of_config(config)["rope_type"]) != "default":
-        return f"the fast network does not stretch positions by {rope!r}"
+        return f"the fast network knows SiLU, not {printable(config['hidden_act'])}"
+    rope = rope_of_config(config)
+    if rope["rope_type"] not in _ROTATIONS:
+        return f"the fast network does not stretch positions by {rope['rope_type']!r}"
+    if rope.get("partial_rotary_factor") not in (None, 1):
+        return "the fast network rotates whole heads"
+    context = config.get("max_position_embeddings") or 0
+    if rope["rope_type"] == "dynamic" and longest > context:
+        return (
+            "the fast network does not know how 'dynamic' stretches documents of more than "
+            f"{context} tokens: with sequence_len = {context} it would do"
+        )
     return ""

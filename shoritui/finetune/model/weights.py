@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -125,6 +125,10 @@ class LayerWeights:
     mlp_norm: Tensor
     projections: dict[str, Frozen]
     """By the names in `shape.PROJECTIONS`."""
+    biases: dict[str, Tensor] = field(default_factory=dict)
+    """Of the projections that have one, (outputs,)."""
+    head_norms: tuple[Tensor, Tensor] | None = None
+    """Of each head of queries and keys, (head_size,); None where they are not normalised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +160,19 @@ def random_weights(
         size = shape.sizes(projection)
         return nf4_like(size, device, is_double) if is_nf4 else Dense(dense(*size))
 
-    def norm() -> Tensor:
-        return torch.ones(shape.hidden, device=device, dtype=dtype)
+    def norm(width: int = shape.hidden) -> Tensor:
+        return torch.ones(width, device=device, dtype=dtype)
+
+    def layer() -> LayerWeights:
+        return LayerWeights(
+            *(norm(), norm(), {name: frozen(name) for name in PROJECTIONS}),
+            biases={name: dense(1, shape.sizes(name)[0])[0] for name in shape.biased},
+            head_norms=(norm(shape.head_size), norm(shape.head_size))
+            if shape.has_head_norms
+            else None,
+        )
 
     embedding = dense(shape.vocabulary, shape.hidden)
-    layers = tuple(
-        LayerWeights(norm(), norm(), {name: frozen(name) for name in PROJECTIONS})
-        for _ in range(shape.layers)
-    )
+    layers = tuple(layer() for _ in range(shape.layers))
     head = embedding if shape.is_tied else dense(shape.vocabulary, shape.hidden)
     return Weights(embedding, layers, norm(), head)

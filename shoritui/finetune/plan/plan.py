@@ -13,12 +13,12 @@ from shoritui.finetune.config.model import Config, Train
 from shoritui.finetune.data.conversations import filled
 from shoritui.finetune.events import Preparing, Report, Reported
 from shoritui.finetune.model.precision import device_of
-from shoritui.finetune.model.shape import misfit, shape_named
+from shoritui.finetune.model.shape import fast_shape, shape_named
 from shoritui.finetune.plan.forecast import Forecast, Machine, machine_of, planner_of
 from shoritui.finetune.plan.outline import outline
 from shoritui.finetune.plan.speed import Speed, speed_of
 from shoritui.folders import user_path
-from shoritui.gguf.shape import Shape, read_config, shape_of_config
+from shoritui.gguf.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def plan(
         else:
             base = config.base.model
             report(Reported(f"{base} is not here to count tokens with: a full pack is planned."))
-    if shape is None and outlined is not None:
-        shape = _shape_of(outlined.folder, report)
+    if shape is None and config is not None and outlined is not None:
+        shape = _shape_of(outlined.folder, config, report)
     gpu_or_cpu = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = device_of(config) if config else gpu_or_cpu
     machine = machine_of(device, cap_gib)
@@ -81,9 +81,9 @@ def _is_here(config: Config) -> bool:
     return name in (DEMO, SMOLLM2) or user_path(name, config.path.parent).exists()
 
 
-def _shape_of(folder: Path, report: Report) -> Shape | None:
-    facts = read_config(folder)
-    if reason := misfit(facts):
-        report(Reported(f"The memory of this base cannot be traced: {reason}."))
+def _shape_of(folder: Path, config: Config, report: Report) -> Shape | None:
+    shape = fast_shape(folder, config)
+    if isinstance(shape, str):
+        report(Reported(f"The memory of this base cannot be traced: {shape}."))
         return None
-    return shape_of_config(facts, str(folder / "config.json"))
+    return shape

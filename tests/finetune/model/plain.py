@@ -12,7 +12,7 @@ from torch.nn import functional
 from shoritui.finetune.data.packs import Pack, Sample, pack_of
 from shoritui.finetune.model.adapter import names_of
 from shoritui.finetune.model.dropout import key_of, mask_of
-from shoritui.finetune.model.interface import Draw
+from shoritui.finetune.model.interface import Draw, Trainable
 from shoritui.finetune.model.network import Network
 
 SITES = {"q_proj": 0, "k_proj": 0, "v_proj": 0, "o_proj": 1, "gate_proj": 2, "up_proj": 2}
@@ -97,7 +97,7 @@ def _norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon) * weight.double()
 
 
-def gradients(network: Network) -> dict[str, Tensor]:
+def gradients(network: Trainable) -> dict[str, Tensor]:
     """Those there are, which are taken away."""
     found = {}
     for name, parameter in network.adapter.items():

@@ -49,8 +49,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return saved(tmp_path_factory.mktemp("qwen"), "Qwen2", SIZES)
+def olmo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("olmo"), "Olmo2", SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +111,16 @@ def by_document(model: Trainable, pack: Pack) -> list[float]:
     return [float(one) for one in model.loss(pack, None, Level.INPUTS).by_document]
 
 
-def test_it_is_said(qwen: Path) -> None:
+def test_it_is_said(olmo: Path) -> None:
     told: list[Preparing | Reported] = []
-    model = open_model(config_of(), qwen, CPU, told.append)
+    model = open_model(config_of(), olmo, CPU, told.append)
     assert not model.is_fast
     (sentence,) = [event.text for event in told if isinstance(event, Reported)]
     assert "transformers and PEFT, more slowly" in sentence
-    assert "qwen2" in sentence
+    assert "olmo2" in sentence
 
 
-@pytest.mark.parametrize("folder", ["qwen", "gemma"])
+@pytest.mark.parametrize("folder", ["olmo", "gemma"])
 def test_a_pack_is_its_documents(folder: str, request: pytest.FixtureRequest) -> None:
     model = opened(request.getfixturevalue(folder))
     packed = by_document(model, pack_of(SAMPLES))
@@ -142,8 +142,8 @@ def test_it_learns_and_evaluation_changes_nothing(gemma: Path) -> None:
         assert torch.equal(tensor, watched.adapter[name])
 
 
-def test_the_same_draw_gives_the_same_gradients(qwen: Path) -> None:
-    model = opened(qwen)
+def test_the_same_draw_gives_the_same_gradients(olmo: Path) -> None:
+    model = opened(olmo)
     with torch.no_grad():
         for parameter in model.adapter.values():
             parameter.normal_()
@@ -159,16 +159,16 @@ def test_the_same_draw_gives_the_same_gradients(qwen: Path) -> None:
     assert not any(torch.equal(one, other) for one, other in zip(first, other, strict=True))
 
 
-def test_training_leaves_the_generator_of_torch_alone(qwen: Path) -> None:
-    model = opened(qwen)
+def test_training_leaves_the_generator_of_torch_alone(olmo: Path) -> None:
+    model = opened(olmo)
     before = torch.get_rng_state()
     model.loss(pack_of(SAMPLES), Draw(1, 1, 1), Level.INPUTS).total.backward()  # type: ignore[no-untyped-call]
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_gradients_are_those_without_checkpoints(qwen: Path) -> None:
+def test_gradients_are_those_without_checkpoints(olmo: Path) -> None:
     """What is computed again for the backward pass has the same dropout as it had before."""
-    model: Any = opened(qwen)
+    model: Any = opened(olmo)
     with torch.no_grad():
         for parameter in model.adapter.values():
             parameter.normal_(std=0.1)
@@ -181,9 +181,9 @@ def test_gradients_are_those_without_checkpoints(qwen: Path) -> None:
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
-def test_noise_is_of_training_alone(qwen: Path) -> None:
-    calm = opened(qwen, config_of(dropout=0.0))
-    noisy = opened(qwen, config_of(dropout=0.0, neftune=5.0))
+def test_noise_is_of_training_alone(olmo: Path) -> None:
+    calm = opened(olmo, config_of(dropout=0.0))
+    noisy = opened(olmo, config_of(dropout=0.0, neftune=5.0))
     pack, draw = pack_of(SAMPLES), Draw(1, 1, 1)
     assert by_document(calm, pack) == by_document(noisy, pack)
     losses = [float(one.loss(pack, draw, Level.INPUTS).total.detach()) for one in (calm, noisy)]
@@ -192,22 +192,22 @@ def test_noise_is_of_training_alone(qwen: Path) -> None:
     assert by_document(calm, pack) == by_document(noisy, pack)
 
 
-def test_a_document_of_which_nothing_is_learnt(qwen: Path) -> None:
+def test_a_document_of_which_nothing_is_learnt(olmo: Path) -> None:
     silent = Sample(SAMPLES[0].ids, np.zeros(30, dtype=np.bool_), "file:1")
-    model = opened(qwen)
+    model = opened(olmo)
     loss = model.loss(pack_of((silent, SAMPLES[1])), Draw(1, 1, 1), Level.INPUTS)
     assert float(loss.by_document.detach()[0]) == 0
     loss.total.backward()  # type: ignore[no-untyped-call]
 
 
-def test_its_adapter_is_one_for_peft(qwen: Path, tmp_path: Path) -> None:
+def test_its_adapter_is_one_for_peft(olmo: Path, tmp_path: Path) -> None:
     peft: Any = importlib.import_module("peft")
     transformers: Any = importlib.import_module("transformers")
     config = config_of()
-    model = opened(qwen, config)
+    model = opened(olmo, config)
     train_steps(model, config, range(2))
     adapter.save(tmp_path / "adapter", values(model), config.lora, "base")
-    base = transformers.AutoModelForCausalLM.from_pretrained(qwen, dtype=torch.float32)
+    base = transformers.AutoModelForCausalLM.from_pretrained(olmo, dtype=torch.float32)
     theirs = peft.PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
     ids = SAMPLES[1].ids
     with torch.no_grad():
@@ -221,10 +221,10 @@ def test_an_architecture_that_peft_does_not_take(tmp_path: Path) -> None:
         opened(saved(tmp_path, "Mamba", sizes))
 
 
-def test_a_target_that_it_does_not_have(qwen: Path) -> None:
+def test_a_target_that_it_does_not_have(olmo: Path) -> None:
     config = Config(Path("x"), config_of().tiers, Base(quantize="none"), Lora(targets=("qkv",)))
     with pytest.raises(UserError, match="no linear layer 'qkv'; name some of q_proj"):
-        opened(qwen, config)
+        opened(olmo, config)
 
 
 def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_an_architecture_that_transformers_does_not_know(tmp_path: Path) -> None
 def test_weights_that_are_missing(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    path = saved(tmp_path, "Qwen2", SIZES) / "model.safetensors"
+    path = saved(tmp_path, "Olmo2", SIZES) / "model.safetensors"
     tensors = load_file(path)
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, path, metadata={"format": "pt"})
@@ -245,8 +245,8 @@ def test_weights_that_are_missing(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_a_document_read_in_pieces_gives_the_logits_of_the_whole(qwen: Path) -> None:
-    model = opened(qwen)
+def test_a_document_read_in_pieces_gives_the_logits_of_the_whole(olmo: Path) -> None:
+    model = opened(olmo)
     ids = np.arange(12, dtype=np.int32) * 31 % 160
     reading = model.reading(room=12)
     for piece in (ids[:7], ids[7:8], ids[8:]):

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from shoritui.errors import UserError
-from shoritui.finetune.model.shape import misfit, shape_named
-from shoritui.gguf.shape import Shape, read_config, shape_of_config
+from shoritui.finetune.model.shape import completed, misfit, shape_named
+from shoritui.gguf.shape import (
+    PROJECTIONS,
+    RopeScaling,
+    Shape,
+    config_of,
+    read_config,
+    shape_of_config,
+)
 
 MISTRAL = {
     "model_type": "mistral",
@@ -71,19 +78,62 @@ def test_the_linear_layers_are_those_of_transformers() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model_type": "gemma"}, "gemma"),
-        ({"attention_bias": True}, "biases"),
+        ({"model_type": "gemma\x1b"}, "not gemma�"),
         ({"hidden_act": "gelu"}, "gelu"),
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "linear"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "llama3"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "yarn"),
+        ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1e4}}, "longrope"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "sequence_len = 8192"),
+        (
+            {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+            "rotates whole heads",
+        ),
     ],
 )
 def test_what_the_fast_network_cannot_compute_says_why(
     changes: dict[str, Any], reason: str
 ) -> None:
-    assert misfit(MISTRAL) == ""
-    assert reason in misfit(MISTRAL | changes)
+    config = MISTRAL | {"max_position_embeddings": 8192}
+    assert misfit(config, 16384) == ""
+    assert reason in misfit(config | changes, 16384)
+
+
+@pytest.mark.parametrize(
+    ("config", "facts"),
+    [
+        ({"model_type": "mistral"}, {"kv_heads": 8, "window": 4096, "norm_epsilon": 1e-6}),
+        ({"model_type": "qwen2", "sliding_window": 4096}, {"window": 0, "biased": PROJECTIONS[:3]}),
+        (
+            {"model_type": "qwen2", "use_sliding_window": True, "max_window_layers": 30},
+            {"window": 4096, "unwindowed": tuple(range(30))},
+        ),
+        ({"model_type": "qwen3"}, {"head_size": 128, "biased": (), "has_head_norms": True}),
+        ({"model_type": "smollm3", "num_hidden_layers": 9}, {"unrotated": (3, 7), "window": 0}),
+        ({"model_type": "llama", "sliding_window": 7, "attention_bias": True}, {"window": 0}),
+    ],
+)
+def test_what_a_config_does_not_say_is_what_transformers_takes(
+    config: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    shape = shape_of_config(completed(config, ""), "")
+    assert {name: getattr(shape, name) for name in facts} == facts
+
+
+@pytest.mark.parametrize(
+    ("rope", "scaling"),
+    [
+        ({"type": "linear", "factor": 2.0}, RopeScaling("linear", 2.0)),
+        (
+            {"type": "yarn", "original_max_position_embeddings": 2048, "beta_fast": 16},
+            RopeScaling("yarn", 8.0, original_context=2048, yarn=(("beta_fast", 16.0),)),
+        ),
+    ],
+)
+def test_how_rotation_is_stretched_is_read_and_written(
+    rope: dict[str, Any], scaling: RopeScaling
+) -> None:
+    config = MISTRAL | {"rope_scaling": rope, "max_position_embeddings": 16384}
+    shape = shape_of_config(config, "")
+    assert shape.rope_scaling == scaling
+    assert shape_of_config(config_of(shape), "") == shape
 
 
 def test_a_window_is_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,9 +57,15 @@ def test_a_dense_matrix_is_not_copied() -> None:
 
 
 def test_random_weights_have_the_shape_that_was_asked_for() -> None:
-    shape = shape_named("tiny")
+    shape = replace(shape_named("tiny"), biased=("q_proj", "up_proj"), has_head_norms=True)
     weights = random_weights(shape, CPU, torch.bfloat16)
     assert len(weights.layers) == shape.layers
     for name, frozen in weights.layers[0].projections.items():
         assert frozen.dense(torch.bfloat16).shape == shape.sizes(name)
+    biases = weights.layers[1].biases
+    assert {name: tuple(bias.shape) for name, bias in biases.items()} == {
+        "q_proj": (64,),
+        "up_proj": (160,),
+    }
+    assert [tuple(norm.shape) for norm in weights.layers[1].head_norms or ()] == [(16,), (16,)]
     assert weights.embedding.shape == weights.head.shape == (shape.vocabulary, shape.hidden)

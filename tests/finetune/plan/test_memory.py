@@ -21,6 +21,7 @@ from shoritui.gguf.shape import Shape
 pytestmark = pytest.mark.slow
 
 SMALL = Shape(256, 512, 6, 8, 2, 32, 1000)
+QWEN = replace(SMALL, layers=3, biased=("q_proj", "k_proj", "v_proj"), has_head_norms=True)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +38,13 @@ def test_two_small_depths_tell_what_six_layers_take(level: Level, base: Base) ->
     assert planned.work.host == direct.host
 
 
-@pytest.mark.parametrize("level", list(Level))
-def test_a_real_step_takes_what_was_traced(level: Level) -> None:
+@pytest.mark.parametrize(
+    ("level", "shape"),
+    [*((level, replace(SMALL, layers=3)) for level in Level), (Level.HALVES, QWEN)],
+)
+def test_a_real_step_takes_what_was_traced(level: Level, shape: Shape) -> None:
     torch.set_num_threads(1)
-    shape, lora, train = replace(SMALL, layers=3), Lora(), Train(precision="fp32")
+    lora, train = Lora(), Train(precision="fp32")
     trace = Trace()
     with trace:
         network = Network.random(shape, lora, torch.device("cpu"), torch.float32)

@@ -1,0 +1,157 @@
+"""Each base that the fast network claims learns as it does through transformers and PEFT."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import torch
+
+from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
+from shoritui.finetune.model.generic import open_generic
+from shoritui.finetune.model.interface import Draw, Level, Trainable
+from shoritui.finetune.model.load import open_model
+from shoritui.finetune.model.network import Network
+from shoritui.finetune.model.precision import Precision, Tuning
+from tests.finetune.model import plain
+
+CPU = torch.device("cpu")
+DRAW = Draw(seed=1, step=2, pack=3)
+SIZES: Final[dict[str, Any]] = {
+    "vocab_size": 160,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+}
+
+
+def stretched(kind: str, **settings: Any) -> dict[str, Any]:
+    """Rotation that is another one within a few tokens."""
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 500.0, "factor": 4.0, **settings}}
+
+
+LLAMA3 = stretched(
+    "llama3", low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32
+)
+YARN = stretched("yarn", original_max_position_embeddings=32)
+YARN_IN_FULL = stretched(
+    "yarn",
+    original_max_position_embeddings=32,
+    mscale=0.7,
+    mscale_all_dim=0.4,
+    beta_fast=16,
+    beta_slow=2,
+    truncate=False,
+)
+BASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "Llama 2": ("Llama", {"num_key_value_heads": 4}),
+    "Llama 3.1": ("Llama", LLAMA3),
+    "SmolLM 2": ("Llama", {"tie_word_embeddings": True, "num_attention_heads": 8}),
+    "Llama, stretched evenly": ("Llama", stretched("linear")),
+    "Llama, stretched by length": ("Llama", stretched("dynamic")),
+    "Llama, with biases": ("Llama", {"attention_bias": True, "mlp_bias": True}),
+    "Mistral Nemo": ("Mistral", {"head_dim": 24, "sliding_window": None}),
+    "Mistral, stretched": ("Mistral", {"sliding_window": None, **YARN_IN_FULL}),
+    "Mistral, within its window": ("Mistral", {"sliding_window": 90}),
+    "Qwen 2.5": ("Qwen2", {"tie_word_embeddings": True}),
+    "Qwen 2.5, stretched": ("Qwen2", YARN),
+    "Qwen 3": ("Qwen3", {"head_dim": 24}),
+    "Qwen 3, with biases": ("Qwen3", {"head_dim": 16, "attention_bias": True, **YARN}),
+    "SmolLM 3": ("SmolLM3", {"no_rope_layers": [1, 0, 1], "pad_token_id": 0}),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=BASES)
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("base"), *BASES[request.param])
+
+
+def saved(folder: Path, kind: str, changes: dict[str, Any]) -> Path:
+    """A model of noise, of whose numbers none is just 0 or 1."""
+    transformers: Any = importlib.import_module("transformers")
+    torch.manual_seed(5)
+    config = getattr(transformers, f"{kind}Config")(**SIZES | changes)
+    model = getattr(transformers, f"{kind}ForCausalLM")(config)
+    for name, parameter in model.named_parameters():
+        if name.endswith("norm.weight"):
+            parameter.data.uniform_(0.5, 1.5)
+        else:
+            parameter.data.normal_(std=0.3 if name.endswith("bias") else 0.1)
+    model.save_pretrained(folder)
+    return folder
+
+
+def config_of(**base: Any) -> Config:
+    train = Train(precision="fp32", sequence_len=128)
+    return Config(
+        path=Path("finetune.toml"),
+        tiers=(Tier("low", ("*",), train=train),),
+        base=Base("folder", **{"quantize": "none", **base}),
+        lora=Lora(r=4, dropout=0.0),
+    )
+
+
+def opened(folder: Path, config: Config | None = None) -> Network:
+    model = open_model(config or config_of(), folder, CPU, lambda event: None)
+    assert isinstance(model, Network)
+    fill(model)
+    return model
+
+
+def fill(model: Trainable) -> None:
+    """Have its adapter do something."""
+    torch.manual_seed(7)
+    for _, parameter in sorted(model.adapter.items()):
+        parameter.data.normal_(std=0.05)
+
+
+def taught(model: Trainable, level: Level = Level.HALVES) -> tuple[Any, dict[str, torch.Tensor]]:
+    loss = model.loss(plain.pack(60, 25, 83, vocabulary=160), DRAW, level)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    return loss, plain.gradients(model)
+
+
+def test_losses_and_gradients_are_those_of_the_slow_path(base: Path) -> None:
+    config = config_of()
+    slow = open_generic(config, config.tiers[0].train, base, CPU, lambda event: None)
+    fill(slow)
+    fast = opened(base)
+    fast.tuned = Tuning(Precision(torch.float32, torch.float32), chunk=50, loss_chunk=33)
+    expected, gradients = taught(slow)
+    loss, found = taught(fast)
+    torch.testing.assert_close(loss.by_document, expected.by_document, rtol=1e-6, atol=0)
+    assert plain.furthest(found, gradients) < 1e-5
+    ids = plain.samples(40, vocabulary=160)[0].ids
+    torch.testing.assert_close(fast.logits(ids), slow.logits(ids), rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_kept_for_the_way_back_changes_no_bit(base: Path) -> None:
+    fast = opened(base)
+    expected, gradients = taught(fast, Level.OFFLOAD)
+    for level in (Level.INPUTS, Level.ATTENTION, Level.ALL):
+        loss, found = taught(fast, level)
+        assert torch.equal(loss.total, expected.total)
+        assert all(torch.equal(found[name], gradients[name]) for name in gradients)
+
+
+def test_a_document_read_piece_by_piece_has_the_logits_of_the_whole(base: Path) -> None:
+    fast = opened(base)
+    ids = plain.samples(40, vocabulary=160)[0].ids
+    expected, reading = fast.logits(ids), fast.reading(room=40)
+    for end, start in ((30, 0), (31, 30), (40, 31)):
+        found = reading.read(ids[start:end])
+        torch.testing.assert_close(found, expected[end - 1], rtol=1e-4, atol=1e-5)
