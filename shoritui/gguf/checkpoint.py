@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
 from shoritui.errors import UserError
 from shoritui.gguf.read import Floats
@@ -33,6 +34,9 @@ _NOT_READ: Final = ("consolidated", "adapter_")
 _MADE_ANEW: Final = ".rotary_emb.inv_freq"
 """Old folders hold what follows from the config."""
 _ALIGNMENT: Final = 8
+_LONGEST_HEADER: Final = 100_000_000
+"""In bytes, as in the format's own library."""
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,9 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """Where a tensor lies."""
+
     path: Path
     dtype: str
     shape: tuple[int, ...]
@@ -62,14 +68,9 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         """Read which tensors there are; `UserError` if none, or a file is missing or damaged."""
         self.folder = folder
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         for path in _files(folder):
-            try:
-                self._places |= _places(path)
-            except (OSError, SafetensorError) as error:
-                raise UserError(
-                    f"{path} cannot be read ({error}): download or copy it again."
-                ) from None
+            self._places |= places_in(path)
 
     def check(self, shape: Shape) -> None:
         """See that there is what a model of this shape needs, in plain numbers, and no more.
@@ -105,16 +106,25 @@ class Checkpoint:
         What is written into the array stays in memory; the file is never changed.
         """
         place = self._places[name]
-        kind = NUMPY[place.dtype]  # type: ignore[index]
-        return place.dtype, np.memmap(place.path, kind, "c", place.offset, place.shape)
+        return place.dtype, _mapped(place)
 
     def floats(self, name: str) -> Floats:
         """Return a tensor that was checked in fp32."""
-        dtype, numbers = self.stored(name)
-        if dtype == "BF16":
-            floats: Floats = (numbers.astype("<u4") << 16).view("<f4")
-            return floats
-        return np.asarray(numbers, np.float32)
+        return floats_at(self._places[name])
+
+
+def floats_at(place: Place) -> Floats:
+    """Return a tensor of a type in NUMPY in fp32."""
+    numbers = _mapped(place)
+    if place.dtype == "BF16":
+        floats: Floats = (numbers.astype("<u4") << 16).view("<f4")
+        return floats
+    return np.asarray(numbers, np.float32)
+
+
+def _mapped(place: Place) -> npt.NDArray[Any]:
+    kind = NUMPY[place.dtype]  # type: ignore[index]
+    return np.memmap(place.path, kind, "c", place.offset, place.shape)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -143,17 +153,55 @@ def _indexed(folder: Path) -> list[Path]:
     return files
 
 
-def _places(path: Path) -> dict[str, _Place]:
-    with safe_open(path, "np"):
-        pass  # it checks the header, so that it can be believed
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header: dict[str, Any] = json.loads(file.read(length))
-    header.pop("__metadata__", None)
+def places_in(path: Path) -> dict[str, Place]:
+    """Return where each tensor of a file lies; its header is checked to the last number.
+
+    `UserError` if it is no file of safetensors, or a damaged one.
+    """
+    if not path.is_file():
+        raise UserError(f"{printable(path)} is missing, or no plain file.")
+    try:
+        with path.open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= min(total - 8, _LONGEST_HEADER):
+                raise _broken(path)
+            header = msgspec.json.decode(file.read(length), type=dict[str, Any])
+            header.pop("__metadata__", None)
+            entries = msgspec.convert(header, dict[str, _Entry])
+    except OSError as error:
+        raise UserError(f"{printable(path)} cannot be read: {error.strerror}.") from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise _broken(path) from None
+    first = 8 + length
+    if not all(entry.fits(total - first) for entry in entries.values()):
+        raise _broken(path)
     return {
-        name: _Place(path, it["dtype"], tuple(it["shape"]), 8 + length + it["data_offsets"][0])
-        for name, it in header.items()
+        name: Place(path, entry.dtype, entry.shape, first + entry.data_offsets[0])
+        for name, entry in entries.items()
     }
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A tensor in a header."""
+
+    dtype: str
+    shape: tuple[_Count, ...]
+    data_offsets: tuple[_Count, _Count]
+
+    def fits(self, total: int) -> bool:
+        """Return whether it is as long as its shape says, and ends within so many bytes."""
+        begin, end = self.data_offsets
+        known = NUMPY.get(self.dtype)  # type: ignore[call-overload]
+        if known and end - begin != math.prod(self.shape) * np.dtype(known).itemsize:
+            return False
+        return begin <= end <= total
+
+
+def _broken(path: Path) -> UserError:
+    return UserError(
+        f"{printable(path)} is damaged, or no file of safetensors: download or copy it again."
+    )
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -113,7 +113,7 @@ def _tier(config: Config, name: str | None) -> Tier:
 
 
 def _check_trained(adapter: Path, tier: Tier, options: argparse.Namespace) -> None:
-    from shoritui.finetune.model.adapter import CONFIG_FILE
+    from shoritui.gguf.lora.peft import CONFIG_FILE
 
     if not (adapter / CONFIG_FILE).is_file():
         which = "--demo" if options.demo else shlex.quote(str(options.config))

@@ -15,7 +15,7 @@ from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.tier import prepare
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.export.llama_cpp import BITS, LlamaFile, Quant, quantize
-from shoritui.finetune.export.lora import merged, write_lora
+from shoritui.finetune.export.lora import base_of, merged
 from shoritui.finetune.export.reference import reference
 from shoritui.finetune.export.verify import (
     Agreement,
@@ -24,9 +24,11 @@ from shoritui.finetune.export.verify import (
     check_tokens,
     documents_of,
 )
-from shoritui.finetune.model.adapter import CONFIG_FILE, WEIGHTS_FILE, SavedAdapter, load
+from shoritui.finetune.model.adapter import load
 from shoritui.folders import user_path
 from shoritui.gguf.llama import About, Format, Llama, llama_of_folder, model_bytes, write_model
+from shoritui.gguf.lora.peft import CONFIG_FILE, WEIGHTS_FILE, read_peft
+from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.write import Kind
 from shoritui.text import printable
 
@@ -70,15 +72,15 @@ def export_tier(order: Order, report: FileProgress) -> Proof | None:
         UserError: The adapter or base is not one that can be exported so, the target cannot be
             written, or what was written is not the trained model: then it is not kept.
     """
-    saved = load(order.adapter)
     try:
         if order.form == "peft":
+            read_peft(order.adapter)
             _copy(order.adapter, order.target)
             return None
         with scratch_folder(order.target) as place:
             made = place / "made.gguf"
             base = llama_of_folder(order.base, needs_tokens=order.form not in _LORA)
-            _write(made, order, saved, base, report)
+            _write(made, order, base, report)
             proof = _proof(made, order, base, report) if order.is_verified else None
             made.replace(order.target)
             return proof
@@ -86,14 +88,13 @@ def export_tier(order: Order, report: FileProgress) -> Proof | None:
         raise UserError(f"{order.target} cannot be written: {why(error)}.") from None
 
 
-def _write(
-    made: Path, order: Order, saved: SavedAdapter, base: Llama, report: FileProgress
-) -> None:
+def _write(made: Path, order: Order, base: Llama, report: FileProgress) -> None:
     about = _about(order)
     if order.form in _LORA:
-        write_lora(made, saved, base.shape, about, _LORA[order.form])
+        saved = read_peft(order.adapter)
+        write_lora(made, saved, base_of(base.shape), about, _LORA[order.form])
         return
-    model = merged(base, saved)
+    model = merged(base, load(order.adapter))
     heard = _of(f"writing {order.form}", report)
     if order.form in get_args(Format):
         form: Format = order.form  # type: ignore[assignment]

@@ -1,47 +1,29 @@
-"""A trained adapter: as a LoRA GGUF, which a chat puts on its base, or merged into the base."""
+"""A trained adapter merged into its base, and what a LoRA GGUF needs to know of the base."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import torch
 
 from shoritui.errors import UserError
 from shoritui.finetune.model.adapter import SavedAdapter
-from shoritui.gguf.llama import FILE_TYPES, About, Llama
+from shoritui.gguf.llama import Llama
+from shoritui.gguf.lora.layout import Base
 from shoritui.gguf.read import Floats
-from shoritui.gguf.shape import EMBEDDING, HEAD, Shape, gguf_names, rows_for_gguf
-from shoritui.gguf.write import Kind, Tensor, Value, tensor_of, write_gguf
+from shoritui.gguf.shape import ARCHITECTURE, EMBEDDING, HEAD, Shape, gguf_names
 from shoritui.text import printable
 
 _NAME: Final = re.compile(r"base_model\.model\.(?P<linear>.+)\.lora_(?P<side>[AB])\.weight")
 
 
-def write_lora(
-    path: Path, saved: SavedAdapter, shape: Shape, about: About, kind: Kind = "F32"
-) -> None:
-    """Write the adapter of a base of this shape, its factors in F32 or F16.
-
-    Raises:
-        UserError: The adapter is for layers that such a base does not have.
-        OSError: It cannot be written; an older one is untouched.
-    """
-    tensors = [
-        tensor
-        for linear, (down, up) in _pairs_of(saved).items()
-        for tensor in _tensors(linear, down, up, shape, kind)
-    ]
-    metadata: dict[str, Value] = {
-        "general.type": "adapter",
-        "adapter.type": "lora",
-        # llama.cpp multiplies with alpha / rank, whatever the adapter was trained with.
-        "adapter.lora.alpha": float(saved.lora.scale * saved.lora.r),
-        "general.file_type": FILE_TYPES[kind],
-    }
-    write_gguf(path, about.metadata | metadata, tensors)
+def base_of(shape: Shape) -> Base:
+    """Return what a LoRA GGUF for such a base needs to know of it."""
+    sizes = {other: shape.tensor_shape(name) for name, other in gguf_names(shape).items()}
+    heads, kv_heads = (shape.heads,) * shape.layers, (shape.kv_heads,) * shape.layers
+    return Base(ARCHITECTURE, shape.layers, heads, kv_heads, sizes)
 
 
 def merged(base: Llama, saved: SavedAdapter) -> Llama:
@@ -95,29 +77,3 @@ def _pairs_of(saved: SavedAdapter) -> dict[str, tuple[torch.Tensor, torch.Tensor
         if shapes.keys() != {"A", "B"} or shapes["A"][:1] != (rank,) or shapes["B"][1:] != (rank,):
             raise UserError(f"The adapter's factors of {printable(linear)} are not of rank {rank}.")
     return {linear: (pair["A"], pair["B"]) for linear, pair in sides.items()}
-
-
-def _tensors(
-    linear: str, down: torch.Tensor, up: torch.Tensor, shape: Shape, kind: Kind
-) -> list[Tensor]:
-    name = f"{linear}.weight"
-    if name == HEAD and shape.is_tied:
-        raise UserError(
-            "The adapter is for the output head, which in this base is the embeddings: such a one "
-            "cannot be a LoRA GGUF; export a merged model."
-        )
-    other = gguf_names(shape).get(name)
-    if other is None or len(shape.tensor_shape(name)) != 2:
-        raise UserError(f"The adapter is for {printable(linear)}, which its base does not have.")
-    if (up.shape[0], down.shape[1]) != shape.tensor_shape(name):
-        raise UserError(
-            f"The adapter's factors of {printable(linear)} are of another base's sizes."
-        )
-    if heads := shape.rotated_heads(name):
-        up = up[torch.from_numpy(rows_for_gguf(heads, len(up)))]
-    return [_tensor(f"{other}.lora_a", down, kind), _tensor(f"{other}.lora_b", up, kind)]
-
-
-def _tensor(name: str, factor: torch.Tensor, kind: Kind) -> Tensor:
-    values: Floats = factor.contiguous().numpy()
-    return tensor_of(name, values.shape, kind, lambda: values)

@@ -8,38 +8,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from shoritui.errors import UserError
 from shoritui.files import recover, whole_folder
 from shoritui.finetune.config.model import Lora
+from shoritui.gguf.lora.peft import CONFIG_FILE, PREFIX, WEIGHTS_FILE, read_peft
 from shoritui.text import clean
 
-CONFIG_FILE: Final = "adapter_config.json"
-WEIGHTS_FILE: Final = "adapter_model.safetensors"
-_PREFIX: Final = "base_model.model."
 _A: Final = ".lora_A.weight"
 _B: Final = ".lora_B.weight"
-_REFUSED: Final[Mapping[str, object]] = {
-    "bias": "none",
-    "modules_to_save": None,
-    "rank_pattern": {},
-    "alpha_pattern": {},
-    "use_dora": False,
-    "lora_bias": False,
-    "fan_in_fan_out": False,
-    "target_parameters": None,
-    "trainable_token_indices": None,
-    "layer_replication": None,
-    "alora_invocation_tokens": None,
-}
-"""What changes the maths of an adapter in PEFT, and the one value of it that is known here."""
-
 Size = tuple[int, ...]
 
 
@@ -57,13 +39,13 @@ class SavedAdapter:
 
 def names_of(linear: str) -> tuple[str, str]:
     """Return PEFT's names of A and B of a layer such as `model.layers.0.self_attn.q_proj`."""
-    return f"{_PREFIX}{linear}{_A}", f"{_PREFIX}{linear}{_B}"
+    return f"{PREFIX}{linear}{_A}", f"{PREFIX}{linear}{_B}"
 
 
 def linears_in(adapter: Mapping[str, Tensor]) -> dict[str, Size]:
     """Return the linear layers that an adapter is on, by name with (out, in)."""
     return {
-        name.removeprefix(_PREFIX).removesuffix(_A): (
+        name.removeprefix(PREFIX).removesuffix(_A): (
             adapter[name.removesuffix(_A) + _B].shape[0],
             a.shape[1],
         )
@@ -166,52 +148,32 @@ def save(folder: Path, adapter: Mapping[str, Tensor], lora: Lora, base: str) -> 
 
 
 def load(folder: Path) -> SavedAdapter:
-    """Read an adapter that this project or PEFT wrote.
+    """Read an adapter that this project, PEFT or another program wrote.
 
     Raises:
         UserError: It is none, or it does what no adapter here does (DoRA, trained biases, ...).
     """
     recover(folder)
-    config = _read_config(folder / CONFIG_FILE)
-    path = folder / WEIGHTS_FILE
-    try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: expected an adapter that PEFT saved.") from None
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read ({error}): save the adapter again.") from None
-    for name in tensors:
-        if not name.startswith(_PREFIX) or not name.endswith((_A, _B)):
-            raise UserError(f"{path}: {name!r} is no tensor of a LoRA adapter of linear layers.")
-    lora = Lora(
-        r=int(config["r"]),
-        alpha=float(config["lora_alpha"]),
-        dropout=float(config.get("lora_dropout") or 0),
-        targets=tuple(_kinds(tensors)),
-        rslora=bool(config.get("use_rslora")),
-    )
-    return SavedAdapter(tensors, lora, str(config.get("base_model_name_or_path") or ""))
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: expected an adapter that PEFT saved.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): save the adapter again.") from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise UserError(f"{path}: expected an adapter with peft_type LORA.")
-    for key in ("r", "lora_alpha"):
-        if not isinstance(config.get(key), int | float) or config[key] <= 0:
-            raise UserError(f"{path}: {key} is {config.get(key)!r}, expected a number above 0.")
-    for key, known in _REFUSED.items():
-        if config.get(key, known) not in (known, None):
+    saved = read_peft(folder)
+    tensors: dict[str, Tensor] = {}
+    for module, factors in saved.factors.items():
+        if factors.is_embedding or (factors.rank, factors.scale) != (saved.rank, saved.scale):
             raise UserError(
-                f"{path}: {key} is {config[key]!r}; only plain LoRA is known here, in which it is "
-                f"{json.dumps(known)}."
+                f"{clean(str(folder))}: {clean(module)} is an embedding, or has a rank or alpha of "
+                "its own (rank_pattern, alpha_pattern): only linear layers of one rank and alpha "
+                "are trained here."
             )
-    return config
+        name_a, name_b = names_of(module)
+        tensors[name_a] = torch.tensor(saved.down(module))
+        tensors[name_b] = torch.tensor(saved.up(module))
+    lora = Lora(
+        r=saved.rank,
+        alpha=saved.alpha,
+        dropout=saved.dropout,
+        targets=tuple(_kinds(tensors)),
+        rslora=saved.rslora,
+    )
+    return SavedAdapter(tensors, lora, saved.base)
 
 
 def _config(tensors: Mapping[str, Tensor], lora: Lora, base: str) -> dict[str, object]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from shoritui.engine.interface import Adapter
 from shoritui.engine.llama.probe import check_adapters
 from shoritui.errors import UserError
-from shoritui.finetune.export.lora import write_lora
-from shoritui.finetune.model.adapter import load
+from shoritui.finetune.export.lora import base_of
 from shoritui.gguf.llama import About, llama_of_folder, write_model
+from shoritui.gguf.lora.peft import WEIGHTS_FILE, read_peft
+from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.read import GgufFile
 from tests.finetune.export.trained import Trained, make_trained
 from tests.gguf.tiny import error, llama_logits, make_folder, transformers_logits
@@ -29,8 +32,8 @@ def base_file(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(trained: Trained, path: Path) -> Path:
-    shape = llama_of_folder(trained.base).shape
-    write_lora(path, load(trained.adapter), shape, ABOUT)
+    base = base_of(llama_of_folder(trained.base).shape)
+    write_lora(path, read_peft(trained.adapter), base, ABOUT)
     return path
 
 
@@ -64,7 +67,7 @@ def test_an_adapter_of_a_tied_head_is_told(tmp_path: Path) -> None:
     assert llama_of_folder(base).shape.is_tied
     trained = make_trained(base, tmp_path / "adapter", target_modules=["q_proj", "lm_head"])
     with pytest.raises(UserError, match="export a merged model"):
-        write_lora(tmp_path / "a.gguf", load(trained.adapter), llama_of_folder(base).shape, ABOUT)
+        exported(trained, tmp_path / "a.gguf")
     assert transformers_logits(base)
 
 
@@ -72,8 +75,9 @@ def test_an_adapter_of_a_tied_head_is_told(tmp_path: Path) -> None:
 def test_an_adapter_that_does_not_fit_is_told(
     trained: Trained, tmp_path: Path, problem: str
 ) -> None:
-    saved = load(trained.adapter)
-    tensors = dict(saved.tensors)
+    shutil.copytree(trained.adapter, tmp_path / "adapter")
+    weights = tmp_path / "adapter" / WEIGHTS_FILE
+    tensors = load_file(weights)
     name = next(name for name in tensors if name.endswith("q_proj.lora_A.weight"))
     tensor = tensors.pop(name)
     if problem == "name":
@@ -82,8 +86,8 @@ def test_an_adapter_that_does_not_fit_is_told(
         tensors[name] = tensor[:-1]
     elif problem == "size":
         tensors[name] = torch.cat([tensor, tensor], 1)
+    save_file(tensors, weights)
     with pytest.raises(UserError) as told:
-        shape = llama_of_folder(trained.base).shape
-        write_lora(tmp_path / "a.gguf", replace(saved, tensors=tensors), shape, ABOUT)
+        exported(replace(trained, adapter=tmp_path / "adapter"), tmp_path / "a.gguf")
     assert str(told.value).isprintable()
     assert not list(tmp_path.glob("*.gguf*"))

@@ -13,6 +13,7 @@ from torch import Tensor
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
 from shoritui.finetune.model import adapter
+from shoritui.gguf.lora.peft import CONFIG_FILE, WEIGHTS_FILE
 
 LINEARS = {
     f"model.layers.{layer}.{name}": shape
@@ -162,18 +163,18 @@ def test_an_adapter_that_does_not_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"peft_type": "IA3"}, "peft_type LORA"),
-        ({"use_dora": True}, "use_dora is True"),
-        ({"rank_pattern": {"q_proj": 8}}, "rank_pattern"),
+        ({"peft_type": "IA3"}, "peft_type is 'IA3'; only LORA"),
+        ({"use_dora": True}, "use_dora asks for DoRA"),
+        ({"rank_pattern": {"q_proj": 8}}, "q_proj are not of rank 8"),
         ({"bias": "all"}, "bias is 'all'"),
-        ({"r": "many"}, "r is 'many'"),
+        ({"r": "many"}, "r: Expected `int`, got `str`"),
     ],
 )
 def test_what_is_not_plain_lora_is_refused(
     change: dict[str, object], sentence: str, tmp_path: Path
 ) -> None:
     adapter.save(tmp_path / "a", filled(LORA), LORA, "base")
-    path = tmp_path / "a" / adapter.CONFIG_FILE
+    path = tmp_path / "a" / CONFIG_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=sentence):
         adapter.load(tmp_path / "a")
@@ -181,12 +182,12 @@ def test_what_is_not_plain_lora_is_refused(
 
 def test_a_damaged_folder_is_told(tmp_path: Path) -> None:
     adapter.save(tmp_path / "a", filled(LORA), LORA, "base")
-    weights = tmp_path / "a" / adapter.WEIGHTS_FILE
+    weights = tmp_path / "a" / WEIGHTS_FILE
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is damaged"):
         adapter.load(tmp_path / "a")
     weights.unlink()
-    with pytest.raises(UserError, match="is missing"):
+    with pytest.raises(UserError, match=r"holds no adapter_model\.safetensors"):
         adapter.load(tmp_path / "a")
 
 
