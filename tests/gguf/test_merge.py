@@ -11,11 +11,11 @@ from gguf import GGUFReader, quants
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
-from shoritui.finetune.export.lora import write_lora
 from shoritui.finetune.model.adapter import SavedAdapter, shapes_of
 from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
 from shoritui.gguf.merge import write_merged
 from shoritui.gguf.read import Floats
+from tests.finetune.export.trained import write_saved
 from tests.gguf.tiny import error, llama_logits
 
 
@@ -26,7 +26,7 @@ def adapter(tiny: Path, tmp_path: Path) -> Path:
     sizes = shapes_of(shape.linears, lora).items()
     tensors = {name: torch.randn(size) * size[1] ** -0.5 for name, size in sizes}
     path = tmp_path / "adapter.gguf"
-    write_lora(path, SavedAdapter(tensors, lora, ""), shape, About("adapter"), "F16")
+    write_saved(path, SavedAdapter(tensors, lora, ""), shape, About("adapter"), "F16")
     return path
 
 

@@ -12,13 +12,13 @@ from shoritui.errors import UserError
 from shoritui.finetune.config.load import load as load_config
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.export.llama_cpp import LlamaFile
-from shoritui.finetune.export.lora import merged, write_lora
+from shoritui.finetune.export.lora import merged
 from shoritui.finetune.export.reference import Reference, reference
 from shoritui.finetune.export.verify import check_adapter, check_model, check_tokens
 from shoritui.finetune.model.adapter import SavedAdapter, load
 from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
 from shoritui.gguf.sentencepiece import SentencePieceVocabulary
-from tests.finetune.export.trained import Trained, as_config
+from tests.finetune.export.trained import Trained, as_config, write_saved
 from tests.gguf.tiny import DOCUMENTS, error, transformers_logits
 
 ABOUT = About("proof")
@@ -50,7 +50,7 @@ def test_an_adapter_is_proved_on_an_exact_base(
         saved = replace(saved, lora=replace(saved.lora, rslora=True))
     elif side:
         saved = corrupted(saved, side)
-    write_lora(tmp_path / "a.gguf", saved, base.shape, ABOUT)
+    write_saved(tmp_path / "a.gguf", saved, base.shape, ABOUT)
     with LlamaFile(tmp_path / "base.gguf") as file:
         if not side:
             agreement = check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
@@ -66,7 +66,7 @@ def test_an_adapter_on_another_base_fails(
     base = llama_of_folder(trained.base)
     shape = replace(base.shape, norm_epsilon=1e-3)
     write_model(tmp_path / "base.gguf", replace(base, shape=shape), "f32", ABOUT)
-    write_lora(tmp_path / "a.gguf", load(trained.adapter), base.shape, ABOUT)
+    write_saved(tmp_path / "a.gguf", load(trained.adapter), base.shape, ABOUT)
     with (
         LlamaFile(tmp_path / "base.gguf") as file,
         pytest.raises(UserError, match="The exported base does not agree"),
