@@ -22,8 +22,12 @@ from shoritui.files import check_space, why
 from shoritui.gguf.header import BLOCKS
 from shoritui.gguf.llama import About, kind_for, model_metadata
 from shoritui.gguf.read import GgufFile
-from shoritui.gguf.sentencepiece import SentencePieceVocabulary, TokenType, pieces_of_gguf
 from shoritui.gguf.shape import EMBEDDING, HEAD, Shape, gguf_names
+from shoritui.gguf.vocabulary.sentencepiece import (
+    SentencePieceVocabulary,
+    TokenType,
+    pieces_of_gguf,
+)
 from shoritui.gguf.write import KIND_IDS, Kind, Tensor, write_gguf
 
 Quant = Literal["q4_0", "q8_0"]

@@ -1,4 +1,4 @@
-"""A llama in a GGUF file, written as a Hugging Face folder: config, weights, tokenizer."""
+"""A llama in a GGUF file, written as a Hugging Face folder: config, weights, vocabulary."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from shoritui.gguf.shape import (
     rows_from_gguf,
     shape_of_gguf,
 )
-from shoritui.gguf.vocabulary import vocabulary_of_gguf, write_vocabulary
+from shoritui.gguf.vocabulary.kept import keep
 from shoritui.gguf.write import KIND_IDS, ByteProgress
 from shoritui.text import printable
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what a folder holds: where it changes, folders that were kept are made anew."""
 _AS_STORED: Final[Mapping[int, Dtype]] = {KIND_IDS["F16"]: "F16", KIND_IDS["BF16"]: "BF16"}
 """Everything else becomes F32, which holds any of it exactly."""
@@ -33,7 +33,7 @@ _DTYPES: Final[Mapping[Dtype, str]] = {"F32": "float32", "F16": "float16", "BF16
 
 
 def write_folder(source: Path, folder: Path, report: ByteProgress | None = None) -> None:
-    """Write the same model into a folder that is there: config.json, weights, and its tokenizer.
+    """Write the same model into a folder that is there: config.json, weights, and its vocabulary.
 
     Tensors that are quantised are there in F32. `UserError` if the file is missing, damaged, or
     not a llama that can be read here, or if there is not enough room.
@@ -46,11 +46,8 @@ def write_folder(source: Path, folder: Path, report: ByteProgress | None = None)
     wanted = sum(tensor.size_bytes for tensor in tensors.values())
     check_space(folder.parent, wanted, f"what {source.name} holds")
     config = config_of(shape)
-    tokens = vocabulary_of_gguf(file)
-    write_vocabulary(folder, tokens, source)
+    keep(file, folder)
     config["dtype"] = _DTYPES[_matrices(tensors)]
-    for name, place in (("bos", tokens.bos), ("eos", tokens.eos)):
-        config[f"{name}_token_id"] = place if place >= 0 else None
     text = json.dumps(config, indent=2) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
 

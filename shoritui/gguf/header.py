@@ -93,6 +93,8 @@ class Header:
     """The short lists of whole numbers, such as one for each layer; of a whole header, all."""
     tensors: dict[str, Place]
     """Of a whole header; otherwise empty."""
+    spans: dict[str, tuple[int, int]]
+    """Where in the file each value stands, behind its key; of a whole header."""
 
     def text(self, key: str) -> str:
         """Return a text of the metadata, made printable; "" if it is missing or no text."""
@@ -113,6 +115,14 @@ class Header:
     def has_token(self, text: bytes) -> bool:
         """Return whether the vocabulary has exactly this text as a token."""
         return _U64.pack(len(text)) + text in self.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A value of the metadata as it stands in a file, to be written to another."""
+
+    data: bytes
+    """GGUF's number of its type, and what follows."""
 
 
 class _BrokenError(Exception):
@@ -187,23 +197,27 @@ class _Reader:
             raise _BrokenError("is broken: its header counts more than any model has")
         metadata: dict[str, Value] = {}
         lists: dict[str, tuple[Value, ...]] = {}
+        spans: dict[str, tuple[int, int]] = {}
         tokens = b""
         for _ in range(n_keys):
             key = self._text()
+            start = self._at
             kind = self._u32()
             if kind != ARRAY:
                 metadata[key] = self._value(kind)
-                continue
-            kind, count = self._u32(), self._u64()
-            if kind != STRING:
-                lists[key] = self._numbers(kind, count)
-                continue
-            strings = self._strings(count)
-            tokens = strings if key == TOKENS else tokens
+            else:
+                kind, count = self._u32(), self._u64()
+                if kind != STRING:
+                    lists[key] = self._numbers(kind, count)
+                else:
+                    strings = self._strings(count)
+                    tokens = strings if key == TOKENS else tokens
+                    if self._whole:
+                        lists[key] = tuple(map(self._decoded, _parts(strings)))
             if self._whole:
-                lists[key] = tuple(map(self._decoded, _parts(strings)))
+                spans[key] = (start, self._at)
         tensors, n_params = self._tensors(n_tensors, metadata)
-        return Header(metadata, tokens, n_tensors, n_params, lists, tensors)
+        return Header(metadata, tokens, n_tensors, n_params, lists, tensors, spans)
 
     def _check_magic(self) -> None:
         magic = self._file.read(4)

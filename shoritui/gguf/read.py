@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.errors import UserError
-from shoritui.gguf.header import BLOCKS, Value, read_header
+from shoritui.gguf.header import BLOCKS, Value, Verbatim, read_header
 from shoritui.text import printable
 
 Floats = npt.NDArray[np.float32]
@@ -37,6 +37,16 @@ class GgufFile:
     def metadata(self) -> dict[str, Any]:
         """All of it by its whole keys, lists among it."""
         return {**self._header.metadata, **self._header.lists}
+
+    def verbatim(self, *beginnings: str) -> dict[str, Verbatim]:
+        """Return what stands in the metadata under all keys that begin so, as it stands there."""
+        with self.path.open("rb") as file:
+            values = {}
+            for key, (start, end) in self._header.spans.items():
+                if key.startswith(beginnings):
+                    file.seek(start)
+                    values[key] = Verbatim(file.read(end - start))
+        return values
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text of the metadata."""

@@ -17,14 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.files import whole_file
-from shoritui.gguf.header import ALIGNMENT, ARRAY, BLOCKS, MAGIC, SCALARS, STRING
+from shoritui.gguf.header import ALIGNMENT, ARRAY, BLOCKS, MAGIC, SCALARS, STRING, Verbatim
 from shoritui.gguf.read import Floats
 
 Kind = Literal["F32", "F16", "Q4_0", "Q8_0", "BF16"]
 KIND_IDS: Final[Mapping[Kind, int]] = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "BF16": 30}
 """ggml's numbers of the types that are written here."""
+
 Number = bool | int | float
-Value = str | Number | Sequence[str] | Sequence[int] | Sequence[float]
+Value = str | Number | Sequence[str] | Sequence[int] | Sequence[float] | Verbatim
 ByteProgress = Callable[[int, int], None]
 """Hears the bytes done, and of all."""
 
@@ -109,6 +110,8 @@ def _padded(size: int) -> int:
 
 
 def _typed(value: Value) -> bytes:
+    if isinstance(value, Verbatim):
+        return value.data
     if isinstance(value, str):
         return pack("<I", STRING) + _text(value)
     if isinstance(value, Number):

@@ -189,7 +189,7 @@ def test_the_demo_is_unpacked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
     told: list[Preparing | Reported] = []
     folder = folder_of(Base("demo"), told.append)
-    assert {"config.json", "model.safetensors", "tokenizer.model"} <= {
+    assert {"config.json", "model.safetensors", "vocabulary.gguf"} == {
         path.name for path in folder.iterdir()
     }
     last = told[-1]
@@ -279,4 +279,4 @@ def test_smollm2_lies_in_its_package(
         folder_of(Base("smollm2"), lambda event: None)
     shutil.copy(model_path(), package / "SmolLM2-135M-Instruct.Q4_1.gguf")
     folder = folder_of(Base("smollm2"), lambda event: None)
-    assert (folder / "tokenizer.model").is_file()
+    assert (folder / "vocabulary.gguf").is_file()

@@ -1,10 +1,9 @@
-"""Vocabularies of SentencePiece: out of a GGUF and into one, they cut texts as llama.cpp does."""
+"""Vocabularies of SentencePiece in a GGUF: llama.cpp cuts texts as SentencePiece does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
-from shoritui.demo import model_path
 from shoritui.errors import UserError
-from shoritui.finetune.export.llama_cpp import LlamaFile
-from shoritui.gguf.read import GgufFile
-from shoritui.gguf.sentencepiece import SentencePieceVocabulary, pieces_of_model
-from shoritui.gguf.vocabulary import vocabulary_of_folder, vocabulary_of_gguf, write_vocabulary
+from shoritui.gguf.llama_cpp import LlamaFile
+from shoritui.gguf.vocabulary import vocabulary_of_folder
+from shoritui.gguf.vocabulary.sentencepiece import pieces_of_model
 from tests.gguf.tiny import write_alone
+from tests.gguf.vocabularies import shipped, write_pieces
 
 texts = st.one_of(
     st.text(),
@@ -32,20 +30,13 @@ texts = st.one_of(
 )
 
 
-@cache
-def shipped() -> SentencePieceVocabulary:
-    tokens = vocabulary_of_gguf(GgufFile(model_path()))
-    assert isinstance(tokens, SentencePieceVocabulary)
-    return tokens
-
-
 @pytest.fixture(scope="module", params=[False, True], ids=["bare", "prefixed"])
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SentencePieceProcessor, LlamaFile]]:
     folder = tmp_path_factory.mktemp("vocabulary")
     tokens = replace(shipped(), add_space_prefix=request.param)
-    write_vocabulary(folder, tokens, model_path())
+    write_pieces(folder, tokens)
     pieces = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     with LlamaFile(write_alone(folder / "v.gguf", tokens), vocabulary_only=True) as file:
         assert file.space_prefix == (" " if request.param else "")
@@ -53,7 +44,7 @@ def pair(
 
 
 @given(text=texts)
-def test_the_rebuilt_model_cuts_as_llama_cpp_does(
+def test_llama_cpp_cuts_as_sentencepiece_does(
     pair: tuple[SentencePieceProcessor, LlamaFile], text: str
 ) -> None:
     pieces, file = pair
@@ -62,7 +53,7 @@ def test_the_rebuilt_model_cuts_as_llama_cpp_does(
 
 
 def test_ids_with_a_meaning_are_kept(tmp_path: Path) -> None:
-    write_vocabulary(tmp_path, shipped(), model_path())
+    write_pieces(tmp_path, shipped())
     pieces = SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
     assert (pieces.unk_id(), pieces.bos_id(), pieces.eos_id()) == (0, 1, 2)
     assert vocabulary_of_folder(tmp_path, {"vocab_size": len(shipped().pieces)}) == shipped()
@@ -115,11 +106,3 @@ def test_what_was_added_to_a_model_is_there_and_the_rest_is_padding(tmp_path: Pa
 def test_what_llama_cpp_would_cut_otherwise_is_told(data: bytes, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         pieces_of_model(data, 10 if "10" in sentence else 4000, {}, Path("tokenizer.model"))
-
-
-@pytest.mark.parametrize("piece", ["", "<s>"], ids=["empty", "twice"])
-def test_a_vocabulary_that_sentencepiece_refuses_is_told(tmp_path: Path, piece: str) -> None:
-    tokens = shipped()
-    pieces = (*tokens.pieces[:-1], piece)
-    with pytest.raises(UserError, match="none that SentencePiece takes"):
-        write_vocabulary(tmp_path, replace(tokens, pieces=pieces), model_path())

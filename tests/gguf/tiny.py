@@ -11,19 +11,13 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from shoritui.demo import model_path
-from shoritui.finetune.export.llama_cpp import LlamaFile
 from shoritui.gguf.llama import About
-from shoritui.gguf.read import Floats, GgufFile
-from shoritui.gguf.sentencepiece import SentencePieceVocabulary
+from shoritui.gguf.llama_cpp import LlamaFile
+from shoritui.gguf.read import Floats
 from shoritui.gguf.shape import Shape, gguf_metadata
-from shoritui.gguf.vocabulary import (
-    Vocabulary,
-    gguf_vocabulary,
-    vocabulary_of_gguf,
-    write_vocabulary,
-)
+from shoritui.gguf.vocabulary import BpeVocabulary, SentencePieceVocabulary, gguf_vocabulary
 from shoritui.gguf.write import write_gguf
+from tests.gguf.vocabularies import shipped, write_pieces
 
 VOCABULARY = 4000
 DOCUMENTS = [
@@ -55,11 +49,11 @@ def make_folder(folder: Path, **changes: Any) -> Path:
             if "norm" in name:
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
     model.save_pretrained(folder)
-    write_vocabulary(folder, vocabulary_of_gguf(GgufFile(model_path())), model_path())
+    write_pieces(folder, shipped())
     return folder
 
 
-def write_alone(path: Path, tokens: Vocabulary) -> Path:
+def write_alone(path: Path, tokens: SentencePieceVocabulary | BpeVocabulary) -> Path:
     """A GGUF that holds nothing else."""
     size = len(tokens.pieces if isinstance(tokens, SentencePieceVocabulary) else tokens.tokens)
     metadata = About("vocabulary").metadata | gguf_metadata(Shape(64, 64, 64, 1, 1, 64, size))

@@ -10,7 +10,7 @@ from shoritui.demo.making.network import Layer, Network
 from shoritui.demo.making.vocabulary import Pieces
 from shoritui.gguf.llama import About, Llama, write_model
 from shoritui.gguf.read import Floats
-from shoritui.gguf.sentencepiece import pieces_of_model
+from shoritui.gguf.vocabulary.sentencepiece import pieces_of_model
 
 NAME = "ShoriTUI demo"
 

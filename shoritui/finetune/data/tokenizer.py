@@ -1,4 +1,5 @@
-"""Text to token ids, exactly as a chat sends them: SentencePiece's, or the `tokenizers` library's.
+"""Text to token ids, exactly as a chat sends them: by llama.cpp where the base is a GGUF, else by
+SentencePiece or the `tokenizers` library.
 
 What is exact piece by piece: the vocabulary's own space prefix is off, whoever begins a document
 writes it and what begins a prompt by hand, and no text is ever read as a special token.
@@ -16,8 +17,13 @@ from typing import Any, Final
 
 from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN
 from shoritui.errors import UserError
+from shoritui.gguf.llama_cpp import LlamaFile
+from shoritui.gguf.read import GgufFile
+from shoritui.gguf.vocabulary.kept import FILE as KEPT
 
 _SETTINGS: Final = "tokenizer_config.json"
+_DECIDING: Final = "tokenizer.ggml."
+"""How the keys of a GGUF begin that decide a text's ids."""
 
 
 class Tokenizer(ABC):
@@ -76,12 +82,14 @@ class Tokenizer(ABC):
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:
-    """Open the vocabulary of a model's folder: its tokenizer.model if there is one, else its
-    tokenizer.json.
+    """Open the vocabulary of a model's folder: that of the GGUF which it was made from, else its
+    tokenizer.model, else its tokenizer.json.
 
     Raises:
-        UserError: There is neither, or it cannot be read, or its library is not installed.
+        UserError: There is none, or it cannot be read, or its library is not installed.
     """
+    if (kept := folder / KEPT).is_file():
+        return _Kept(kept)
     pieces, fast = folder / "tokenizer.model", folder / "tokenizer.json"
     try:
         settings = _settings(folder / _SETTINGS)
@@ -94,6 +102,25 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     except Exception as error:  # either library has exceptions of its own
         raise UserError(f"The tokenizer in {folder} cannot be read: {error}") from None
     raise UserError(f"{folder} has no tokenizer: expected tokenizer.model or tokenizer.json in it.")
+
+
+class _Kept(Tokenizer):
+    """llama.cpp's reading of the metadata of a GGUF file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = LlamaFile(path, vocabulary_only=True)
+        self.vocabulary = self._file.size
+        self.bos, self.eos = self._file.begin, self._file.end
+        self.space_prefix = bool(self._file.space_prefix)
+        stated = sorted(GgufFile(path).verbatim(_DECIDING).items())
+        own = b"".join(key.encode() + value.data for key, value in stated)
+        self.fingerprint = _fingerprint(own, self.space_prefix, self.bos)
+
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._file.many(texts)
+
+    def text(self, ids: Sequence[int]) -> str:
+        return b"".join(map(self._file.piece, ids)).decode(errors="replace")
 
 
 class _Pieces(Tokenizer):

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shoritui.demo import model_path
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
-from shoritui.gguf.read import GgufFile
-from shoritui.gguf.sentencepiece import SentencePieceVocabulary
-from shoritui.gguf.vocabulary import vocabulary_of_gguf, write_vocabulary
+from tests.gguf.vocabularies import shipped, write_pieces
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +22,5 @@ def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def shipped_tokenizer(folder: Path, *, space_prefix: bool) -> Tokenizer:
-    tokens = vocabulary_of_gguf(GgufFile(model_path()))
-    assert isinstance(tokens, SentencePieceVocabulary)
-    write_vocabulary(folder, replace(tokens, add_space_prefix=space_prefix), model_path())
+    write_pieces(folder, replace(shipped(), add_space_prefix=space_prefix))
     return open_tokenizer(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,23 @@ from shoritui.engine.cache.token_cache import TokenCache, TokenStore
 from shoritui.engine.llama.model import Model
 from shoritui.errors import UserError
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
+from shoritui.gguf.llama import About
+from shoritui.gguf.read import GgufFile
+from shoritui.gguf.vocabulary import gguf_vocabulary
+from shoritui.gguf.vocabulary.kept import keep
+from shoritui.gguf.write import write_gguf
+from tests import smollm2
 from tests.finetune.data.strategies import bodies, parts
+from tests.gguf.tiny import write_alone
+from tests.gguf.vocabularies import shipped
 
 _FLAG = b"tokenizer.ggml.add_space_prefix\x07\0\0\0"
 
 
-@pytest.fixture(scope="module", params=["as it is", "with a space prefix"])
+@pytest.fixture(
+    scope="module",
+    params=["pieces", "pieces with a prefix", "kept", "kept with a prefix", "smollm2"],
+)
 def pair(
     request: pytest.FixtureRequest,
     tokenizer: Tokenizer,
@@ -29,13 +41,18 @@ def pair(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Tokenizer, Model]:
     """The same vocabulary in training and in the engine."""
-    if request.param == "as it is":
-        return tokenizer, Model(model_path(), vocab_only=True)
-    before, flag, after = model_path().read_bytes().partition(_FLAG)
-    assert flag and after[0] == 0
-    path = tmp_path_factory.mktemp("model") / "model.gguf"
-    path.write_bytes(before + flag + b"\1" + after[1:])
-    return prefixed, Model(path, vocab_only=True)
+    kind, is_prefixed = request.param.partition(" ")[::2]
+    folder = tmp_path_factory.mktemp("model")
+    path = smollm2.installed() if kind == "smollm2" else model_path()
+    if is_prefixed:
+        before, flag, after = path.read_bytes().partition(_FLAG)
+        assert flag and after[0] == 0
+        path = folder / "model.gguf"
+        path.write_bytes(before + flag + b"\1" + after[1:])
+    if kind == "pieces":
+        return prefixed if is_prefixed else tokenizer, Model(path, vocab_only=True)
+    keep(GgufFile(path), folder)
+    return open_tokenizer(folder), Model(path, vocab_only=True)
 
 
 @given(st.data())
@@ -47,6 +64,8 @@ def test_ids_are_those_that_the_engine_sends(
     sent = TokenCache(model, TokenStore(None, b"")).document(texts)
     ours = [*tokenizer.many(texts[:1], first=True), *tokenizer.many(texts[1:])]
     assert ours == [list(ids) for ids in sent]
+    if model.bos is None:  # a vocabulary without walls
+        return
     whole = (" " if model.space_prefix else "") + "".join(texts)
     assert [token for ids in ours for token in ids] == [model.bos, *model.tokenize(whole)]
 
@@ -58,7 +77,9 @@ def test_ids_of_any_text_are_the_engines_and_give_it_back(
     tokenizer, model = pair
     ids = tokenizer.ids(text)
     assert ids == model.tokenize(text)
-    assert tokenizer.text(ids) == text.replace("▁", " ")
+    assert tokenizer.text(ids) == b"".join(model.pieces[i] for i in ids).decode(errors="replace")
+    if model.bos is not None:  # SmolLM2 lacks the bytes of some planes
+        assert tokenizer.text(ids) == text.replace("▁", " ")
 
 
 def test_what_is_told_of_a_vocabulary(tokenizer: Tokenizer, prefixed: Tokenizer) -> None:
@@ -151,3 +172,34 @@ def test_a_folder_that_has_none_is_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\xff{}")
         with pytest.raises(UserError, match="cannot be read"):
             open_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (b"smollm", b"smo\x1bop", r"unknown pre-tokenizer type: 'smo.*op'"),
+        (b"tokenizer.ggml.tokens", b"tokenizer.ggml.tokenz", "cannot find tokenizer vocab"),
+        (b"tokenizer.ggml.merges", b"tokenizer.ggml.mergez", "cannot find tokenizer merges"),
+    ],
+)
+def test_a_vocabulary_that_llama_cpp_does_not_know_is_told(
+    tmp_path: Path, before: bytes, after: bytes, sentence: str
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(smollm2.installed().read_bytes().replace(before, after))
+    with pytest.raises(UserError, match=sentence) as told:
+        keep(GgufFile(path), tmp_path)
+    assert str(path) in str(told.value) and str(told.value).isprintable()
+
+
+def test_a_vocabulary_with_a_token_twice_is_told(tmp_path: Path) -> None:
+    tokens = shipped()
+    write_alone(tmp_path / "v.gguf", replace(tokens, pieces=(*tokens.pieces[:-1], "<s>")))
+    with pytest.raises(UserError, match="its vocabulary is damaged"):
+        keep(GgufFile(tmp_path / "v.gguf"), tmp_path)
+
+
+def test_a_file_without_a_vocabulary_is_told(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "v.gguf", About("x").metadata | gguf_vocabulary(None), [])
+    with pytest.raises(UserError, match="has no vocabulary"):
+        keep(GgufFile(tmp_path / "v.gguf"), tmp_path)

@@ -17,7 +17,7 @@ from shoritui.finetune.export.reference import Reference, reference
 from shoritui.finetune.export.verify import check_adapter, check_model, check_tokens
 from shoritui.finetune.model.adapter import SavedAdapter, load
 from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
-from shoritui.gguf.sentencepiece import SentencePieceVocabulary
+from shoritui.gguf.vocabulary.sentencepiece import SentencePieceVocabulary
 from tests.finetune.export.trained import Trained, as_config, write_saved
 from tests.gguf.tiny import DOCUMENTS, error, transformers_logits
 

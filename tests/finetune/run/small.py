@@ -11,21 +11,19 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from shoritui.demo import model_path
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train, Watch
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.events import Event, Stepped
 from shoritui.finetune.run.train import train
-from shoritui.gguf.read import GgufFile
 from shoritui.gguf.shape import Shape
-from shoritui.gguf.vocabulary import vocabulary_of_gguf, write_vocabulary
+from tests.gguf.vocabularies import shipped, write_pieces
 
 NAMES = ("low", "high", "top")
 
 
 def make_base(folder: Path) -> Path:
     """A llama's folder with random weights."""
-    write_vocabulary(folder, vocabulary_of_gguf(GgufFile(model_path())), model_path())
+    write_pieces(folder, shipped())
     vocabulary = open_tokenizer(folder).vocabulary
     shape = Shape(64, 96, 2, 4, 2, 16, vocabulary, is_tied=True)
     draws = np.random.default_rng(1)

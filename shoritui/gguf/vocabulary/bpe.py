@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.errors import UserError
-from shoritui.gguf.read import GgufFile
-from shoritui.gguf.sentencepiece import TokenType, first_id
+from shoritui.gguf.vocabulary.sentencepiece import TokenType, first_id
 from shoritui.gguf.write import Value
 from shoritui.text import printable
 
@@ -94,72 +93,6 @@ class BpeVocabulary:
     """-1 where there is none, as for the end."""
     eos: int
     add_bos: bool = True
-
-
-def merges_of_gguf(file: GgufFile) -> BpeVocabulary:
-    """Return the vocabulary that a GGUF holds; `UserError` if its rule is not known here."""
-    split = file.text("tokenizer.ggml.pre", "")
-    if split not in _RULES:
-        raise UserError(
-            f"{file.path} splits texts by the rule {printable(split)!r}, which is not known here: "
-            "take the model's own folder instead."
-        )
-    tokens, merges = file.texts("tokenizer.ggml.tokens"), file.texts("tokenizer.ggml.merges")
-    types = [int(kind) for kind in file.numbers("tokenizer.ggml.token_type")]
-    if not tokens or len(types) != len(tokens):
-        raise UserError(f"{file.path}: its vocabulary is damaged: take another file.")
-    bos, eos = (file.whole(f"tokenizer.ggml.{name}_token_id", -1) for name in ("bos", "eos"))
-    return BpeVocabulary(
-        *(tokens, tuple(types), merges, split),
-        bos=bos if bos < len(tokens) else -1,
-        eos=eos if eos < len(tokens) else -1,
-        add_bos=file.flag("tokenizer.ggml.add_bos_token", _RULES[split].as_llama_3),
-    )
-
-
-def tokenizer_json(vocabulary: BpeVocabulary, source: Path) -> str:
-    """Return the text of a tokenizer.json; `UserError` naming the source if it cannot be one."""
-    from tokenizers import Tokenizer
-
-    added = (TokenType.CONTROL, TokenType.USER_DEFINED)
-    rule = _RULES[vocabulary.split]
-    text = json.dumps(
-        {
-            "version": "1.0",
-            "added_tokens": [
-                _added(index, token, kind == TokenType.CONTROL)
-                for index, (token, kind) in enumerate(
-                    zip(vocabulary.tokens, vocabulary.types, strict=True)
-                )
-                if kind in added
-            ],
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": rule.steps},
-            "decoder": _byte_level(),
-            "model": {
-                "type": "BPE",
-                "vocab": {
-                    token: index
-                    for index, token in enumerate(vocabulary.tokens)
-                    if vocabulary.types[index] != TokenType.UNUSED
-                },
-                "merges": [merge.split(" ", 1) for merge in vocabulary.merges],
-                "ignore_merges": rule.as_llama_3,
-            },
-        },
-        ensure_ascii=False,
-    )
-    try:
-        Tokenizer.from_str(text)
-    except Exception as error:  # tokenizers raises nothing more exact
-        raise UserError(
-            f"{source}: its merges are damaged ({printable(str(error))}): take another file."
-        ) from None
-    return text
-
-
-def _added(index: int, token: str, is_special: bool) -> dict[str, Any]:
-    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": index, "content": token, "special": is_special} | plain
 
 
 def merges_of_json(text: str, size: int, config: Mapping[str, Any], source: Path) -> BpeVocabulary:

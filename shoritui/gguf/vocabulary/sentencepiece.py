@@ -1,4 +1,4 @@
-"""A SentencePiece vocabulary: out of a GGUF into a tokenizer.model, and the other way."""
+"""A SentencePiece vocabulary: out of a tokenizer.model or a GGUF, and into a GGUF."""
 
 from __future__ import annotations
 
@@ -76,49 +76,11 @@ def _special(file: GgufFile, name: str, default: int, count: int) -> int:
     return value if value < count else -1
 
 
-def tokenizer_model(vocabulary: SentencePieceVocabulary, source: Path) -> bytes:
-    """Return the bytes of a tokenizer.model; `UserError` naming the source if it cannot be one."""
-    from sentencepiece import SentencePieceProcessor
-
-    model = _model_proto()
-    for piece, score, kind in zip(
-        vocabulary.pieces, vocabulary.scores, vocabulary.types, strict=True
-    ):
-        model.pieces.add(piece=piece, score=score, type=kind)
-    _describe_training(model.trainer_spec, vocabulary)
-    rules = model.normalizer_spec
-    rules.name = "identity"
-    rules.add_dummy_prefix = vocabulary.add_space_prefix
-    rules.remove_extra_whitespaces = False
-    rules.escape_whitespaces = True
-    data: bytes = model.SerializeToString()
-    try:
-        SentencePieceProcessor(model_proto=data)
-    except RuntimeError:
-        raise UserError(
-            f"{source}: its vocabulary is none that SentencePiece takes: pieces are empty, occur "
-            "twice, or none stands for the unknown. Take the model's folder instead."
-        ) from None
-    return data
-
-
 def _model_proto() -> Any:
     from sentencepiece import sentencepiece_model_pb2
 
     protobuf: Any = sentencepiece_model_pb2
     return protobuf.ModelProto()
-
-
-def _describe_training(spec: Any, vocabulary: SentencePieceVocabulary) -> None:
-    spec.model_type = spec.BPE
-    spec.vocab_size = len(vocabulary.pieces)
-    spec.byte_fallback = int(TokenType.BYTE) in vocabulary.types
-    spec.pad_id = -1
-    for name in ("unk", "bos", "eos"):
-        place = getattr(vocabulary, name)
-        setattr(spec, f"{name}_id", place)
-        if place >= 0:
-            setattr(spec, f"{name}_piece", vocabulary.pieces[place])
 
 
 def pieces_of_model(
