@@ -34,6 +34,11 @@ class PlannedTier:
     """Nothing that matters to it has changed: it is taken as it was trained."""
     resumes_at: int = 0
     """The step that an interrupted run of it goes on from."""
+    kind: str = "conversation"
+    """Of what it learns from; `conversations` are the rows of a file of preferences if it is
+    `preference`."""
+    pairs: int = 0
+    """Of preferences, those to learn from: one for each message that was rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ class TierStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferenceFigures:
+    """What a preference tier has reached on some pairs, as means over them.
+
+    The log-ratio of a message is log p - log p of the tier's reference, in nats: of the whole
+    message, or per token with `length_normalised`.
+    """
+
+    margin: float
+    """beta * (the chosen message's log-ratio - the rejected one's)."""
+    accuracy: float
+    """The share of the pairs whose margin is above 0."""
+    chosen: float
+    """The chosen messages' log-ratio: how far they have drifted from the reference."""
+    rejected: float
+    """The same of the rejected ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """One optimizer step is done."""
 
@@ -77,7 +100,7 @@ class Stepped:
     steps: int
     epoch: float
     loss: float
-    """Mean over the learnt tokens of this step, in nats."""
+    """Mean over the learnt tokens of this step, in nats; of preferences, over its pairs."""
     learning_rate: float
     gradient_norm: float
     """Before clipping."""
@@ -88,28 +111,32 @@ class Stepped:
     """Peak bytes of the device in this step; resident bytes on a CPU."""
     seconds_left: float
     """Of the whole run, as far as it is known."""
+    preference: PreferenceFigures | None = None
+    """Of a preference tier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The held-out conversations were read."""
+    """The held-out conversations or preferences were read."""
 
     tier: str
     step: int
     loss: float
-    """Mean over their learnt tokens, in nats."""
+    """Mean over their learnt tokens, in nats; of preferences, over the pairs."""
     is_best: bool
     """No step of this tier did better; its adapter is kept."""
+    preference: PreferenceFigures | None = None
+    """Of a preference tier."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentLoss:
-    """How badly one conversation is predicted."""
+    """How badly one conversation is predicted, or one preference met."""
 
     source: str
     """File and line."""
     loss: float
-    """Mean over its learnt tokens, in nats, when it was last read."""
+    """Mean over its learnt tokens, in nats, when it was last read; of a preference, its loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +260,8 @@ def from_json(line: str) -> Event:
             fields["tiers"] = tuple(PlannedTier(**tier) for tier in fields["tiers"])
         if kind is WorstDocuments:
             fields["documents"] = tuple(DocumentLoss(**one) for one in fields["documents"])
+        if fields.get("preference"):
+            fields["preference"] = PreferenceFigures(**fields["preference"])
         event: Event = kind(**fields)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an event of a training run: {line[:80]!r}") from error

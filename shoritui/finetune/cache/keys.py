@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, get_type_hints
 
-from shoritui.finetune.config.model import Base, Config, Lora, Train
+from shoritui.finetune.config.model import Base, Config, Lora, Preference, Tier, Train
 
 FORMAT: Final = 1
 """Counted up when the same settings come to mean other maths."""
@@ -50,12 +50,13 @@ def root_key(root: Root, seed: int) -> str:
     )
 
 
-def tier_key(parent: str, fingerprint: str, train: Train, evaluate_every: int) -> str:
+def tier_key(parent: str, fingerprint: str, tier: Tier, evaluate_every: int) -> str:
     """Return the key of a tier that goes on from `parent`, which is a tier's key or the root's.
 
     `fingerprint` is of its samples, those that are held out included. `evaluate_every` is of
     meaning only where the best adapter is the one that is kept.
     """
+    train = tier.train
     maths = _plain(train)
     del maths["accumulation"], maths["micro_batch"]  # only their product counts
     if train.warmup_steps or not train.warmup_ratio:  # it does not count then
@@ -67,6 +68,7 @@ def tier_key(parent: str, fingerprint: str, train: Train, evaluate_every: int) -
             "samples": fingerprint,
             "train": {**maths, "packs_per_step": train.packs_per_step},
             "evaluate_every": evaluate_every if train.keep == "best" else None,
+            **({"preference": _plain(tier.preference)} if tier.kind == "preference" else {}),
         }
     )
 
@@ -77,12 +79,12 @@ def keys_of(config: Config, root: Root, fingerprints: Mapping[str, str]) -> dict
     for tier in config.tiers:
         parent = keys[tier.after] if tier.after else root_key(root, tier.train.seed)
         keys[tier.name] = tier_key(
-            parent, fingerprints[tier.name], tier.train, config.watch.evaluate_every
+            parent, fingerprints[tier.name], tier, config.watch.evaluate_every
         )
     return keys
 
 
-def _plain(settings: Lora | Train) -> dict[str, Any]:
+def _plain(settings: Lora | Train | Preference) -> dict[str, Any]:
     """By field; whole numbers where a fraction may stand are written as one."""
     return {
         name: float(getattr(settings, name)) if kind is float else getattr(settings, name)

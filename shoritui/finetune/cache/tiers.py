@@ -3,6 +3,7 @@
     tiers/KEY/trained/          the tier as it goes on
     tiers/KEY/state-00000040/   what an interrupted run goes on from
     tiers/KEY/best-00000020/    the best adapter so far
+    tiers/KEY/reference/        of preferences, what the tier's parent finds
 
 A folder appears with all of its files or not at all, also after a power cut: it is written beside
 its place, with a digest of every file in `meta.json`, forced to the disk and then renamed. A folder
@@ -78,6 +79,18 @@ class TierStore:
         """
         self._seal(self._place("best", step), write, {"step": step})
 
+    def reference(self) -> Sealed | None:
+        """What `keep_reference` wrote, if it is whole."""
+        return self._opened(self.folder / "reference", is_quick=False)
+
+    def keep_reference(self, write: Write) -> None:
+        """Keep what the tier is compared with until it is trained.
+
+        Raises:
+            UserError: The disk does not take it.
+        """
+        self._seal(self.folder / "reference", write, {})
+
     def save(self, step: int, best_step: int, write: Write, facts: Facts) -> None:
         """Keep a state to go on from, in the place of those before, and but one best adapter.
 
@@ -100,8 +113,9 @@ class TierStore:
             UserError: The disk does not take it.
         """
         self._seal(self._trained, write, facts)
-        for folder in (*self.folder.glob("state-*"), *self.folder.glob("best-*")):
-            shutil.rmtree(folder, ignore_errors=True)
+        for kind in ("state-*", "best-*", "reference"):
+            for folder in self.folder.glob(kind):
+                shutil.rmtree(folder, ignore_errors=True)
         found = self.trained()
         if found is None:
             raise UserError(f"{self._trained} is not as it was written: see to that disk.")

@@ -5,10 +5,20 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Final, Literal
 
-from shoritui.finetune.config.model import Base, Config, Data, Lora, Prompt, Tier, Train, Watch
+from shoritui.finetune.config.model import (
+    Base,
+    Config,
+    Data,
+    Lora,
+    Preference,
+    Prompt,
+    Tier,
+    Train,
+    Watch,
+)
 from shoritui.toml import FILLED, Field, Fields, Rule, fields_of, meanings_of
 
-TableName = Literal["", "base", "lora", "train", "data", "watch", "prompt", "tier"]
+TableName = Literal["", "base", "lora", "train", "data", "preference", "watch", "prompt", "tier"]
 
 
 RECORDS: Final[dict[TableName, type]] = {
@@ -17,11 +27,14 @@ RECORDS: Final[dict[TableName, type]] = {
     "lora": Lora,
     "train": Train,
     "data": Data,
+    "preference": Preference,
     "watch": Watch,
     "prompt": Prompt,
     "tier": Tier,
 }
-_TABLES: Final[tuple[TableName, ...]] = ("lora", "train", "data", "watch")
+_TABLES: Final[tuple[TableName, ...]] = ("lora", "train", "data", "preference", "watch")
+TIER_TABLES: Final[tuple[TableName, ...]] = ("train", "data", "preference")
+"""Those whose keys a tier may also set for itself."""
 _BASE: Final = Rule('a folder, a hub id, a GGUF file, "smollm2" or "demo"')
 
 
@@ -38,8 +51,9 @@ def meanings(table: TableName) -> dict[str, str]:
 
 @cache
 def config_fields() -> Fields:
-    """Return what a config file may hold; a tier also what it changes of [train] and [data]."""
-    tier = {**own_fields("train"), **own_fields("data"), **own_fields("tier")}
+    """Return what a config file may hold; a tier also what it changes of the tables for tiers."""
+    shared = (*map(own_fields, TIER_TABLES), own_fields("tier"))
+    tier = {key: field for known in shared for key, field in known.items()}
     return {
         **own_fields(""),
         **{key: Field(None, None, own_fields(key)) for key in _TABLES},

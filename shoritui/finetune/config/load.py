@@ -15,7 +15,18 @@ import msgspec
 from shoritui.demo.sample import write_demo
 from shoritui.errors import UserError
 from shoritui.finetune.config.fields import config_fields
-from shoritui.finetune.config.model import Base, Config, Data, Lora, Prompt, Tier, Train, Watch
+from shoritui.finetune.config.model import (
+    Base,
+    Config,
+    Data,
+    Kind,
+    Lora,
+    Preference,
+    Prompt,
+    Tier,
+    Train,
+    Watch,
+)
 from shoritui.folders import data_dir
 from shoritui.text import clean
 from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text
@@ -24,7 +35,7 @@ KIND: Final = "training config"
 DEMO_FOLDER: Final = "finetune-demo"
 FILE: Final = "finetune.toml"
 
-_Record = TypeVar("_Record", Base, Lora, Train, Data, Watch, Prompt)
+_Record = TypeVar("_Record", Base, Lora, Train, Data, Preference, Watch, Prompt)
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -96,22 +107,30 @@ def _config(path: Path, data: Mapping[str, Any]) -> Config:
 def _tiers(data: Mapping[str, Any]) -> tuple[Tier, ...]:
     """Return the tiers.
 
-    Each takes from [train] and [data] what it does not say, and its rate from the tier above.
+    Each takes from the tables what it does not say, and its rate from the tier above; one that
+    learns preferences a tenth of that, and passes it on as it was.
     """
     train = _changed(Train(), data.get("train", {}))
     table = _changed(Data(), data.get("data", {}))
+    preference = _changed(Preference(), data.get("preference", {}))
+    rate = train.learning_rate
     tiers: list[Tier] = []
     for row in data["tier"]:
         above = tiers[-1] if tiers else None
-        rate = above.train.learning_rate if above else train.learning_rate
+        kind: Kind = row.get("kind", "conversation")
+        if kind == "conversation":
+            rate = float(row.get("learning_rate", rate))
+        usual = rate if kind == "conversation" else rate / 10
         tiers.append(
             Tier(
                 name=row["name"],
                 files=tuple(row["data"]),
                 after=row.get("after", above.name if above else ""),
                 where=row.get("where", ""),
-                train=_changed(replace(train, learning_rate=rate), row),
+                kind=kind,
+                train=_changed(replace(train, learning_rate=usual), row),
                 data=_changed(table, row),
+                preference=_changed(preference, row),
             )
         )
     return tuple(tiers)

@@ -20,6 +20,7 @@ Optimizer = Literal["adamw8bit", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
 Hints = Literal["tokens", "keep", "none"]
 Keep = Literal["last", "best"]
+Kind = Literal["conversation", "preference"]
 RungName = Literal["auto", "offload", "inputs", "halves", "attention", "all"]
 
 
@@ -156,7 +157,8 @@ class Train:
     """How one tier is trained; all of it matters to the maths."""
 
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 7.25e-5
-    """The optimizer's step size; a tier without one uses that of the tier above it."""
+    """The optimizer's step size; a tier without one uses that of the tier above it, a preference
+    tier a tenth of that."""
     epochs: _Count = 2
     """How many times a tier's data is read."""
     sequence_len: Annotated[int, Meta(ge=16, le=_MOST)] = 16384
@@ -231,6 +233,27 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference:
+    """How a preference tier learns (DPO, arXiv:2305.18290); all of it matters to the maths.
+
+    Of each pair the chosen message is to become likelier than the rejected one, beside how likely
+    the tier's parent finds them.
+    """
+
+    beta: _Positive = 0.1
+    """How firmly the adapter is held to its reference, the tier's parent: the loss is
+    -log sigmoid(beta * m), where m is how much likelier than in the reference the chosen message
+    has become, less the same of the rejected one, in nats."""
+    label_smoothing: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0
+    """How many of the preferences may be the wrong way round (conservative DPO)."""
+    length_normalised: bool = False
+    """Compare log-probabilities per token instead of a whole message's, so that length counts less
+    (Tülu 3, arXiv:2411.15124); beta should then be larger, such as 5."""
+    pairs: _Count = 4
+    """The most pairs in a pack; each is two documents, the chosen and the rejected one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A fixed prompt for sample replies: BlockML up to the message that is to be written."""
 
@@ -279,6 +302,15 @@ class Tier:
     `not explicit`; empty uses all."""
     train: Train = field(default_factory=Train)
     data: Data = field(default_factory=Data)
+    kind: Kind = "conversation"
+    """What its files hold: conversations, or preferences between messages, a JSON object a line as
+    `shoritui chats export --preferences` writes them."""
+    preference: Preference = field(default_factory=Preference)
+
+    @property
+    def together(self) -> int:
+        """How many samples stay side by side in a pack: the two of a pair, or one."""
+        return 2 if self.kind == "preference" else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Final
+from typing import Final, TypeVar
 
 from shoritui.finetune.config.fields import TableName, meanings, own_fields
-from shoritui.finetune.config.model import Config, Data, Prompt, Tier, Train
+from shoritui.finetune.config.model import Config, Data, Preference, Prompt, Tier, Train
 from shoritui.toml import choices_of, item_of, quoted
+
+_Shared = TypeVar("_Shared", Train, Data, Preference)
 
 _WIDTH: Final = 96
 _PURPOSES: Final[dict[TableName, str]] = {
@@ -19,10 +21,11 @@ _PURPOSES: Final[dict[TableName, str]] = {
     "lora": "The adapter.",
     "train": "How tiers are trained, unless a tier says otherwise.",
     "data": "How conversations become training samples, unless a tier says otherwise.",
+    "preference": 'How tiers of kind "preference" learn, unless a tier says otherwise.',
     "watch": "How a run is watched and saved; nothing here changes what is learnt.",
     "prompt": "Fixed prompts, to which sample replies are written during a run.",
     "tier": "The tiers, in the order in which they are trained. Delete those that you have no data "
-    "for. A tier may also set any key of [train] and [data].",
+    "for. A tier may also set any key of [train], [data] and [preference].",
 }
 
 
@@ -35,6 +38,7 @@ def text_of(config: Config) -> str:
         _table("lora", config.lora),
         _table("train", first.train),
         _table("data", first.data),
+        _table("preference", first.preference),
         _table("watch", config.watch),
     ]
     if config.watch.prompts:
@@ -69,19 +73,22 @@ def _prompt(prompt: Prompt) -> list[str]:
 
 
 def _tier(tier: Tier, first: Tier, above: str) -> list[str]:
-    """Return what a tier says of itself, its rate, and what differs from [train] and [data]."""
+    """Return what a tier says of itself, its rate, and what differs from the tables."""
     said: dict[str, object] = {"name": tier.name, "data": tier.files}
     if tier.after != above:
         said["after"] = tier.after
     if tier.where:
         said["where"] = tier.where
+    if tier.kind != "conversation":
+        said["kind"] = tier.kind
     said["learning_rate"] = tier.train.learning_rate
-    for own, usual in ((tier.train, first.train), (tier.data, first.data)):
-        said |= _changes(own, usual)
+    said |= _changes(tier.train, first.train)
+    said |= _changes(tier.data, first.data)
+    said |= _changes(tier.preference, first.preference)
     return ["[[tier]]", *_settings(said)]
 
 
-def _changes(own: Train | Data, usual: Train | Data) -> dict[str, object]:
+def _changes(own: _Shared, usual: _Shared) -> dict[str, object]:
     values = {each.name: getattr(own, each.name) for each in fields(own)}
     return {key: value for key, value in values.items() if value != getattr(usual, key)}
 

@@ -11,14 +11,16 @@ import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from shoritui.finetune.config.model import Train
+from shoritui.finetune.config.model import Tier, Train
 
 Ids = npt.NDArray[np.int32]
 LearnMask = npt.NDArray[np.bool_]
+Losses = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Pack:
     """Where each document begins, and at the end the number of tokens: `documents + 1` places."""
     sources: tuple[str, ...]
     """One a document."""
+    reference: Losses | None = None
+    """(documents,): of preferences, each one's loss under the model that they are compared with."""
 
     @property
     def documents(self) -> int:
@@ -56,6 +60,11 @@ class Pack:
     def learnt(self) -> int:
         """Tokens that count."""
         return int(self.learn.sum())
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Tokens that count, of each document."""
+        return tuple(int(self.learn[a:b].sum()) for a, b in pairwise(self.starts))
 
 
 def pack_of(samples: tuple[Sample, ...]) -> Pack:
@@ -69,30 +78,49 @@ def pack_of(samples: tuple[Sample, ...]) -> Pack:
     )
 
 
-def packs_of(samples: Sequence[Sample], sequence_len: int, packing: bool) -> tuple[Pack, ...]:
+def packs_of(
+    samples: Sequence[Sample],
+    sequence_len: int,
+    packing: bool,
+    together: int = 1,
+    most: int | None = None,
+) -> tuple[Pack, ...]:
     """Every sample in one pack, none of which is longer than `sequence_len`.
 
-    Best fit, longest first: each goes where it leaves the least room. Without packing each is a
-    pack of its own.
+    Best fit, longest first: each goes where it leaves the least room. So many samples in a row stay
+    `together`, in their order; a pack has at `most` so many of these groups. Without packing each
+    group is a pack of its own.
 
     Raises:
-        ValueError: A sample is longer than that.
+        ValueError: A group is longer than that.
     """
+    groups = [tuple(samples[at : at + together]) for at in range(0, len(samples), together)]
     if not packing:
-        return tuple(pack_of((sample,)) for sample in samples)
-    packs: list[list[Sample]] = []
+        return tuple(map(pack_of, groups))
+    packs: list[list[tuple[Sample, ...]]] = []
     rooms: list[tuple[int, int]] = []  # what is left of each pack, and which it is
-    for sample in sorted(samples, key=lambda sample: -len(sample.ids)):
-        size = len(sample.ids)
+    for size, group in sorted(((_size(each), each) for each in groups), key=lambda each: -each[0]):
         if size > sequence_len:
-            raise ValueError(f"{sample.source}: {size} tokens do not fit into {sequence_len}")
+            raise ValueError(f"{group[0].source}: {size} tokens do not fit into {sequence_len}")
         place = bisect_left(rooms, (size, -1))
         room, pack = rooms.pop(place) if place < len(rooms) else (sequence_len, len(packs))
         if pack == len(packs):
             packs.append([])
-        packs[pack].append(sample)
-        insort(rooms, (room - size, pack))
-    return tuple(pack_of(tuple(pack)) for pack in packs)
+        packs[pack].append(group)
+        if len(packs[pack]) != most:
+            insort(rooms, (room - size, pack))
+    return tuple(pack_of(tuple(chain.from_iterable(pack))) for pack in packs)
+
+
+def packed(tier: Tier, samples: Sequence[Sample]) -> tuple[Pack, ...]:
+    """Samples as the packs of a tier."""
+    train = tier.train
+    pairs = tier.preference.pairs if tier.kind == "preference" else None
+    return packs_of(samples, train.sequence_len, train.packing, tier.together, pairs)
+
+
+def _size(group: Sequence[Sample]) -> int:
+    return sum(len(sample.ids) for sample in group)
 
 
 def efficiency(packs: Sequence[Pack], sequence_len: int) -> float:

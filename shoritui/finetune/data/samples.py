@@ -68,7 +68,7 @@ class Tokenized:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """One block as token ids."""
 
     text: str
@@ -88,7 +88,7 @@ def tokenize(
     bodies = [
         [" " + message.body for message in conversation.messages] for conversation in conversations
     ]
-    counts = [list(map(len, ids)) for ids in _nested(tokenizer, bodies)]
+    counts = [list(map(len, ids)) for ids in nested(tokenizer, bodies)]
     hinted = [
         _with_hints(conversation, sizes, rule)
         for conversation, sizes in zip(conversations, counts, strict=True)
@@ -96,18 +96,18 @@ def tokenize(
     texts = [list(map(render, parts)) for parts in hinted]
     done = []
     for conversation, parts, text, ids, sizes in zip(
-        conversations, hinted, texts, _nested(tokenizer, texts), counts, strict=True
+        conversations, hinted, texts, nested(tokenizer, texts), counts, strict=True
     ):
         pieces = [
-            _Piece(each, block, _learnt_from(part, block, tokenizer, rule.data))
+            Piece(each, block, _learnt_from(part, block, tokenizer, rule.data))
             for part, each, block in zip(parts, text, ids, strict=True)
         ]
         done.append(_tokenized(conversation, parts, pieces, sizes, tokenizer, rule))
     return done
 
 
-def _nested(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> Iterator[list[list[int]]]:
-    """The ids of lists of texts, all asked for at once."""
+def nested(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> Iterator[list[list[int]]]:
+    """Yield the ids of lists of texts, all asked for at once."""
     ids = iter(tokenizer.many(list(chain.from_iterable(texts))))
     for each in texts:
         yield [next(ids) for _ in each]
@@ -156,7 +156,7 @@ def _learnt_from(part: Part, ids: Sequence[int], tokenizer: Tokenizer, data: Dat
 def _tokenized(
     conversation: Conversation,
     parts: Sequence[Part],
-    pieces: Sequence[_Piece],
+    pieces: Sequence[Piece],
     counts: Sequence[int],
     tokenizer: Tokenizer,
     rule: Rule,
@@ -177,7 +177,9 @@ def _tokenized(
             f"{rule.sequence_len:,}: shorten it, or choose a larger sequence_len."
         ) from None
     samples = [
-        _sample(cut, pieces, begun[(*cut.repeated, *cut.new)[0]], conversation.place(cut.new.start))
+        sample_of(
+            cut, pieces, begun[(*cut.repeated, *cut.new)[0]], conversation.place(cut.new.start)
+        )
         for cut in cuts
     ]
     messages = [part for part in parts if isinstance(part, Block) and part.role == "message"]
@@ -193,8 +195,8 @@ def _tokenized(
     )
 
 
-def _sample(cut: Cut, pieces: Sequence[_Piece], begun: list[int], source: str) -> Sample:
-    """One part: `begun` is its first block, as it begins a document."""
+def sample_of(cut: Cut, pieces: Sequence[Piece], begun: list[int], source: str) -> Sample:
+    """Return one part: `begun` is its first block, as it begins a document."""
     first, *rest = (*cut.repeated, *cut.new)
     ids = [*begun, *chain.from_iterable(pieces[at].ids for at in rest)]
     learn = np.zeros(len(ids), np.bool_)
@@ -251,7 +253,7 @@ def cuts_of(
 
     cuts: list[Cut] = []
     size = limit + 1
-    for unit in _units(parts):
+    for unit in units_of(parts):
         added = sum(sizes[each] for each in unit)
         if size + added <= limit:
             cuts[-1] = Cut(cuts[-1].repeated, range(cuts[-1].new.start, unit.stop))
@@ -288,8 +290,8 @@ def in_force(parts: Sequence[Part], unit: range) -> tuple[int, ...]:
     return tuple(sorted(kept.values(), key=lambda at: (_rank(parts, at), at)))
 
 
-def _units(parts: Sequence[Part]) -> list[range]:
-    """What is never cut: a message with what leads up to it; or a block, if there is none."""
+def units_of(parts: Sequence[Part]) -> list[range]:
+    """Return what is never cut: a message with what leads up to it; without one, a block."""
     if not any(map(_is_spoken, parts)):
         return [range(at, at + 1) for at in range(len(parts))]
     units, start = [], 0

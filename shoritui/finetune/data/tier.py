@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from shoritui.errors import UserError
 from shoritui.finetune.cache.digests import digest_of
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.config.tag_filter import parse_where
-from shoritui.finetune.data import token_cache
+from shoritui.finetune.data import preferences, token_cache
 from shoritui.finetune.data.conversations import find, name_of, read
 from shoritui.finetune.data.held_out import held_out
 from shoritui.finetune.data.packs import Sample
@@ -39,10 +39,11 @@ class TierData:
     """What a tier learns from, and what it is judged by."""
 
     train: tuple[Sample, ...]
-    """In an order that only what is in them decides."""
+    """In an order that only what is in them decides; of preferences, the chosen and the rejected
+    message of a pair in turn."""
     evaluation: tuple[Sample, ...]
     tokenized: tuple[Tokenized, ...]
-    """Every conversation, in the order of the files."""
+    """Every conversation or preference, in the order of the files."""
     held: frozenset[str]
     """The digests of those held out, here or in another tier."""
     fingerprint: str
@@ -81,24 +82,36 @@ def _tokenized(
     folder = config.path.parent
     files = find(folder, tier.files)
     rule = Rule(tier.data, tier.train.sequence_len, tier.train.seed)
-    key = _key(folder, files, tier.where, rule, tokenizer)
+    key = _key(folder, files, tier, rule, tokenizer)
     known = token_cache.recall(key)
     if known is not None:
         return tuple(known)
-    conversations = read(folder, files, parse_where(tier.where).allows)
+    total, some = _reader(tier, folder, files, tokenizer, rule)
     done: list[Tokenized] = []
-    what = f"reading {tier.name}, conversations"
-    for start in range(0, len(conversations), _AT_ONCE):
-        report(Preparing(what, len(done), len(conversations)))
-        done += tokenize(conversations[start : start + _AT_ONCE], tokenizer, rule)
-    report(Preparing(what, len(done), len(conversations)))
+    what = f"reading {tier.name}, {tier.kind}s"
+    for start in range(0, total, _AT_ONCE):
+        report(Preparing(what, len(done), total))
+        done += some(slice(start, start + _AT_ONCE))
+    report(Preparing(what, len(done), total))
     token_cache.keep(key, done)
     return tuple(done)
 
 
+def _reader(
+    tier: Tier, folder: Path, files: Sequence[Path], tokenizer: Tokenizer, rule: Rule
+) -> tuple[int, Callable[[slice], list[Tokenized]]]:
+    """Return how many conversations or preferences there are, and what tokenises some of them."""
+    where = parse_where(tier.where).allows
+    if tier.kind == "preference":
+        pairs = preferences.read(folder, files, where)
+        return len(pairs), lambda some: preferences.tokenize(pairs[some], tokenizer, rule)
+    conversations = read(folder, files, where)
+    return len(conversations), lambda some: tokenize(conversations[some], tokenizer, rule)
+
+
 def _tier_data(tier: Tier, tokenized: tuple[Tokenized, ...], held: frozenset[str]) -> TierData:
-    train = _ordered(s for each in tokenized if each.digest not in held for s in each.samples)
-    evaluation = _ordered(s for each in tokenized if each.digest in held for s in each.samples)
+    sides = ([e for e in tokenized if (e.digest in held) == is_held] for is_held in (False, True))
+    train, evaluation = (_ordered(side, tier.together) for side in sides)
     if not train:
         raise UserError(
             f"Tier {tier.name!r} has nothing to learn from: {_reason(tier, tokenized)}."
@@ -115,14 +128,17 @@ def _tier_data(tier: Tier, tokenized: tuple[Tokenized, ...], held: frozenset[str
 def _reason(tier: Tier, tokenized: Sequence[Tokenized]) -> str:
     if not tokenized:
         filtered = f" that where = {tier.where!r} lets through" if tier.where else ""
-        return f"there is no conversation{filtered} in its files"
+        return f"there is no {tier.kind}{filtered} in its files"
     if not any(each.samples for each in tokenized):
         return "[data] learn, speakers and not_speakers leave no token to learn"
-    return "every conversation is held out; lower evaluation in [data]"
+    return f"every {tier.kind} is held out; lower evaluation in [data]"
 
 
-def _ordered(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    return tuple(sorted(samples, key=_content))
+def _ordered(tokenized: Iterable[Tokenized], together: int) -> tuple[Sample, ...]:
+    samples = [sample for each in tokenized for sample in each.samples]
+    groups = [samples[at : at + together] for at in range(0, len(samples), together)]
+    groups.sort(key=lambda group: b"".join(map(_content, group)))
+    return tuple(sample for group in groups for sample in group)
 
 
 def _content(sample: Sample) -> bytes:
@@ -131,12 +147,13 @@ def _content(sample: Sample) -> bytes:
     return hashlib.sha256(len(sample.ids).to_bytes(8, "little") + ids + learn).digest()
 
 
-def _key(folder: Path, files: Sequence[Path], where: str, rule: Rule, tokenizer: Tokenizer) -> str:
+def _key(folder: Path, files: Sequence[Path], tier: Tier, rule: Rule, tokenizer: Tokenizer) -> str:
     """Names all that decides a tier's tokenised conversations, and what their files are called."""
     data = replace(rule.data, evaluation=0.0)  # the split comes later
     facts = {
         "files": [[name_of(path, folder), _sha256(path)] for path in files],
-        "where": where,
+        "kind": tier.kind,
+        "where": tier.where,
         "rule": dataclasses.asdict(replace(rule, data=data)),
         "tokenizer": tokenizer.fingerprint,
         "code": _code(),

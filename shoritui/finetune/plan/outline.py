@@ -15,7 +15,7 @@ from shoritui.finetune.cache.digests import fingerprint_of
 from shoritui.finetune.cache.keys import Root, keys_of
 from shoritui.finetune.cache.tiers import TierStore
 from shoritui.finetune.config.model import Config, Tier
-from shoritui.finetune.data.packs import Pack, packs_of, steps_of
+from shoritui.finetune.data.packs import Pack, packed, steps_of
 from shoritui.finetune.data.tier import TierData, prepare
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from shoritui.finetune.events import PlannedTier, Preparing, Report, Reported, RunStarted
@@ -46,6 +46,11 @@ class TierOutline:
         return TierStore(self.key)
 
     @property
+    def pairs(self) -> int:
+        """Of preferences, those that are learnt from."""
+        return len(self.data.train) // 2 if self.tier.kind == "preference" else 0
+
+    @property
     def planned(self) -> PlannedTier:
         """What the run's first event says of it."""
         return PlannedTier(
@@ -57,6 +62,8 @@ class TierOutline:
             steps=self.steps,
             cached=self.is_trained,
             resumes_at=self.saved_step,
+            kind=self.tier.kind,
+            pairs=self.pairs,
         )
 
 
@@ -132,8 +139,7 @@ def _check_tokens(folder: Path, data: Iterable[TierData]) -> None:
 
 
 def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
-    train = tier.train
-    packs = packs_of(data.train, train.sequence_len, train.packing)
+    packs = packed(tier, data.train)
     store = TierStore(key)
     is_trained = store.trained() is not None
     saved = None if is_trained else store.saved()
@@ -142,8 +148,8 @@ def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
         key=key,
         data=data,
         packs=packs,
-        evaluation=packs_of(data.evaluation, train.sequence_len, train.packing),
-        steps=steps_of(packs, train),
+        evaluation=packed(tier, data.evaluation),
+        steps=steps_of(packs, tier.train),
         is_trained=is_trained,
         saved_step=int(saved.facts["step"]) if saved else 0,
     )

@@ -19,6 +19,7 @@ from shoritui.finetune.data.packs import Pack, order, steps_of
 from shoritui.finetune.model.interface import Draw, Level, Trainable
 from shoritui.finetune.model.optimizer import rate, set_rate
 from shoritui.finetune.run.distributed import Ranks
+from shoritui.finetune.run.objectives import Objective, Reached, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,10 @@ class Batches:
 class StepResult:
     """What a step was."""
 
-    loss: float
+    reached: Reached
     learning_rate: float
     gradient_norm: float
     tokens: int
-    documents: tuple[tuple[str, float], ...]
-    """Each document's source, and its loss per learnt token."""
     is_last: bool
     """Some rank has been asked to stop."""
 
@@ -82,7 +81,9 @@ class Steps:
         level: Level,
         ranks: Ranks,
         stop: Callable[[], bool],
+        objective: Objective | None = None,
     ) -> None:
+        """Make each learnt token likelier, unless the objective is another."""
         self.level = level
         """Falls when memory runs out."""
         self._model = model
@@ -91,6 +92,7 @@ class Steps:
         self._batches = batches
         self._ranks = ranks
         self._stop = stop
+        self._objective = objective or Tokens()
 
     def take(self, step: int, lowered: Callable[[Level], None]) -> StepResult | None:
         """Take a step, counted from 0; None if asked to stop before it was done: nothing of it is.
@@ -102,8 +104,7 @@ class Steps:
         """
         train = self._batches.train
         packs = self._batches.packs_of(step)
-        learnt = sum(pack.learnt for pack in packs)
-        sums = self._accumulated(step, packs, learnt, lowered)
+        sums = self._accumulated(step, packs, lowered)
         if sums is None:
             return None
         self._ranks.add(sums)
@@ -115,22 +116,20 @@ class Steps:
         set_rate(self._optimizer, learning_rate)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        by_document = sums[:-1].tolist()
         return StepResult(
-            loss=sum(by_document) / max(learnt, 1),
+            reached=self._objective.reached(packs, sums[:-1]),
             learning_rate=learning_rate,
             gradient_norm=norm,
             tokens=sum(len(pack.ids) for pack in packs),
-            documents=per_token(packs, by_document),
             is_last=bool(sums[-1]),
         )
 
     def _accumulated(
-        self, step: int, packs: list[Pack], learnt: int, lowered: Callable[[Level], None]
+        self, step: int, packs: list[Pack], lowered: Callable[[Level], None]
     ) -> torch.Tensor | None:
         while True:
             try:
-                return self._gradients(step, packs, learnt)
+                return self._gradients(step, packs)
             except torch.OutOfMemoryError:
                 pass  # what the failed pass holds is freed once the error is gone
             self._optimizer.zero_grad()
@@ -149,11 +148,12 @@ class Steps:
             self.level = Level(self.level - 1) if self._model.is_fast else min(Level)
             lowered(self.level)
 
-    def _gradients(self, step: int, packs: list[Pack], learnt: int) -> torch.Tensor | None:
+    def _gradients(self, step: int, packs: list[Pack]) -> torch.Tensor | None:
         """Every document's loss of this rank's packs, and whether to stop; gradients are added.
 
-        The gradient is that of the mean over all tokens that the step learns, on any rank.
+        The gradient is that of the mean over all that counts in the step, on any rank.
         """
+        count = sum(map(self._objective.count, packs))
         sums = torch.zeros(sum(pack.documents for pack in packs) + 1, dtype=torch.float64)
         places = list(accumulate((pack.documents for pack in packs), initial=0))
         for index in self._ranks.mine(len(packs)):
@@ -167,8 +167,9 @@ class Steps:
                 continue
             draw = Draw(self._batches.train.seed, step, index or 0)
             loss = self._model.loss(pack, draw, self.level)
-            share = 0.0 if index is None else 1 / max(learnt, 1)
-            (loss.total * share).backward()  # type: ignore[no-untyped-call]
+            share = 0.0 if index is None else 1 / max(count, 1)
+            total = self._objective.total(pack, loss.by_document)
+            (total * share).backward()  # type: ignore[no-untyped-call]
             if index is None:
                 continue
             own = loss.by_document.detach().cpu()
@@ -183,21 +184,6 @@ class Steps:
         if most:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, most, norm)
         return float(norm)
-
-
-def per_token(packs: list[Pack], sums: list[float]) -> tuple[tuple[str, float], ...]:
-    """Each document's source and mean loss; those of which nothing is learnt are left out."""
-    learnt = [
-        int(pack.learn[begin:end].sum())
-        for pack in packs
-        for begin, end in zip(pack.starts, pack.starts[1:], strict=False)
-    ]
-    sources = [source for pack in packs for source in pack.sources]
-    return tuple(
-        (source, total / count)
-        for source, total, count in zip(sources, sums, learnt, strict=True)
-        if count
-    )
 
 
 def _not_a_number(what: str, step: int, packs: list[Pack]) -> str:

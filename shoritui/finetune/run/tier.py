@@ -13,12 +13,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from heapq import nlargest
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 
 from shoritui.errors import UserError
@@ -31,6 +32,7 @@ from shoritui.finetune.events import (
     Emit,
     Evaluated,
     LevelLowered,
+    Preparing,
     Replied,
     Saved,
     Stepped,
@@ -43,10 +45,19 @@ from shoritui.finetune.model.optimizer import load_state, make_optimizer, save_s
 from shoritui.finetune.plan.outline import Stop, TierOutline
 from shoritui.finetune.run.adapter_folders import ADAPTER
 from shoritui.finetune.run.distributed import Ranks
+from shoritui.finetune.run.objectives import (
+    Objective,
+    Reached,
+    Tokens,
+    losses_of,
+    objective_of,
+    referred,
+)
 from shoritui.finetune.run.replies import SamplePrompt, write
 from shoritui.finetune.run.steps import Batches, Steps
 
 OPTIMIZER: Final = "optimizer.pt"
+REFERENCE: Final = "losses.npy"
 WORST: Final = 8
 """Conversations with the highest losses that are reported."""
 
@@ -91,6 +102,7 @@ class TierRun:
         self._run = run
         self._model = run.model
         self._tier = outlined.tier
+        self._objective = objective_of(outlined.tier)
         self._evaluation = outlined.evaluation
         self._store = outlined.store
         self._batches = Batches(outlined.tier.train, outlined.packs)
@@ -111,9 +123,14 @@ class TierRun:
         Raises:
             UserError: It cannot go on.
         """
+        if self._tier.kind == "preference" and not self._referred(parent):
+            return None
         self._begin(parent)
         batches, state, run = self._batches, self._state, self._run
-        steps = Steps(self._model, self._optimizer, batches, self._level, run.ranks, run.stop)
+        steps = Steps(
+            *(self._model, self._optimizer, batches, self._level, run.ranks, run.stop),
+            objective=self._objective,
+        )
         run.emit(TierStarted(self._tier.name, state.step, batches.steps, self._level.name.lower()))
         while self._between(steps.level):
             if state.step == batches.steps:
@@ -123,6 +140,38 @@ class TierRun:
         self._save()
         return None
 
+    def _referred(self, parent: Sealed | None) -> bool:
+        """Let every pack know what the tier's parent finds; False if it was asked to stop.
+
+        It is found out once, with the parent's adapter, and kept: also what goes on after an
+        interruption is compared with the very same numbers.
+        """
+        run, packs = self._run, (*self._batches.packs, *self._evaluation)
+        kept = self._store.reference() if run.ranks.is_first else None
+        losses = run.ranks.from_first(np.load(kept.folder / REFERENCE) if kept else None)
+        if losses is None:
+            self._put_on(parent)
+            found = losses_of(
+                *(self._model, packs, self._level, run.ranks, run.stop),
+                lambda done: run.emit(Preparing("reading the reference, packs", done, len(packs))),
+            )
+            if found is None:
+                return False
+            losses = found.numpy()
+            if run.ranks.is_first:
+                self._store.keep_reference(lambda folder: np.save(folder / REFERENCE, losses))
+        known = referred(packs, losses)
+        count = len(self._batches.packs)
+        self._batches = replace(self._batches, packs=known[:count])
+        self._evaluation = known[count:]
+        return True
+
+    def _put_on(self, source: Sealed | None) -> None:
+        """Put the adapter of a saved tier on every rank's model, or a fresh one."""
+        if self._run.ranks.is_first:
+            self._set_adapter(source.folder / ADAPTER if source else None)
+        self._run.ranks.give(self._model.adapter.values())
+
     def _begin(self, parent: Sealed | None) -> None:
         """Restore the saved state, or put in place what the tier begins with."""
         ranks = self._run.ranks
@@ -130,9 +179,7 @@ class TierRun:
         self._state = ranks.from_first(TierState(**saved.facts) if saved else TierState())
         self._saved = self._state.step
         source = saved or parent
-        if ranks.is_first:
-            self._set_adapter(source.folder / ADAPTER if source else None)
-        ranks.give(self._model.adapter.values())
+        self._put_on(source)
         carried = source if saved or self._tier.train.carry_optimizer else None
         with ranks.file_from_first(carried.folder / OPTIMIZER if carried else None) as file:
             if file:
@@ -172,24 +219,25 @@ class TierRun:
             return False
         state, clock = self._state, self._run.clock
         state.step += 1
-        state.loss = taken.loss
+        state.loss = taken.reached.loss
         seconds = time.monotonic() - begun
         state.seconds += seconds
         clock.read(taken.tokens)
-        self._losses.update(taken.documents)
+        self._losses.update(taken.reached.documents)
         self._run.emit(
             Stepped(
                 tier=self._tier.name,
                 step=state.step,
                 steps=self._batches.steps,
                 epoch=state.step / self._batches.steps_per_epoch,
-                loss=taken.loss,
+                loss=taken.reached.loss,
                 learning_rate=taken.learning_rate,
                 gradient_norm=taken.gradient_norm,
                 tokens=taken.tokens,
                 seconds=seconds,
                 memory=memory_used(self._model.device),
                 seconds_left=clock.seconds_left,
+                preference=taken.reached.preference,
             )
         )
         return not taken.is_last
@@ -215,16 +263,18 @@ class TierRun:
         self._report_worst()
         if not self._evaluation or state.evaluated == state.step:
             return True
-        loss = evaluate(self._model, self._evaluation, level, run.ranks, run.stop)
-        if loss is None:
+        objective = self._objective
+        reached = evaluate(self._model, self._evaluation, level, run.ranks, run.stop, objective)
+        if reached is None:
             return False
+        loss = reached.loss
         is_best = state.best_loss is None or loss < state.best_loss
         if is_best:
             state.best_step, state.best_loss = state.step, loss
             if run.ranks.is_first:
                 self._store.keep_best(state.step, self._write_adapter)
         state.evaluated = state.step
-        run.emit(Evaluated(self._tier.name, state.step, loss, is_best))
+        run.emit(Evaluated(self._tier.name, state.step, loss, is_best, reached.preference))
         return True
 
     def _report_worst(self) -> None:
@@ -309,22 +359,15 @@ def evaluate(
     level: Level,
     ranks: Ranks,
     stop: Stop,
-) -> float | None:
-    """Return the mean loss over the learnt tokens of held-out packs, in nats.
+    objective: Objective | None = None,
+) -> Reached | None:
+    """Return how well held-out packs are met; without an objective, how likely their tokens are.
 
     Returns:
         None if this process was asked to stop meanwhile; beside other ranks it never stops here.
     """
-    total = torch.zeros((), dtype=torch.float64)
-    for index in ranks.mine(len(packs)):
-        if stop() and ranks.size == 1:
-            return None
-        with torch.no_grad():
-            loss = model.loss(packs[index or 0], None, level)
-        if index is not None:
-            total += loss.total.cpu()
-    ranks.add(total)
-    return float(total) / max(sum(pack.learnt for pack in packs), 1)
+    losses = losses_of(model, packs, level, ranks, stop)
+    return None if losses is None else (objective or Tokens()).reached(packs, losses)
 
 
 def worst_of(losses: Mapping[str, float]) -> tuple[DocumentLoss, ...]:

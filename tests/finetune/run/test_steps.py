@@ -105,7 +105,7 @@ def test_packs_of_a_step_add_up_to_one_pack_however_many_tokens_each_has() -> No
     assert (len(apart), len(joined)) == (4, 1)
     one, _, _ = taken(network(), apart, replace(QUICK, accumulation=4))
     other, _, _ = taken(network(), joined, replace(QUICK, accumulation=1))
-    assert one.loss == pytest.approx(other.loss, rel=1e-6)
+    assert one.reached.loss == pytest.approx(other.reached.loss, rel=1e-6)
     assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-5)
     many = gradients(network(), apart, replace(QUICK, accumulation=4))
     single = gradients(network(), joined, replace(QUICK, accumulation=1))
@@ -120,7 +120,7 @@ def test_a_step_tells_each_conversations_loss() -> None:
     for pack in packs:
         for index, (begin, end) in enumerate(zip(pack.starts, pack.starts[1:], strict=False)):
             total = model.loss(pack, None, Level.INPUTS).by_document[index]
-            found = dict(step.documents)[pack.sources[index]]
+            found = dict(step.reached.documents)[pack.sources[index]]
             assert found == pytest.approx(float(total) / int(pack.learn[begin:end].sum()), rel=1e-5)
 
 
@@ -177,9 +177,9 @@ def test_a_pack_of_which_nothing_is_learnt_changes_nothing() -> None:
     documents[1].learn[:] = False
     both, adapter, _ = taken(network(), packs_of(documents, 48, True), QUICK)
     one, expected, _ = taken(network(), packs_of(documents[:1], 48, True), QUICK)
-    assert (both.loss, adapter) == (one.loss, expected)
+    assert (both.reached.loss, adapter) == (one.reached.loss, expected)
     assert both.tokens == 70
-    assert [source for source, _ in both.documents] == ["data/0.txt:1"]
+    assert [source for source, _ in both.reached.documents] == ["data/0.txt:1"]
 
 
 def test_evaluation_counts_every_token_once_and_stops_when_asked() -> None:
@@ -188,7 +188,7 @@ def test_evaluation_counts_every_token_once_and_stops_when_asked() -> None:
     totals = [model.loss(pack, None, Level.INPUTS).total.item() for pack in packs]
     expected = sum(totals) / sum(pack.learnt for pack in packs)
     found = evaluate(model, packs, Level.ATTENTION, Ranks(), lambda: False)
-    assert found == pytest.approx(expected, rel=1e-6)
+    assert found and found.loss == pytest.approx(expected, rel=1e-6)
     assert evaluate(model, packs, Level.ATTENTION, Ranks(), lambda: True) is None
 
 
