@@ -307,10 +307,11 @@ async def test_who_wrote_it_is_recorded(open_director: OpenDirector) -> None:
     edit = director.chat.entries[-1]
     assert edit.origin == reply.origin and edit.details.made == Made("edited", reply.id)
     await read(director.continue_())
-    assert director.chat.entries[-1].details.made == Made("continued", edit.id)
+    longer = director.chat.entries[-1]
+    assert longer.details.made == Made("continued", edit.id)
     await read(director.regenerate())
-    assert director.chat.entries[-1].details.made is None
-    assert director.chat.entries[-1].origin.asked == read_then
+    anew = director.chat.entries[-1]
+    assert anew.details.made is None and anew.origin.asked == read_then
 
 
 async def test_a_reply_under_ones_own_name_can_be_written_anew(
