@@ -52,14 +52,12 @@ from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.story import (
     SCENE_KINDS,
-    Asked,
     By,
     Chat,
     Details,
     Draft,
     Entry,
     Library,
-    Made,
     NoteRule,
     Origin,
 )
@@ -245,8 +243,9 @@ class Director(PresenceActs, Deciding):
         text = clean(text).strip()
         if entry is None or not text or text == entry.text:
             return
-        details = msgspec.structs.replace(entry.details, made=Made("edited", entry.id))
-        draft = Draft(*(entry.kind, entry.speaker, text), origin=entry.origin, details=details)
+        draft = Draft(
+            *(entry.kind, entry.speaker, text), origin=entry.origin, details=entry.details
+        )
         version = await self.chat.add_version(
             entry, draft, keep=self._keeps(keep), act="Edit a message"
         )
@@ -458,7 +457,7 @@ class Director(PresenceActs, Deciding):
             version_of=old,
             keep=keeps,
             sampling=sampling,
-            details=msgspec.structs.replace(old.details, made=None),
+            details=old.details,
         )
 
     @action
@@ -493,7 +492,7 @@ class Director(PresenceActs, Deciding):
             begun=old.text,
             joint=joint,
             by="user" if self.chat.is_users(old) else "model",
-            details=msgspec.structs.replace(old.details, made=Made("continued", old.id)),
+            details=old.details,
         )
 
     @action
@@ -509,7 +508,7 @@ class Director(PresenceActs, Deciding):
             *("message", old.speaker, old.length, opened, old, self._keeps(keep)),
             begun=begun,
             by=by,
-            details=msgspec.structs.replace(old.details, made=Made("edited", old.id)),
+            details=old.details,
         )
 
     @action
@@ -608,7 +607,7 @@ class Director(PresenceActs, Deciding):
             for labelled in await self._window.label_messages():
                 yield Changed(labelled)
             old = pending.version_of
-            read = await self._window.read(
+            document: Sequence[Segment] | None = await self._window.read(
                 pending.opened,
                 pending.length,
                 reader=pending.reader,
@@ -618,8 +617,7 @@ class Director(PresenceActs, Deciding):
             if self._stopping:
                 return
             is_last = old is None or old.id == self.chat.entries[-1].id
-            document: Sequence[Segment] | None = read
-            entry = await self._begin(pending, self._window.asked(read, pending.length))
+            entry = await self._begin(pending)
             self._reply = reply = Reply(self.chat, entry, pending, self._stop_strings)
             failure: list[Event] = []
             try:
@@ -653,14 +651,14 @@ class Director(PresenceActs, Deciding):
         finally:
             self.busy, self._reply = False, None
 
-    async def _begin(self, pending: PendingReply, asked: Asked) -> Entry:
+    async def _begin(self, pending: PendingReply) -> Entry:
         draft = Draft(
             pending.kind,
             pending.speaker,
             pending.begun,
             length=pending.length,
             status="streaming",
-            origin=self._origin(pending.by, asked),
+            origin=self._origin(pending.by),
             details=pending.details,
         )
         old = pending.version_of
@@ -668,14 +666,13 @@ class Director(PresenceActs, Deciding):
             return await self.chat.append(draft)
         return await self.chat.add_version(old, draft, keep=pending.keep, act=pending.act)
 
-    def _origin(self, by: By, asked: Asked) -> Origin:
+    def _origin(self, by: By) -> Origin:
         """Return what writes a reply now; a user's message that the model goes on stays his."""
         info, chat = self.engine.info, self.chat
         if info is None:
-            return Origin(by, asked=asked)
+            return Origin(by)
         adapters = tuple(adapter.path.stem for adapter in info.adapters)
-        model, seed = info.path.stem or info.server, chat.sampling.seed
-        return Origin(by, model, chat.preset, seed, adapters, asked)
+        return Origin(by, info.path.stem or info.server, chat.preset, chat.sampling.seed, adapters)
 
     def _tokens(
         self, reply: Reply, document: Sequence[Segment], pending: PendingReply

@@ -19,7 +19,7 @@ from shoritui.commands.finetune.output import report
 from shoritui.commands.output import print_json
 from shoritui.finetune.config.load import chosen
 from shoritui.finetune.events import PlannedTier
-from shoritui.text import clean, duration, size, table
+from shoritui.text import clean, counted, duration, size, table
 
 if TYPE_CHECKING:
     from shoritui.finetune.model.interface import Level
@@ -126,10 +126,12 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 def _tier_row(forecast: Forecast) -> tuple[str, ...]:
     tier = forecast.tier
-    counts = (tier.conversations, tier.tokens, tier.packs)
+    preferences = f"{tier.conversations:,} ({counted(tier.pairs, 'pair')})"
+    counts = (tier.tokens, tier.packs)
     return (
         clean(tier.name),
         clean(tier.after) or "-",
+        preferences if tier.kind == "preference" else f"{tier.conversations:,}",
         *(f"{count:,}" for count in counts),
         f"{forecast.efficiency:.1%}",
         f"{tier.steps:,}",

@@ -71,10 +71,13 @@ def _lines(tiers: Sequence[Stats], every: Stats, histogram: Histogram) -> list[s
     from shoritui.finetune.data.stats import lines_of
 
     lines: list[str] = []
-    for stats in (*tiers, every):
+    told = [every] if every.conversations else []
+    for stats in (*tiers, *told):
         lines += [clean(stats.name) or "All tiers (a conversation in several tiers counts once)"]
         lines += [f"  {line}" for line in lines_of(stats)]
         lines.append("")
+    if not told:
+        return lines[:-1]
     lines.append(f"Messages by their tokens ({every.messages:,}):")
     return lines + bars(histogram, shutil.get_terminal_size().columns)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from shoritui.blockml import LENGTHS
 from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.conversations import filled
-from shoritui.finetune.data.packs import efficiency, packs_of
+from shoritui.finetune.data.packs import efficiency, packed
 from shoritui.finetune.data.samples import Tokenized
 from shoritui.finetune.data.tier import TierData, prepare
 from shoritui.finetune.data.tokenizer import open_tokenizer
@@ -30,7 +30,17 @@ class Packing:
     efficiency: float
     """The share of the packs' room that is filled."""
     held_out: int
-    """Conversations that are not learnt from."""
+    """Conversations or preferences that are not learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a tier of preferences compares; a taste for long or short messages shows here."""
+
+    pairs: int
+    chosen: float
+    """The mean tokens of a chosen message."""
+    rejected: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,9 @@ class Stats:
     name: str
     """The tier's; empty for all tiers together."""
     conversations: int
+    """Or preferences."""
     messages: int
+    """Of preferences, all versions."""
     tokens: int
     """Of all blocks, each once."""
     longest: int
@@ -57,6 +69,8 @@ class Stats:
     """Of each message."""
     packing: Packing | None = None
     """Of a tier."""
+    compared: Compared | None = None
+    """Of a tier of preferences."""
 
     def facts(self) -> dict[str, Any]:
         """All of it for a script, but the single messages."""
@@ -78,20 +92,30 @@ def count_data(config: Config, report: Report) -> tuple[list[Stats], Stats]:
         report(Reported(tokenizer.warning))
     data = prepare(config, tokenizer, report)
     each = [stats_of_tier(tier, data[tier.name]) for tier in config.tiers]
-    return each, stats_of_all(data.values())
+    told = (data[tier.name] for tier in config.tiers if tier.kind == "conversation")
+    return each, stats_of_all(told)
 
 
 def stats_of_tier(tier: Tier, data: TierData) -> Stats:
     """One tier's figures."""
     train = tier.train
-    packs = packs_of(data.train, train.sequence_len, train.packing)
+    packs = packed(tier, data.train)
     held = sum(each.digest in data.held for each in data.tokenized)
     packing = Packing(train.sequence_len, len(packs), efficiency(packs, train.sequence_len), held)
-    return _stats(tier.name, data.tokenized, packing)
+    compared = _compared(data.tokenized) if tier.kind == "preference" else None
+    return replace(_stats(tier.name, data.tokenized, packing), compared=compared)
+
+
+def _compared(preferences: Sequence[Tokenized]) -> Compared:
+    sizes = [
+        (each.message_tokens[0], other) for each in preferences for other in each.message_tokens[1:]
+    ]
+    pairs = max(len(sizes), 1)
+    return Compared(len(sizes), *(sum(side) / pairs for side in zip(*sizes, strict=True)))
 
 
 def stats_of_all(tiers: Iterable[TierData]) -> Stats:
-    """The figures of all tiers, where a conversation that is in several counts once."""
+    """The figures of all tiers of conversations; one that is in several counts once."""
     unique = {
         each.digest: each for data in reversed(list(tiers)) for each in reversed(data.tokenized)
     }
@@ -118,18 +142,25 @@ def _stats(name: str, conversations: Sequence[Tokenized], packing: Packing | Non
 
 def lines_of(stats: Stats) -> list[str]:
     """The model card's block, and under it what training makes of the data."""
-    lines = [
-        f"Total conversations: {stats.conversations:,}",
-        f"User message count: {stats.messages:,} messages",
+    noun = "preference" if stats.compared else "conversation"
+    lines = [f"Total {noun}s: {stats.conversations:,}"]
+    if compared := stats.compared:
+        lines.append(
+            f"Pairs: {compared.pairs:,}, a chosen message with {compared.chosen:.0f} tokens on "
+            f"average, a rejected one with {compared.rejected:.0f}"
+        )
+    else:
+        lines.append(f"User message count: {stats.messages:,} messages")
+    lines += [
         f"Total unique tokens: {stats.tokens:,} tokens",
-        f"Longest conversation: {stats.longest:,} tokens",
+        f"Longest {noun}: {stats.longest:,} tokens",
     ]
     if stats.split:
         lines.append(
             f"Split at messages: {counted(stats.split, 'conversation')} into {stats.parts:,} parts"
         )
     if packing := stats.packing:
-        lines.append(f"Held out for evaluation: {counted(packing.held_out, 'conversation')}")
+        lines.append(f"Held out for evaluation: {counted(packing.held_out, noun)}")
         lines.append(
             f"Packs of {packing.sequence_len:,} tokens: {packing.packs:,}, "
             f"{packing.efficiency:.1%} full"

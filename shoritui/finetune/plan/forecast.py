@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import torch
 
@@ -19,6 +20,9 @@ from shoritui.finetune.plan.step import Kind
 from shoritui.finetune.plan.step_memory import GIB, Peak, choose_level, memory_of, peaks
 from shoritui.gguf.shape import Shape
 from shoritui.host.machine import free_memory
+
+_REFERENCE: Final = 1 / 3
+"""Of an epoch's time: every preference is read once more, on the way there alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Planner:
             seconds = 0.0
         elif level and found:
             rest = train.epochs * (1 - planned.resumes_at / max(planned.steps, 1))
+            if planned.kind == "preference" and not planned.resumes_at:
+                rest += _REFERENCE
             once = self.speed.seconds(found[level], [_lengths(pack) for pack in outlined.packs])
             seconds = None if once is None else rest * once
         return Forecast(

@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -205,6 +206,8 @@ def draw(board: Drawing, event: Event) -> None:
                 board.scalar(event.tier, name, value, event.step)
         case Evaluated():
             board.scalar(event.tier, "evaluation", event.loss, event.step)
+            for name, value in _preferred(event):
+                board.scalar(event.tier, f"evaluation_{name}", value, event.step)
         case Replied():
             board.text(event.tier, event.prompt, clean(event.text), event.step)
         case _:
@@ -217,6 +220,12 @@ def _figures(event: Stepped) -> Iterator[tuple[str, float]]:
     yield "gradient_norm", event.gradient_norm
     yield "tokens_per_second", event.tokens / event.seconds if event.seconds else 0.0
     yield "memory_gib", event.memory / 2**30
+    yield from _preferred(event)
+
+
+def _preferred(event: Stepped | Evaluated) -> Iterator[tuple[str, float]]:
+    if event.preference is not None:
+        yield from asdict(event.preference).items()
 
 
 class _TensorBoard:

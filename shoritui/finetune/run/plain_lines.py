@@ -72,7 +72,7 @@ class Lines:
         speed = event.tokens / event.seconds if event.seconds else 0.0
         return [
             f"{event.tier} {event.step}/{event.steps}  epoch {event.epoch:.2f}  "
-            f"loss {event.loss:.4f}  rate {event.learning_rate:.3g}  "
+            f"loss {event.loss:.4f}{_preferred(event)}  rate {event.learning_rate:.3g}  "
             f"gradient {event.gradient_norm:.3g}  {speed:,.0f} tokens/s  "
             f"{size(event.memory)}  {duration(event.seconds_left)} left"
         ]
@@ -98,8 +98,11 @@ def _planned(tier: PlannedTier, wide: int) -> str:
         state = f"goes on from step {tier.resumes_at}"
     else:
         state = "to train"
+    read = f"{tier.conversations:,} {tier.kind}s"
+    if tier.kind == "preference":
+        read += f" in {tier.pairs:,} pairs"
     return (
-        f"  {tier.name:{wide}}  {tier.conversations:,} conversations, {tier.tokens:,} tokens, "
+        f"  {tier.name:{wide}}  {read}, {tier.tokens:,} tokens, "
         f"{tier.packs:,} packs, {tier.steps:,} steps: {state}"
     )
 
@@ -113,7 +116,8 @@ def _line(event: Event) -> str:
             )
         case Evaluated():
             best = ", the best so far" if event.is_best else ""
-            return f"{event.tier} {event.step}: evaluation loss {event.loss:.4f}{best}"
+            loss = f"evaluation loss {event.loss:.4f}{_preferred(event)}"
+            return f"{event.tier} {event.step}: {loss}{best}"
         case WorstDocuments():
             worst = (f"{one.source} ({one.loss:.2f})" for one in event.documents[:_SHOWN_WORST])
             return f"{event.tier} {event.step}: predicted worst are {', '.join(worst)}"
@@ -130,6 +134,16 @@ def _line(event: Event) -> str:
             return event.text
         case _:
             return ""
+
+
+def _preferred(event: Stepped | Evaluated) -> str:
+    """What a tier of preferences has reached, after its loss."""
+    if (found := event.preference) is None:
+        return ""
+    return (
+        f"  margin {found.margin:.3f}  accuracy {found.accuracy:.0%}  "
+        f"drift {found.chosen:+.2f} chosen, {found.rejected:+.2f} rejected"
+    )
 
 
 def _tier_ended(event: TierEnded) -> str:

@@ -122,6 +122,7 @@ def _tier_figures(tier: TierCourse) -> Iterator[tuple[str, str]]:
         yield "evaluation", figure(tier.evaluations[-1].loss)
     if (best := tier.best) is not None:
         yield "best", f"{figure(best.loss)} at {best.step:,}"
+    yield from _preferred(tier)
     if (last := tier.last) is not None:
         yield "tokens/s", f"{tier.tokens_per_second:,.0f}"
         yield "memory", size(last.memory)
@@ -133,9 +134,21 @@ def _tier_figures(tier: TierCourse) -> Iterator[tuple[str, str]]:
         yield "epoch", f"{last.epoch:.2f}"
     if tier.last is None:
         planned = tier.planned
-        yield "conversations", f"{planned.conversations:,}"
+        yield f"{one_line(planned.kind)}s", f"{planned.conversations:,}"
+        if planned.pairs:
+            yield "pairs", f"{planned.pairs:,}"
         yield "tokens", f"{planned.tokens:,}"
         yield "packs", f"{planned.packs:,}"
+
+
+def _preferred(tier: TierCourse) -> Iterator[tuple[str, str]]:
+    """What a tier of preferences has reached: on held-out pairs, until then on those it learns."""
+    held = tier.evaluations[-1].preference if tier.evaluations else None
+    found = held or (tier.last.preference if tier.last is not None else None)
+    if found is not None:
+        yield "accuracy", f"{found.accuracy:.0%}"
+        yield "margin", f"{found.margin:.3f}"
+        yield "drift", f"{found.chosen:+.2f} / {found.rejected:+.2f}"
 
 
 def _run_figures(course: Course) -> Iterator[tuple[str, str]]:

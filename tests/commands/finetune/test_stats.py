@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shoritui.blockml import Block, Part, render_all
+from shoritui.blockml import Block, Part, render, render_all
 from shoritui.cli import main
 from shoritui.commands.finetune.stats import run as stats
 from shoritui.errors import UserError
@@ -80,6 +81,28 @@ def test_the_cards_block_is_printed_for_each_tier_and_for_all(
     ]
     assert lines[0] == "low" and lines[1] == "  Total conversations: 3"
     assert "Messages by their tokens (11):" in lines and "█" in lines[-1] + lines[-2]
+
+
+def test_preferences_are_counted_apart_from_conversations(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = Block("message", "She nodded.", "Ada")
+    longer = [replace(message, body=f"She nodded {word}, and went on.") for word in ("once", "so")]
+    row = {
+        "context": render_all(scene(1, 2)),
+        "chosen": render(message),
+        "rejected": [render(one) for one in longer],
+    }
+    (config.parent / "swipes.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    taste = '[[tier]]\nname = "taste"\nkind = "preference"\ndata = ["swipes.jsonl"]\n'
+    config.write_text(CONFIG + taste + "sequence_len = 400\n", encoding="utf-8")
+    assert main(["finetune", "stats", str(config)]) == 0
+    told = capsys.readouterr().out
+    assert "  Total preferences: 1\n  Pairs: 2, a chosen message with " in told
+    assert "  Total conversations: 4\n  User message count: 11 messages\n" in told
+    config.write_text('base = "demo"\n' + taste, encoding="utf-8")
+    assert main(["finetune", "stats", str(config)]) == 0
+    assert "conversation" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", ["svg", "PNG"])

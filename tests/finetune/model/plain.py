@@ -41,6 +41,11 @@ def bounds(pack: Pack) -> list[tuple[int, int]]:
 
 def loss(network: Network, pack: Pack, draw: Draw | None) -> Tensor:
     """The sum over learnt tokens, by autograd, everything at once and in fp64."""
+    return losses(network, pack, draw).sum()
+
+
+def losses(network: Network, pack: Pack, draw: Draw | None) -> Tensor:
+    """The same of each document."""
     weights, shape = network.weights, network.shape
     tokens = len(pack.ids)
     ids = torch.from_numpy(pack.ids).long()
@@ -90,7 +95,9 @@ def loss(network: Network, pack: Pack, draw: Draw | None) -> Tensor:
     n = _norm(x, weights.norm, shape.norm_epsilon)
     places = torch.from_numpy(np.flatnonzero(pack.learn))
     logits = n[places - 1] @ weights.head.double().t()
-    return functional.cross_entropy(logits, ids[places], reduction="sum")
+    found = functional.cross_entropy(logits, ids[places], reduction="none")
+    sums = torch.zeros(pack.documents, dtype=torch.float64)
+    return sums.index_add(0, document[places], found)
 
 
 def _norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

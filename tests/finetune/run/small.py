@@ -74,6 +74,20 @@ def write_data(folder: Path) -> None:
             path.write_text(f"▀title\nThe {name} lamps, {number}▄\n{text}", encoding="utf-8")
 
 
+def write_swipes(folder: Path, rows: int = 24) -> None:
+    """Players who like it short: of two messages in one place, the one of fewer words."""
+    lines = []
+    for number in range(rows):
+        speaker, other = ("Mara", "Tobin") if number % 2 else ("Tobin", "Mara")
+        context = f"▀title\nThe lamps▄\n▀message\n{other}: Are there {number} lamps?▄\n"
+        short = f"{speaker} nodded."
+        long = f"{speaker} counted {number} lamps, and waited, and counted them once more."
+        blocks = [f"▀message\n{speaker}: {body}▄\n" for body in (short, long)]
+        row = {"context": context, "chosen": blocks[0], "rejected": blocks[1:], "because": "kept"}
+        lines.append(json.dumps(row, ensure_ascii=False))
+    (folder / "swipes.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
 QUICK = Train(
     learning_rate=2e-3,
     epochs=1,

@@ -16,12 +16,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from shoritui.finetune.config.model import Config
+from shoritui.finetune.config.model import Config, Data, Preference, Tier
 from shoritui.finetune.events import Evaluated, Replied, Saved, Stepped
 from shoritui.finetune.model.weights import Dense
 from shoritui.finetune.run.distributed import Ranks, shared, spared
 from shoritui.finetune.run.train import train
-from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data
+from tests.finetune.run.small import QUICK, Heard, make_config, run, write_data, write_swipes
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +93,25 @@ def test_two_ranks_that_share_a_base_train_as_one_that_has_all_of_it(
     shared = replace(config, watch=replace(config.watch, sharding="base"))
     _are_alike(together(shared, tmp_path / "job"), alone)
     _are_close(adapter_of(config, "low"), adapter)
+
+
+def test_two_ranks_learn_preferences_as_one_would(config: Config, tmp_path: Path) -> None:
+    write_swipes(tmp_path)
+    taste = Tier(
+        *("taste", ("swipes.jsonl",)),
+        train=replace(QUICK, accumulation=3, sequence_len=512),
+        data=Data(evaluation=2),
+        kind="preference",
+        preference=Preference(pairs=2),
+    )
+    config = replace(config, tiers=(taste,))
+    alone, adapter = run(config), adapter_of(config, "taste")
+    told = together(config, tmp_path / "job")
+    _are_alike(told, alone)
+    found = [e["preference"]["margin"] for e in told if e["event"] == "evaluated"]
+    expected = [event.preference.margin for event in alone.of(Evaluated)]
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    _are_close(adapter_of(config, "taste"), adapter)
 
 
 def test_what_other_ranks_hold_of_a_base_is_spared() -> None:

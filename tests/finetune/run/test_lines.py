@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from shoritui.finetune.events import (
     Failed,
     LevelLowered,
     PlannedTier,
+    PreferenceFigures,
     Preparing,
     Replied,
     Reported,
@@ -43,6 +45,17 @@ def test_a_step_is_one_line_with_its_figures() -> None:
     [line] = Lines().of(STEP)
     for figure in ("low 3/10", "2.5000", "7.25e-05", "1.25", "620 tokens/s", "1.0 GiB", "1:27"):
         assert figure in line
+
+
+def test_a_tier_of_preferences_tells_what_it_has_reached() -> None:
+    reached = PreferenceFigures(margin=0.25, accuracy=0.8, chosen=1.5, rejected=-1.0)
+    for event in (replace(STEP, preference=reached), Evaluated("low", 3, 0.6, True, reached)):
+        [line] = Lines().of(event)
+        for figure in ("margin 0.250", "accuracy 80%", "drift +1.50 chosen, -1.00 rejected"):
+            assert figure in line
+    planned = PlannedTier("low", "", 9, 900, 2, 5, False, 0, "preference", 12)
+    told = Lines().of(RunStarted("a", "b", "", (planned,)))
+    assert "9 preferences in 12 pairs" in told[1]
 
 
 def test_steps_that_come_too_fast_are_left_out_but_never_the_last() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shoritui.finetune.events import (
     Evaluated,
     Event,
     LevelLowered,
+    PreferenceFigures,
     Preparing,
     Replied,
     Reported,
@@ -63,7 +65,12 @@ REPLY = Replied("low", 1, "inn", 'a\n"b" ▀')
 
 
 def test_figures_are_kept_as_events_and_everything_is_passed_on(tmp_path: Path) -> None:
-    figures = (stepped("low", 1), Evaluated("low", 1, 2.5, True), WORST, REPLY)
+    reached = PreferenceFigures(0.25, 0.8, 1.5, -1.0)
+    figures = (
+        *(stepped("low", 1), Evaluated("low", 1, 2.5, True), WORST, REPLY),
+        replace(stepped("taste", 1), preference=reached),
+        Evaluated("taste", 1, 0.6, True, reached),
+    )
     others = (Preparing("reading", 1, 2), TierStarted("low", 0, 9, "inputs"))
     ends = (Saved("low", 1), RunEnded(False, 1, 1.0, "x"))
     lowered = LevelLowered("low", 2, "offload")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 import signal
@@ -35,6 +34,7 @@ from tests.finetune.run.small import (
     steps_of,
     with_train,
     write_data,
+    write_swipes,
 )
 from tests.finetune.run.test_train import UNTIL_KILLED, elsewhere, stop_at
 
@@ -44,27 +44,11 @@ STEPS = 6
 TASTE = replace(QUICK, learning_rate=1e-2, sequence_len=512)
 
 
-def write_swipes(folder: Path, rows: int = ROWS) -> Path:
-    """Players who like it short: of two messages in one place, the one of fewer words."""
-    lines = []
-    for number in range(rows):
-        speaker, other = ("Mara", "Tobin") if number % 2 else ("Tobin", "Mara")
-        context = f"▀title\nThe lamps▄\n▀message\n{other}: Are there {number} lamps?▄\n"
-        short = f"{speaker} nodded."
-        long = f"{speaker} counted {number} lamps, and waited, and counted them once more."
-        blocks = [f"▀message\n{speaker}: {body}▄\n" for body in (short, long)]
-        row = {"context": context, "chosen": blocks[0], "rejected": blocks[1:], "because": "kept"}
-        lines.append(json.dumps(row, ensure_ascii=False))
-    path = folder / "swipes.jsonl"
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def config(tmp_path: Path, base: Path) -> Config:
     """One tier of conversations, and one of preferences after it."""
     write_data(tmp_path)
-    write_swipes(tmp_path)
+    write_swipes(tmp_path, ROWS)
     made = make_config(tmp_path, base)
     taste = Tier(
         name="taste",

@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from math import nan
 from pathlib import Path
@@ -22,6 +23,7 @@ from textual.pilot import Pilot
 from shoritui.finetune.events import (
     Evaluated,
     PlannedTier,
+    PreferenceFigures,
     RunEnded,
     RunStarted,
     Stepped,
@@ -33,7 +35,7 @@ from shoritui.tui.action import keys_of
 from shoritui.tui.training import app as training
 from shoritui.tui.training.actions import ACTIONS
 from shoritui.tui.training.app import STOPPED, TrainingApp
-from shoritui.tui.training.figures import ladder_line, summary
+from shoritui.tui.training.figures import ladder_line, shown_figures, summary
 from shoritui.tui.training.plot import Curve, figure, plot
 from shoritui.tui.training.run_state import Course, Points
 from tests.finetune.run.scripted import scripted
@@ -450,6 +452,20 @@ def test_figures_for_people() -> None:
     assert [figure(value) for value in (2.3456, 12.3456, 123.456, 0.0, nan)] == [
         *("2.346", "12.35", "123.5", "0.000", "nan")
     ]
+
+
+def test_a_tier_of_preferences_shows_what_it_has_reached_on_held_out_pairs() -> None:
+    course = Course()
+    planned = PlannedTier("a", "", 40, 900, 2, 9, False, 0, "preference", 44)
+    course.absorb(RunStarted("c", "d", "e", (planned,)))
+    shown = dict(shown_figures(course, "a"))
+    assert (shown["preferences"], shown["pairs"]) == ("40", "44")
+    learnt = PreferenceFigures(margin=0.25, accuracy=0.8, chosen=1.5, rejected=-1.0)
+    course.absorb(replace(stepped("a", 1, 0.6), preference=learnt))
+    shown = dict(shown_figures(course, "a"))
+    assert (shown["accuracy"], shown["margin"], shown["drift"]) == ("80%", "0.250", "+1.50 / -1.00")
+    course.absorb(Evaluated("a", 1, 0.65, True, replace(learnt, accuracy=0.7)))
+    assert dict(shown_figures(course, "a"))["accuracy"] == "70%"
 
 
 def test_the_screen_is_there_without_torch() -> None:
