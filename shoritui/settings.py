@@ -32,7 +32,6 @@ _KIND: Final = "settings file"
 DEFAULT_INSTRUCTION = (
     "Write a safe conversation suitable for all audiences. Don't be vulgar or sexually explicit."
 )
-MOOD_REQUEST = "Begin each message with one to three emoji that show the speaker's mood."
 HintSetting = Literal[
     "auto",
     "model",

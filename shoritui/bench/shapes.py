@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from shoritui.demo import model_path
 from shoritui.errors import UserError
 from shoritui.files import check_space, why
+from shoritui.gguf.architectures import architecture_of, hyperparameters
 from shoritui.gguf.header import BLOCKS
-from shoritui.gguf.llama import About, kind_for, model_metadata
 from shoritui.gguf.read import GgufFile
-from shoritui.gguf.shape import EMBEDDING, HEAD, Shape, gguf_names
+from shoritui.gguf.shape import EMBEDDING, HEAD, Shape, config_of, gguf_names
+from shoritui.gguf.vocabulary import gguf_vocabulary
 from shoritui.gguf.vocabulary.sentencepiece import (
     SentencePieceVocabulary,
     TokenType,
     pieces_of_gguf,
 )
-from shoritui.gguf.write import KIND_IDS, Kind, Tensor, write_gguf
+from shoritui.gguf.write import FILE_TYPES, KIND_IDS, About, Kind, Tensor, kind_for, write_gguf
 
 Quant = Literal["q4_0", "q8_0"]
 QUANTS: Final[Mapping[Quant, Kind]] = {"q4_0": "Q4_0", "q8_0": "Q8_0"}
@@ -73,7 +74,13 @@ def model_of(
     if path.is_file():
         return path
     shape, kind = SHAPES[name], QUANTS[quant]
-    metadata = model_metadata(shape, _vocabulary(), kind, About(f"random {name}"))
+    config = config_of(shape)
+    metadata = {
+        **hyperparameters(config, architecture_of(config, name), name),
+        **About(f"random {name}").metadata,
+        **gguf_vocabulary(_vocabulary()),
+        "general.file_type": FILE_TYPES[kind],
+    }
     tensors = tensors_of(shape, kind)
     try:
         folder.mkdir(parents=True, exist_ok=True)

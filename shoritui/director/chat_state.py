@@ -629,13 +629,6 @@ class ChatState:
         whole = replace(self.scene, lore=book.lore)
         return replace(book, lore=settle_card(whole, self.user, self.record.created).lore)
 
-    def instructed(self, instruction: str) -> str:
-        """Return the system instruction with its macros settled, in each turn alike."""
-        if not has_macros(instruction):
-            return instruction
-        card = Card(scenario=instruction, characters=self.scene.characters)
-        return settle_card(card, self.user, self.record.created).scenario
-
     def _settled(self, draft: Draft) -> Draft:
         """Return what a user wrote with its macros settled; what a model writes has none.
 

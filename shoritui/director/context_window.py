@@ -16,9 +16,10 @@ from shoritui.director.chat_state import ChatState
 from shoritui.director.prompt_builder import Prompt, PromptBuilder, PromptInput
 from shoritui.director.prompt_layout import lore_text
 from shoritui.engine import AnyEngine, Segment
-from shoritui.settings import MOOD_REQUEST, Settings
+from shoritui.settings import Settings
 from shoritui.story import (
     STRANGER,
+    Asked,
     Details,
     Entry,
     Firing,
@@ -26,6 +27,7 @@ from shoritui.story import (
     Origin,
     Talk,
     Verdict,
+    asked,
     has_lorebook,
     hearers,
     is_summary,
@@ -85,11 +87,7 @@ class ContextWindow:
     @property
     def form(self) -> Form:
         """The form of its documents, the instruction's macros settled."""
-        form = self._chat.form
-        instruction = self._chat.instructed(form.instruction)
-        if self._chat.settings.mood_ask:
-            instruction = f"{instruction}\n{MOOD_REQUEST}".strip()
-        return replace(form, instruction=instruction)
+        return Form.of_chat(self._chat.settings, self._chat.record)
 
     @property
     def size(self) -> int:
@@ -109,6 +107,13 @@ class ContextWindow:
         """Return the entries before this place that are read for what is written there."""
         start = self._begin(end)
         return read_by(self._chat.entries[start if start < end else 0 : end], reader)
+
+    def asked(self, document: Sequence[Segment], hint: Length | None) -> Asked:
+        """Return from what the reply is written that this document was read for last."""
+        first = self._last_read[1] if self._last_read else None
+        begins = self._chat.entry(first) if first is not None else None
+        left = 0 if begins is None else self._chat.place(begins)
+        return asked((segment.text for segment in document), hint, left)
 
     def wrote(self, entry: Entry) -> bool:
         """Whether this entry, or another version of it, is the reply that was read for last."""

@@ -52,12 +52,14 @@ from shoritui.errors import UserError
 from shoritui.settings import Settings
 from shoritui.story import (
     SCENE_KINDS,
+    Asked,
     By,
     Chat,
     Details,
     Draft,
     Entry,
     Library,
+    Made,
     NoteRule,
     Origin,
 )
@@ -243,9 +245,8 @@ class Director(PresenceActs, Deciding):
         text = clean(text).strip()
         if entry is None or not text or text == entry.text:
             return
-        draft = Draft(
-            *(entry.kind, entry.speaker, text), origin=entry.origin, details=entry.details
-        )
+        details = msgspec.structs.replace(entry.details, made=Made("edited", entry.id))
+        draft = Draft(*(entry.kind, entry.speaker, text), origin=entry.origin, details=details)
         version = await self.chat.add_version(
             entry, draft, keep=self._keeps(keep), act="Edit a message"
         )
@@ -457,7 +458,7 @@ class Director(PresenceActs, Deciding):
             version_of=old,
             keep=keeps,
             sampling=sampling,
-            details=old.details,
+            details=msgspec.structs.replace(old.details, made=None),
         )
 
     @action
@@ -492,7 +493,7 @@ class Director(PresenceActs, Deciding):
             begun=old.text,
             joint=joint,
             by="user" if self.chat.is_users(old) else "model",
-            details=old.details,
+            details=msgspec.structs.replace(old.details, made=Made("continued", old.id)),
         )
 
     @action
@@ -508,7 +509,7 @@ class Director(PresenceActs, Deciding):
             *("message", old.speaker, old.length, opened, old, self._keeps(keep)),
             begun=begun,
             by=by,
-            details=old.details,
+            details=msgspec.structs.replace(old.details, made=Made("edited", old.id)),
         )
 
     @action
@@ -607,7 +608,7 @@ class Director(PresenceActs, Deciding):
             for labelled in await self._window.label_messages():
                 yield Changed(labelled)
             old = pending.version_of
-            document: Sequence[Segment] | None = await self._window.read(
+            read = await self._window.read(
                 pending.opened,
                 pending.length,
                 reader=pending.reader,
@@ -617,7 +618,8 @@ class Director(PresenceActs, Deciding):
             if self._stopping:
                 return
             is_last = old is None or old.id == self.chat.entries[-1].id
-            entry = await self._begin(pending)
+            document: Sequence[Segment] | None = read
+            entry = await self._begin(pending, self._window.asked(read, pending.length))
             self._reply = reply = Reply(self.chat, entry, pending, self._stop_strings)
             failure: list[Event] = []
             try:
@@ -651,14 +653,14 @@ class Director(PresenceActs, Deciding):
         finally:
             self.busy, self._reply = False, None
 
-    async def _begin(self, pending: PendingReply) -> Entry:
+    async def _begin(self, pending: PendingReply, asked: Asked) -> Entry:
         draft = Draft(
             pending.kind,
             pending.speaker,
             pending.begun,
             length=pending.length,
             status="streaming",
-            origin=self._origin(pending.by),
+            origin=self._origin(pending.by, asked),
             details=pending.details,
         )
         old = pending.version_of
@@ -666,13 +668,14 @@ class Director(PresenceActs, Deciding):
             return await self.chat.append(draft)
         return await self.chat.add_version(old, draft, keep=pending.keep, act=pending.act)
 
-    def _origin(self, by: By) -> Origin:
+    def _origin(self, by: By, asked: Asked) -> Origin:
         """Return what writes a reply now; a user's message that the model goes on stays his."""
         info, chat = self.engine.info, self.chat
         if info is None:
-            return Origin(by)
+            return Origin(by, asked=asked)
         adapters = tuple(adapter.path.stem for adapter in info.adapters)
-        return Origin(by, info.path.stem or info.server, chat.preset, chat.sampling.seed, adapters)
+        model, seed = info.path.stem or info.server, chat.sampling.seed
+        return Origin(by, model, chat.preset, seed, adapters, asked)
 
     def _tokens(
         self, reply: Reply, document: Sequence[Segment], pending: PendingReply

@@ -79,18 +79,13 @@ class Checkpoint:
         """
         expected = shape.tensors
         for name, sizes in expected.items():
-            place = self._places.get(name)
-            if place is None:
+            if name not in self._places:
                 raise UserError(f"{self.folder} is not complete: the weights have no {name}.")
+            place = self._plain(name)
             if place.shape != sizes:
                 raise UserError(
                     f"{self.folder}: {name} is {_by(place.shape)}, but config.json says "
                     f"{_by(sizes)}: they are not of one model."
-                )
-            if place.dtype not in NUMPY:
-                raise UserError(
-                    f"{self.folder}: {name} is stored as {place.dtype}; take the model's own "
-                    f"weights in {', '.join(NUMPY)}."
                 )
         strange = self._places.keys() - expected.keys() - {HEAD}
         strange = {name for name in strange if not name.endswith(_MADE_ANEW)}
@@ -100,17 +95,32 @@ class Checkpoint:
                 "this config.json has no place."
             )
 
-    def stored(self, name: str) -> tuple[str, npt.NDArray[Any]]:
-        """Return the type and the numbers of a tensor that was checked, mapped from the file.
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of every tensor by name, rows first."""
+        return {name: place.shape for name, place in self._places.items()}
 
-        What is written into the array stays in memory; the file is never changed.
+    def stored(self, name: str) -> tuple[str, npt.NDArray[Any]]:
+        """Return the type and the numbers of a tensor, mapped from the file.
+
+        What is written into the array stays in memory; the file is never changed. `UserError` if
+        it is stored in a way that is not read here.
         """
-        place = self._places[name]
+        place = self._plain(name)
         return place.dtype, _mapped(place)
 
     def floats(self, name: str) -> Floats:
-        """Return a tensor that was checked in fp32."""
-        return floats_at(self._places[name])
+        """Return a tensor in fp32; `UserError` likewise."""
+        return floats_at(self._plain(name))
+
+    def _plain(self, name: str) -> Place:
+        place = self._places[name]
+        if place.dtype not in NUMPY:
+            raise UserError(
+                f"{self.folder}: {printable(name)} is stored as {printable(place.dtype)}; take the "
+                f"model's own weights in {', '.join(NUMPY)}."
+            )
+        return place
 
 
 def floats_at(place: Place) -> Floats:

@@ -1,11 +1,9 @@
-"""A LoRA adapter merged into its base, both GGUF files: one file that runs faster than the two.
-
-Numpy is enough for it, so that an app without the training's packages can do it.
-"""
+"""A LoRA adapter merged into its base: one model that runs faster than the two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.errors import UserError
+from shoritui.gguf.lora.layout import Base
+from shoritui.gguf.model import EMBEDDING, HEAD, Model
 from shoritui.gguf.read import Floats, GgufFile
 from shoritui.gguf.write import KIND_IDS, ByteProgress, Kind, Tensor, write_gguf
 from shoritui.text import printable
@@ -23,10 +23,51 @@ _FILE_TYPE: Final = 7
 """llama.cpp's `LLAMA_FTYPE_MOSTLY_Q8_0`."""
 
 
+def merged(base: Model, adapter: Path) -> Model:
+    """Return the base as a LoRA GGUF makes it, in fp32; one tensor is in memory at a time.
+
+    An adapter of the output head, or of the embeddings, unties the two.
+
+    Raises:
+        UserError: The adapter is damaged, or not for this base.
+    """
+    lora = GgufFile(adapter)
+    changed = {name.removesuffix(".lora_a") for name in lora.tensors if name.endswith(".lora_a")}
+    whole = untied(base.base) if changed & {HEAD, EMBEDDING} else base.base
+    if strange := changed - whole.tensors.keys():
+        raise UserError(f"{adapter} is for {printable(min(strange))}, which its base has not.")
+
+    def floats(name: str) -> Floats:
+        source = name if name in base.base.tensors else EMBEDDING
+        weights = base.floats(source)
+        return weights + _change(lora, name, weights.shape) if name in changed else weights
+
+    return replace(base, base=whole, floats=floats)
+
+
+def untied(base: Base) -> Base:
+    """Return a base whose output head is a tensor of its own."""
+    return replace(base, tensors={**base.tensors, HEAD: base.tensors[EMBEDDING]})
+
+
+def _change(lora: GgufFile, name: str, shape: tuple[int, ...]) -> Floats:
+    """Return what an adapter adds to a tensor of this shape."""
+    a, b = (_floats(lora, f"{name}.lora_{side}") for side in "ab")
+    try:
+        change: Floats = a @ b.T if name == EMBEDDING else b @ a
+    except ValueError:
+        change = np.empty(0, np.float32)
+    if change.shape != shape:
+        raise UserError(f"{lora.path}: {name} is not of its base's sizes.")
+    return change * np.float32(lora.number("adapter.lora.alpha") / b.shape[-1])
+
+
 def write_merged(
     target: Path, base: Path, adapter: Path, report: ByteProgress | None = None
 ) -> None:
     """Write the base as the adapter makes it: the matrices that it changes in Q8_0, the rest as is.
+
+    Blocks of numbers are read with numpy alone, which is faster than what the `gguf` package does.
 
     Raises:
         UserError: A file is damaged, or they do not belong together, or the base is stored in a
@@ -49,12 +90,8 @@ def write_merged(
 
 def _merged(source: GgufFile, lora: GgufFile, name: str) -> Callable[[], Iterator[_Bytes]]:
     def pieces() -> Iterator[_Bytes]:
-        a, b = (_floats(lora, f"{name}.lora_{side}") for side in "ab")
         weights = _floats(source, name)
-        if (b.shape[0], a.shape[1]) != weights.shape or a.shape[0] != b.shape[1]:
-            raise UserError(f"{lora.path}: {name} is not of its base's sizes.")
-        weights += (lora.number("adapter.lora.alpha") / len(a)) * (b @ a)
-        yield _q8_0(weights)
+        yield _q8_0(weights + _change(lora, name, weights.shape))
 
     return pieces
 

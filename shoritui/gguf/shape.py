@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from shoritui.gguf.read import Floats, GgufFile
-    from shoritui.gguf.write import Value
 
     Rows = npt.NDArray[np.intp]
 
@@ -60,7 +59,6 @@ PROJECTIONS: Final = tuple(name.partition(".")[2] for name in _LAYER if "_proj" 
 """The linear layers of one decoder layer, by the names that Hugging Face gives them."""
 HEAD_NORMS: Final = ("q_norm", "k_norm")
 """What Qwen 3 does to each head of queries and keys before they are rotated."""
-_CLASSES: Final = ("LlamaForCausalLM", "MistralForCausalLM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +218,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
     """Return the shape that a config.json states; `UserError` names `where` and what is wrong.
 
-    How rotation is scaled in ways that are not known here is left out: see `check_for_gguf`.
+    How rotation is scaled in ways that are not known here is left out.
     """
     try:
         heads = int(config["num_attention_heads"])
@@ -247,32 +245,6 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
-
-
-def check_for_gguf(config: Mapping[str, Any], where: str) -> None:
-    """`UserError` if GGUF's llama cannot hold the model of a config.json, named `where`."""
-    classes = config.get("architectures") or []
-    if not any(kind in _CLASSES for kind in classes):
-        raise UserError(
-            f"{where}: a GGUF is written of Llama and Mistral models only, this is "
-            f"{printable(next(iter(classes), None))}: export it with --as peft."
-        )
-    if config.get("hidden_act", "silu") != "silu":
-        raise UserError(f"{where}: hidden_act must be silu for a GGUF.")
-    if config.get("attention_bias") or config.get("mlp_bias"):
-        raise UserError(f"{where}: a model with biases is not written to a GGUF here.")
-    try:
-        rope = rope_of_config(config)
-        rotated = float(rope.get("partial_rotary_factor") or 1)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{where}: how it rotates is told wrongly ({error}).") from None
-    if rope["rope_type"] not in ("default", "linear", "llama3"):
-        raise UserError(
-            f"{where}: rotation is scaled by {printable(rope['rope_type'])!r}, which is not "
-            "written to a GGUF here: export with --as peft."
-        )
-    if rotated != 1:
-        raise UserError(f"{where}: a GGUF of a llama rotates whole heads: export with --as peft.")
 
 
 def rope_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -387,37 +359,8 @@ def shape_of_gguf(file: GgufFile) -> Shape:
     )
 
 
-def gguf_metadata(shape: Shape) -> dict[str, Value]:
-    """Return what a GGUF states of a shape."""
-    metadata: dict[str, Value] = {
-        "context_length": shape.context,
-        "embedding_length": shape.hidden,
-        "block_count": shape.layers,
-        "feed_forward_length": shape.intermediate,
-        "attention.head_count": shape.heads,
-        "attention.head_count_kv": shape.kv_heads,
-        "attention.key_length": shape.head_size,
-        "attention.value_length": shape.head_size,
-        "attention.layer_norm_rms_epsilon": float(shape.norm_epsilon),
-        "rope.dimension_count": shape.head_size,
-        "rope.freq_base": float(shape.rope_theta),
-        "vocab_size": shape.vocabulary,
-    }
-    if shape.rope_scaling and shape.rope_scaling.kind == "linear":
-        metadata["rope.scaling.type"] = "linear"
-        metadata["rope.scaling.factor"] = float(shape.rope_scaling.factor)
-    return {f"{ARCHITECTURE}.{key}": value for key, value in metadata.items()}
-
-
-def rope_factors(shape: Shape) -> Floats | None:
-    """Return by what Llama 3 divides each frequency of rotation; None if nothing does."""
-    scaling = shape.rope_scaling
-    if scaling is None or scaling.kind != "llama3":
-        return None
-    return _llama3_factors(scaling, shape.rope_theta, shape.head_size)
-
-
-def _llama3_factors(scaling: RopeScaling, theta: float, head_size: int) -> Floats:
+def llama3_factors(scaling: RopeScaling, theta: float, head_size: int) -> Floats:
+    """Return by what each frequency of heads of this size is divided."""
     import numpy as np
 
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
@@ -445,7 +388,7 @@ def _scaling_of_gguf(file: GgufFile, theta: float, head_size: int) -> RopeScalin
     stored = np.concatenate(list(file.rows(ROPE_FACTORS)))
     scaling = RopeScaling("llama3", float(stored.max(initial=0)))
     is_known = kind == "none" and stored.shape == (head_size // 2,)
-    if not is_known or not np.allclose(stored, _llama3_factors(scaling, theta, head_size), 1e-4):
+    if not is_known or not np.allclose(stored, llama3_factors(scaling, theta, head_size), 1e-4):
         raise UserError(
             f"{file.path} scales rotation in a way of its own: take the model's folder instead."
         )

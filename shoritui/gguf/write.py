@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from struct import pack
@@ -19,10 +19,13 @@ import numpy.typing as npt
 from shoritui.files import whole_file
 from shoritui.gguf.header import ALIGNMENT, ARRAY, BLOCKS, MAGIC, SCALARS, STRING, Verbatim
 from shoritui.gguf.read import Floats
+from shoritui.text import printable
 
 Kind = Literal["F32", "F16", "Q4_0", "Q8_0", "BF16"]
 KIND_IDS: Final[Mapping[Kind, int]] = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "BF16": 30}
 """ggml's numbers of the types that are written here."""
+FILE_TYPES: Final[Mapping[Kind, int]] = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "BF16": 32}
+"""llama.cpp's `LLAMA_FTYPE_*` of a file whose matrices are of this type."""
 
 Number = bool | int | float
 Value = str | Number | Sequence[str] | Sequence[int] | Sequence[float] | Verbatim
@@ -32,6 +35,27 @@ ByteProgress = Callable[[int, int], None]
 _VERSION: Final = 3
 _QUANTISATION_VERSION: Final = 2
 _UINT32, _INT32, _FLOAT32, _BOOL, _UINT64 = 4, 5, 6, 7, 10
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a file says of itself."""
+
+    name: str
+    description: str = ""
+    license: str = ""
+    figures: Mapping[str, Number] = field(default_factory=dict)
+    """More metadata by its whole key."""
+
+    @property
+    def metadata(self) -> dict[str, Value]:
+        """The same, as GGUF has it."""
+        return {
+            "general.name": printable(self.name),
+            "general.license": self.license,
+            "general.description": printable(self.description),
+            **self.figures,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,13 @@ class Tensor:
         """Its bytes."""
         values, size_bytes = BLOCKS[KIND_IDS[self.kind]]
         return math.prod(self.shape) // values * size_bytes
+
+
+def kind_for(shape: tuple[int, ...], kind: Kind) -> Kind:
+    """Return how a tensor is stored: what has no whole blocks, in the next better way."""
+    if len(shape) < 2:
+        return "F32"
+    return "F16" if shape[-1] % BLOCKS[KIND_IDS[kind]][0] else kind
 
 
 def tensor_of(

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from shoritui.story import Details, Entry, WholeChat
+from shoritui.story import Details, Entry, Made, WholeChat
 
 _Key: TypeAlias = tuple[int | None, str, str, str | float]
 
@@ -139,8 +139,11 @@ def _is_authors_note(entry: Entry) -> bool:
 
 
 def _renamed(details: Details, slots: dict[int, int], own: int) -> Details:
-    """Return the details with the slots that a summary names as they are here."""
-    if details.span is None:
-        return details
-    first, last = (slots.get(slot, own) for slot in details.span)
-    return msgspec.structs.replace(details, span=(first, last))
+    """Return the details with the slots that a summary names as they are here.
+
+    Of which version a text was made is not known here.
+    """
+    span, made = details.span, details.made
+    if span is not None:
+        span = (slots.get(span[0], own), slots.get(span[1], own))
+    return msgspec.structs.replace(details, span=span, made=made and Made(made.how, 0))

@@ -43,6 +43,17 @@ UNSET: Final = Unset.UNSET
 """An argument that was not given, where None has a meaning of its own."""
 
 
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """From what a model wrote a text: versions of the same turn have the same."""
+
+    document: str
+    """A digest of all that was read, the open block at its end included."""
+    hint: Length | None = None
+    """The length hint that was asked for; None is the dynamic mode."""
+    left: Annotated[int, Meta(ge=0)] = 0
+    """How many entries before it had left the context."""
+
+
 class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who wrote a text, and with what."""
 
@@ -52,6 +63,8 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     preset: str = ""
     seed: int | None = None
     adapters: tuple[str, ...] = ()
+    asked: Asked | None = None
+    """What the model read, where one wrote it as a reply."""
 
 
 class NoteRule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +86,15 @@ class NoteRule(msgspec.Struct, frozen=True, omit_defaults=True):
     """The one in whose prompts it stands; empty is everybody."""
 
 
+class Made(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a text came of another version."""
+
+    how: Literal["edited", "continued", "merged", "split"]
+    """By a person's hand, or by letting the model write on."""
+    of: Annotated[int, Meta(ge=0)]
+    """The id of that version; 0 where it is no more."""
+
+
 class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """What only few entries have."""
 
@@ -83,6 +105,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     """The slots of the first and the last entry that a summary stands for."""
     aliases: tuple[str, ...] = ()
     """Other names of whom a description is of."""
+    made: Made | None = None
+    """Of which version it was made; None is a text of its own."""
     foreign: str = ""
     """What the program that it came from keeps of it, a JSON object; it goes back as it came."""
 

@@ -9,14 +9,23 @@ message  description (of one who enters)  message
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final, Literal, Protocol, TypeAlias
 
-from shoritui.blockml import Block, Instruction, Part, description_body
-from shoritui.cards import Card, Character, Lore, conversations, with_original
+from shoritui.blockml import Block, Instruction, Length, Part, description_body
+from shoritui.cards import (
+    Card,
+    Character,
+    Lore,
+    conversations,
+    has_macros,
+    settle_card,
+    with_original,
+)
 from shoritui.story.lore import Firing, fire, lorebook
-from shoritui.story.model import Entry
+from shoritui.story.model import Asked, Chat, Entry
 from shoritui.story.reading import Talk, place, scene_after, stands_first
 from shoritui.story.whereabouts import absent, coming
 
@@ -24,7 +33,10 @@ NamedPart: TypeAlias = tuple[str, Part]
 """A part, and what it came from: `lore: the harbour`, `entry: 12`."""
 _NOTHING: Final[Mapping[str, object]] = {}
 _EXAMPLE: Final = "An example of how {} talks. It is no part of the story."
+_DIGEST: Final = 24
+"""Hexadecimal digits that tell documents apart."""
 _BEGINS: Final = "The story begins."
+_MOOD: Final = "Begin each message with one to three emoji that show the speaker's mood."
 
 
 Place: TypeAlias = Literal["before-messages", "top"]
@@ -52,6 +64,10 @@ class FormSettings(Protocol):
     @property
     def examples_in_prompt(self) -> bool:
         """Whether characters' example messages are read."""
+
+    @property
+    def mood_ask(self) -> bool:
+        """Whether the model is asked for emoji that show a mood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,18 @@ class Form:
             settings.examples_in_prompt,
         )
 
+    @classmethod
+    def of_chat(cls, settings: FormSettings, chat: Chat) -> Form:
+        """Return the form of what is read of a chat: its instruction's macros are settled."""
+        form = cls.of(settings, chat.scene, chat.settings)
+        instruction = form.instruction
+        if has_macros(instruction):
+            card = Card(scenario=instruction, characters=chat.scene.characters)
+            instruction = settle_card(card, chat.user, chat.created).scenario
+        if settings.mood_ask:
+            instruction = f"{instruction}\n{_MOOD}".strip()
+        return replace(form, instruction=instruction)
+
     def talk(self, *, is_ooc: bool = False) -> Talk:
         """Return which words out of character are read for the story, or for an answer to them.
 
@@ -93,6 +121,12 @@ class Form:
     def ooc_body(self, name: str, text: str) -> str:
         """Return the body of an out-of-character block."""
         return self.ooc_form.replace("{name}", name).replace("{text}", text)
+
+
+def asked(texts: Iterable[str], hint: Length | None, left: int) -> Asked:
+    """Return from what a reply is written: a document, of which `left` says how it begins."""
+    digest = sha256("".join(texts).encode(errors="replace")).hexdigest()
+    return Asked(digest[:_DIGEST], hint, left)
 
 
 def header_parts(

@@ -16,11 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from sqlite3 import Connection
+from typing import Literal
+
+import msgspec
 
 from shoritui.errors import UserError
 from shoritui.story import rows
 from shoritui.story.acts import Act
-from shoritui.story.model import Draft, Entry
+from shoritui.story.model import Draft, Entry, Made
 
 _NEAR = 64
 
@@ -169,7 +172,9 @@ def merge(db: Connection, act: Act, entry: Entry, joint: str) -> int:
     if second.details.heard != entry.details.heard:
         raise UserError("They were not said to the same people, so they cannot be merged.")
     follower = next_on_path(db, chat_id, after)
-    both = replace(_draft(entry), text=f"{entry.text}{joint}{second.text}", status=second.status)
+    both = replace(
+        _draft(entry, "merged"), text=f"{entry.text}{joint}{second.text}", status=second.status
+    )
     merged = rows.insert_entry(db, chat_id, entry.parent, both, slot=entry.slot)
     _put_in_place(act, merged, follower)
     _mark_like(act, entry, merged, keep=True)
@@ -183,7 +188,7 @@ def split(db: Connection, act: Act, entry: Entry, at: int) -> tuple[int, int]:
         raise UserError("Both parts need some text: split it between two words.")
     chat_id = rows.chat_of(db, entry.id)
     after = next_on_path(db, chat_id, entry.id)
-    draft = _draft(entry)
+    draft = _draft(entry, "split")
     one = rows.insert_entry(
         db,
         chat_id,
@@ -215,10 +220,10 @@ def _mark_like(act: Act, entry: Entry, version: int, *, keep: bool) -> None:
         act.set("entries", version, "label", entry.label)
 
 
-def _draft(entry: Entry) -> Draft:
+def _draft(entry: Entry, how: Literal["merged", "split"]) -> Draft:
     """Return what an entry says as a draft; its tokens and hint are to be found anew."""
     return Draft(
         *(entry.kind, entry.speaker, entry.text, None, entry.status, 0),
         origin=entry.origin,
-        details=entry.details,
+        details=msgspec.structs.replace(entry.details, made=Made(how, entry.id)),
     )

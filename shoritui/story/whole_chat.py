@@ -13,7 +13,7 @@ import msgspec
 
 from shoritui.cards import card_to_json
 from shoritui.story import rows
-from shoritui.story.model import Chat, Details, Entry
+from shoritui.story.model import Chat, Details, Entry, Made
 from shoritui.story.rows import ENTRY, storable
 
 _NAMES_AN_ENTRY: Final = "first_kept"
@@ -62,7 +62,7 @@ class WholeChat:
                     id=new[entry.id],
                     parent=None if entry.parent is None else new[entry.parent],
                     slot=slots[entry.slot],
-                    details=_renumbered(entry.details, slots, slots[entry.slot]),
+                    details=_renumbered(entry.details, slots, slots[entry.slot], new),
                 )
                 for entry in self.entries
             ),
@@ -70,12 +70,16 @@ class WholeChat:
         )
 
 
-def _renumbered(details: Details, slots: Mapping[int, int], own: int) -> Details:
-    """Return the details with other slots; where one that they name is gone, with their own."""
-    if details.span is None:
-        return details
-    first, last = (slots.get(slot, own) for slot in details.span)
-    return msgspec.structs.replace(details, span=(first, last))
+def _renumbered(
+    details: Details, slots: Mapping[int, int], own: int, ids: Mapping[int, int]
+) -> Details:
+    """Return the details with other slots and ids; a slot that is gone becomes their own."""
+    span, made = details.span, details.made
+    if span is not None:
+        span = (slots.get(span[0], own), slots.get(span[1], own))
+    if made is not None:
+        made = Made(made.how, ids.get(made.of, 0))
+    return msgspec.structs.replace(details, span=span, made=made)
 
 
 def read_whole(db: Connection, chat_id: int) -> WholeChat:

@@ -34,7 +34,7 @@ from shoritui.engine import Engine, EngineOptions, Segment, Text, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.errors import UserError
 from shoritui.settings import Settings
-from shoritui.story import Draft, Entry, Library, Origin
+from shoritui.story import Draft, Entry, Library, Made, Origin, asked
 from tests.director.conftest import SCENE, Listening, OpenDirector, listening, read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -301,9 +301,17 @@ async def test_who_wrote_it_is_recorded(open_director: OpenDirector) -> None:
     await read(director.reply("Mara"))
     opening, said, reply = director.chat.entries[-3:]
     assert opening.origin == Origin("card") and said.origin == Origin("user")
-    assert reply.origin == Origin("model", "shori-demo", director.chat.preset, 11)
+    read_then = asked(listening(director).documents[-1:], director.chat.length, 0)
+    assert reply.origin == Origin("model", "shori-demo", director.chat.preset, 11, asked=read_then)
     await read(director.edit(reply.id, "No fish."))
-    assert director.chat.entries[-1].origin.by == "model"
+    edit = director.chat.entries[-1]
+    assert edit.origin == reply.origin and edit.details.made == Made("edited", reply.id)
+    await read(director.continue_())
+    longer = director.chat.entries[-1]
+    assert longer.details.made == Made("continued", edit.id)
+    await read(director.regenerate())
+    anew = director.chat.entries[-1]
+    assert anew.details.made is None and anew.origin.asked == read_then
 
 
 async def test_a_reply_under_ones_own_name_can_be_written_anew(

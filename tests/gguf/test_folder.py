@@ -15,10 +15,12 @@ from safetensors.numpy import load_file
 
 from shoritui.demo import model_path
 from shoritui.errors import UserError
+from shoritui.gguf.checkpoint import Checkpoint
 from shoritui.gguf.folder import write_folder
-from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
+from shoritui.gguf.model import Format, write_model
 from shoritui.gguf.read import GgufFile
-from tests.gguf.tiny import error, llama_logits, make_folder, transformers_logits
+from shoritui.gguf.write import About
+from tests.gguf.tiny import error, llama_logits, make_folder, model_in, transformers_logits
 
 ABOUT = About("tiny")
 
@@ -34,7 +36,7 @@ def test_the_shipped_model_answers_the_same_in_both_libraries(tmp_path: Path) ->
     config = json.loads((folder / "config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"] and config["tie_word_embeddings"]
     assert config["rope_parameters"] == {"rope_theta": 100_000.0, "rope_type": "default"}
-    write_model(tmp_path / "f32.gguf", llama_of_folder(folder), "f32", ABOUT)
+    write_model(tmp_path / "f32.gguf", model_in(folder), "f32", ABOUT)
     assert error(llama_logits(tmp_path / "f32.gguf"), transformers_logits(folder)) < 1e-5
 
 
@@ -59,7 +61,7 @@ def test_a_folder_of_transformers_answers_the_same_there_and_back(
 ) -> None:
     source = make_folder(tmp_path / "source", rope_parameters=rope)
     wanted = transformers_logits(source)
-    write_model(tmp_path / "there.gguf", llama_of_folder(source), "f32", ABOUT)
+    write_model(tmp_path / "there.gguf", model_in(source), "f32", ABOUT)
     assert error(llama_logits(tmp_path / "there.gguf"), wanted) < 1e-5
     back = folder_of_gguf(tmp_path / "there.gguf", tmp_path / "back")
     assert json.loads((back / "config.json").read_text())["rope_parameters"] == rope
@@ -69,14 +71,15 @@ def test_a_folder_of_transformers_answers_the_same_there_and_back(
 @pytest.mark.parametrize("form", ["f32", "f16", "bf16", "q8_0"])
 def test_tensors_come_back_as_they_are_stored(tmp_path: Path, tiny: Path, form: Format) -> None:
     before, path = load_file(tiny / "model.safetensors"), tmp_path / "model.gguf"
-    write_model(path, llama_of_folder(tiny), form, ABOUT)
+    write_model(path, model_in(tiny), form, ABOUT)
     folder = folder_of_gguf(path, tmp_path / "folder")
-    again = llama_of_folder(folder)
-    assert again.shape.tensors.keys() == before.keys()
+    again = model_in(folder)
+    checkpoint = Checkpoint(folder)
+    assert checkpoint.shapes.keys() == before.keys()
     for name, tensor in before.items():
         kind = gguf.GGMLQuantizationType[form.upper() if tensor.ndim == 2 else "F32"]
         stored = gguf.quants.dequantize(gguf.quants.quantize(tensor, kind), kind)
-        assert (again.tensor(name) == stored).all(), name
+        assert (checkpoint.floats(name) == stored).all(), name
     dtype = json.loads((folder / "config.json").read_text())["dtype"]
     assert dtype == {"f16": "float16", "bf16": "bfloat16"}.get(form, "float32")
     write_model(tmp_path / "again.gguf", again, form, ABOUT)
@@ -90,7 +93,7 @@ def test_tensors_come_back_as_they_are_stored(tmp_path: Path, tiny: Path, form: 
 @pytest.fixture(scope="module")
 def small_file(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> bytes:
     path = tmp_path_factory.mktemp("small") / "small.gguf"
-    write_model(path, llama_of_folder(tiny), "q8_0", ABOUT)
+    write_model(path, model_in(tiny), "q8_0", ABOUT)
     return path.read_bytes()
 
 

@@ -12,21 +12,24 @@ from gguf import GGUFReader, quants
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
 from shoritui.finetune.model.adapter import SavedAdapter, shapes_of
-from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
 from shoritui.gguf.merge import write_merged
+from shoritui.gguf.model import Format, write_model
 from shoritui.gguf.read import Floats
+from shoritui.gguf.shape import read_config, shape_of_config
+from shoritui.gguf.write import About
 from tests.finetune.export.trained import write_saved
-from tests.gguf.tiny import error, llama_logits
+from tests.gguf.tiny import error, llama_logits, model_in
 
 
 @pytest.fixture
 def adapter(tiny: Path, tmp_path: Path) -> Path:
     torch.manual_seed(3)
-    shape, lora = llama_of_folder(tiny).shape, Lora(r=4, alpha=6)
+    lora = Lora(r=4, alpha=6)
+    shape = shape_of_config(read_config(tiny), "")
     sizes = shapes_of(shape.linears, lora).items()
     tensors = {name: torch.randn(size) * size[1] ** -0.5 for name, size in sizes}
     path = tmp_path / "adapter.gguf"
-    write_saved(path, SavedAdapter(tensors, lora, ""), shape, About("adapter"), "F16")
+    write_saved(path, SavedAdapter(tensors, lora, ""), model_in(tiny).base, About("adapter"), "F16")
     return path
 
 
@@ -35,7 +38,7 @@ def test_it_is_the_base_with_the_adapter_on(
     tiny: Path, tmp_path: Path, adapter: Path, form: Format
 ) -> None:
     base, made = tmp_path / "base.gguf", tmp_path / "made.gguf"
-    write_model(base, llama_of_folder(tiny), form, About("base"))
+    write_model(base, model_in(tiny), form, About("base"))
     heard: list[tuple[int, int]] = []
     write_merged(made, base, adapter, lambda done, total: heard.append((done, total)))
     assert heard[-1][0] == heard[-1][1] and heard == sorted(heard)
@@ -67,7 +70,7 @@ def test_smollm2s_own_blocks_are_read_as_ggml_reads_them() -> None:
 
 def test_what_does_not_belong_together_is_told(tiny: Path, tmp_path: Path, adapter: Path) -> None:
     base, made = tmp_path / "base.gguf", tmp_path / "made.gguf"
-    write_model(base, llama_of_folder(tiny), "bf16", About("base"))
+    write_model(base, model_in(tiny), "bf16", About("base"))
     with pytest.raises(UserError, match="stored in a way that cannot be merged"):
         write_merged(made, base, adapter)
     with pytest.raises(UserError, match="which its base has not"):

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from shoritui.gguf.llama import About
+from shoritui.gguf.architectures import architecture_of, hyperparameters
+from shoritui.gguf.converted import model_of_folder
 from shoritui.gguf.llama_cpp import LlamaFile
+from shoritui.gguf.model import Model
 from shoritui.gguf.read import Floats
-from shoritui.gguf.shape import Shape, gguf_metadata
+from shoritui.gguf.shape import Shape, config_of, read_config
 from shoritui.gguf.vocabulary import BpeVocabulary, SentencePieceVocabulary, gguf_vocabulary
 from shoritui.gguf.write import write_gguf
 from tests.gguf.vocabularies import shipped, write_pieces
@@ -53,10 +55,16 @@ def make_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def model_in(folder: Path) -> Model:
+    """The model of a folder, as a GGUF holds it."""
+    return model_of_folder(folder, read_config(folder))
+
+
 def write_alone(path: Path, tokens: SentencePieceVocabulary | BpeVocabulary) -> Path:
     """A GGUF that holds nothing else."""
     size = len(tokens.pieces if isinstance(tokens, SentencePieceVocabulary) else tokens.tokens)
-    metadata = About("vocabulary").metadata | gguf_metadata(Shape(64, 64, 64, 1, 1, 64, size))
+    config = config_of(Shape(64, 64, 64, 1, 1, 64, size))
+    metadata = hyperparameters(config, architecture_of(config, ""), "")
     write_gguf(path, metadata | gguf_vocabulary(tokens), [])
     return path
 
@@ -65,9 +73,13 @@ def transformers_logits(
     folder: Path, documents: Sequence[npt.NDArray[np.int32]] = DOCUMENTS
 ) -> list[Floats]:
     """What transformers answers in fp32."""
+    return logits_of(loaded(folder), documents)
+
+
+def loaded(folder: Path) -> Any:
+    """The model as transformers has it, in fp32."""
     classes: Any = AutoModelForCausalLM
-    model = classes.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
-    return logits_of(model, documents)
+    return classes.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ examples:
   shoritui chats import ferry-3.json     on another machine
   shoritui chats export --all --to mine --tier high
                                          your chats as training data
+  shoritui chats export --preferences    what you kept and what you swiped away, to train on
   shoritui chats restore                 which backups there are
   shoritui help taking-along             the guide's page
 """

@@ -9,6 +9,7 @@ from typing import Final
 
 from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import add_chats, library_path, open_library, shown, the_chats
+from shoritui.commands.chats.preferences import FILE, export_preferences
 from shoritui.errors import UserError
 from shoritui.files import replace_text, why
 from shoritui.folders import user_path
@@ -22,6 +23,10 @@ messages as they stand now, without the branches that you left; SillyTavern's al
 versions of each message too. No file is ever replaced: a new one gets a number. Training data is
 not written twice: where a file of the same name holds the same it stays, and where it holds
 something else nothing is written.
+
+With --preferences one file tells what you kept and what you left: each reply that the story went
+on from beside those that you swiped away, each edit beside what the model had written. What is in
+it is shown, and you are asked, before it is written.
 """
 
 
@@ -40,14 +45,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(),
         help="the folder to write into (default: this one)",
     )
-    parser.add_argument(
-        "--format", choices=tuple(FORMATS), default="blockml", help="see below (default: blockml)"
-    )
+    parser.add_argument("--format", choices=tuple(FORMATS), help="see below (default: blockml)")
     parser.add_argument(
         "--tier",
         metavar="NAME",
         help="as training data of this tier: into data/NAME of DIR, which `shoritui finetune init` "
         "has made",
+    )
+    parser.add_argument(
+        "--preferences",
+        action="store_true",
+        help="what you kept and what you left in these chats, or in all of them, to train on",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=named_path,
+        help=f"with --preferences: the file to write (default: {FILE})",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="with --preferences: write it without asking"
     )
 
 
@@ -57,32 +75,41 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError: A chat is not found, or several are meant, or a file cannot be written.
     """
-    folder = _folder(options)
+    if not options.preferences and (options.output or options.yes):
+        raise UserError("-o and --yes go with --preferences.")
+    if options.preferences and options.format:
+        raise UserError("--preferences has a format of its own: leave out --format.")
+    form = options.format or "blockml"
+    folder = _folder(options, form)
     if options.all and not library_path().exists():
         print(f"0 written to {clean(str(folder))}")
         return 0
     with open_library() as library:
         every = library.summaries()
-        if not (options.all or options.chats):
+        if not (options.all or options.chats or options.preferences):
             raise UserError(
                 "Name chats by number or title (shoritui chats lists them), or use --all."
             )
-        chosen = every if options.all else the_chats(options.chats, every)
-        if FORMATS[options.format].is_training:
-            _write_training(library, chosen, options.format, folder)
+        is_all = options.all or not options.chats
+        chosen = every if is_all else the_chats(options.chats, every)
+        if options.preferences:
+            path = options.output or folder / FILE
+            return export_preferences(library, chosen, path, yes=options.yes)
+        if FORMATS[form].is_training:
+            _write_training(library, chosen, form, folder)
         else:
             for chat in chosen:
                 whole = library.whole_chat(chat.id)
-                print(clean(str(export_chat(whole, options.format, folder))))
+                print(clean(str(export_chat(whole, form, folder))))
     return 0
 
 
-def _folder(options: argparse.Namespace) -> Path:
+def _folder(options: argparse.Namespace, form: str) -> Path:
     to: Path = user_path(options.to)
     if options.tier is None:
         return to
-    if not FORMATS[options.format].is_training:
-        raise UserError(f"--tier is for training data, not for --format {options.format}.")
+    if not FORMATS[form].is_training:
+        raise UserError(f"--tier is for training data, not for --format {form}.")
     data = to / "data"
     tiers = sorted(each.name for each in data.iterdir() if each.is_dir()) if data.is_dir() else []
     if options.tier not in tiers:

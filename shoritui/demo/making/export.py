@@ -8,9 +8,12 @@ from torch import Tensor
 
 from shoritui.demo.making.network import Layer, Network
 from shoritui.demo.making.vocabulary import Pieces
-from shoritui.gguf.llama import About, Llama, write_model
+from shoritui.gguf.converted import converted
+from shoritui.gguf.model import Model, write_model
 from shoritui.gguf.read import Floats
+from shoritui.gguf.shape import config_of
 from shoritui.gguf.vocabulary.sentencepiece import pieces_of_model
+from shoritui.gguf.write import About
 
 NAME = "ShoriTUI demo"
 
@@ -32,10 +35,10 @@ def write_gguf(
             "shoritui.training.seconds": float(seconds),
         },
     )
-    write_model(path, llama_of(network, pieces), "q8_0", about)
+    write_model(path, model_of(network, pieces), "q8_0", about)
 
 
-def llama_of(network: Network, pieces: Pieces) -> Llama:
+def model_of(network: Network, pieces: Pieces) -> Model:
     """Return the network under the names that everybody knows."""
     vocabulary = pieces_of_model(pieces.model, pieces.size, {}, Path("the vocabulary"))
     tensors = _tensors(network)
@@ -44,7 +47,8 @@ def llama_of(network: Network, pieces: Pieces) -> Llama:
         floats: Floats = tensors[name].detach().float().numpy()
         return floats
 
-    return Llama(network.shape, vocabulary, values)
+    sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return converted(config_of(network.shape), vocabulary, sizes, values, "the network")
 
 
 def _tensors(network: Network) -> dict[str, Tensor]:

@@ -15,8 +15,7 @@ from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.tier import prepare
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.export.llama_cpp import BITS, LlamaFile, Quant, quantize
-from shoritui.finetune.export.lora import base_of, merged
-from shoritui.finetune.export.reference import reference
+from shoritui.finetune.export.reference import completed, reference
 from shoritui.finetune.export.verify import (
     Agreement,
     check_adapter,
@@ -24,12 +23,13 @@ from shoritui.finetune.export.verify import (
     check_tokens,
     documents_of,
 )
-from shoritui.finetune.model.adapter import load
 from shoritui.folders import user_path
-from shoritui.gguf.llama import About, Format, Llama, llama_of_folder, model_bytes, write_model
+from shoritui.gguf.converted import model_of_folder
 from shoritui.gguf.lora.peft import CONFIG_FILE, WEIGHTS_FILE, read_peft
 from shoritui.gguf.lora.write import write_lora
-from shoritui.gguf.write import Kind
+from shoritui.gguf.merge import merged, untied
+from shoritui.gguf.model import Format, Model, model_bytes, model_of_gguf, write_model
+from shoritui.gguf.write import About, Kind
 from shoritui.text import printable
 
 _LORA: Final[Mapping[str, Kind]] = {"lora": "F32", "lora-f16": "F16"}
@@ -79,7 +79,7 @@ def export_tier(order: Order, report: FileProgress) -> Proof | None:
             return None
         with scratch_folder(order.target) as place:
             made = place / "made.gguf"
-            base = llama_of_folder(order.base, needs_tokens=order.form not in _LORA)
+            base = _base(order)
             _write(made, order, base, report)
             proof = _proof(made, order, base, report) if order.is_verified else None
             made.replace(order.target)
@@ -88,25 +88,35 @@ def export_tier(order: Order, report: FileProgress) -> Proof | None:
         raise UserError(f"{order.target} cannot be written: {why(error)}.") from None
 
 
-def _write(made: Path, order: Order, base: Llama, report: FileProgress) -> None:
-    about = _about(order)
+def _base(order: Order) -> Model:
+    """Return the base: of its own GGUF where it is one, with all that stands in it."""
+    if (own := gguf_of(order.config)) is not None:
+        return model_of_gguf(own)
+    return model_of_folder(order.base, completed(order.base), needs_tokens=order.form not in _LORA)
+
+
+def _write(made: Path, order: Order, base: Model, report: FileProgress) -> None:
+    about, saved = _about(order), read_peft(order.adapter)
     if order.form in _LORA:
-        saved = read_peft(order.adapter)
-        write_lora(made, saved, base_of(base.shape), about, _LORA[order.form])
+        write_lora(made, saved, base.base, about, _LORA[order.form])
         return
-    model = merged(base, load(order.adapter))
+    adapter = made.with_name("adapter.gguf")
+    write_lora(adapter, saved, untied(base.base), about)
+    model = merged(base, adapter)
     heard = _of(f"writing {order.form}", report)
     if order.form in get_args(Format):
         form: Format = order.form  # type: ignore[assignment]
         check_space(made.parent, model_bytes(model, form), "the model")
         write_model(made, model, form, about, heard)
-        return
-    quant: Quant = order.form  # type: ignore[assignment]
-    between, size = made.with_name("f16.gguf"), model_bytes(model, "f16")
-    check_space(made.parent, size + int(size / 16 * BITS[quant]), "the model, in F16 before,")
-    write_model(between, model, "f16", about, _of("writing f16", report))
-    quantize(between, made, quant, heard)
-    between.unlink()
+    else:
+        quant: Quant = order.form  # type: ignore[assignment]
+        between, size = made.with_name("f16.gguf"), model_bytes(model, "f16")
+        check_space(made.parent, size + int(size / 16 * BITS[quant]), "the model, in F16 before,")
+        write_model(between, model, "f16", about, _of("writing f16", report))
+        quantize(between, made, quant, heard)
+        between.unlink()
+    with LlamaFile(made):
+        pass  # what llama.cpp does not take is not kept
 
 
 def _about(order: Order) -> About:
@@ -116,7 +126,7 @@ def _about(order: Order) -> About:
     return About(f"{name} {order.tier.name}", f"{what} {name}; made with ShoriTUI.")
 
 
-def _proof(made: Path, order: Order, base: Llama, report: FileProgress) -> Proof:
+def _proof(made: Path, order: Order, base: Model, report: FileProgress) -> Proof:
     tokenizer = open_tokenizer(order.base)
     samples = prepare(order.config, tokenizer)[order.tier.name].train
     documents = documents_of(samples)
@@ -130,7 +140,7 @@ def _proof(made: Path, order: Order, base: Llama, report: FileProgress) -> Proof
     check_space(made.parent, model_bytes(base, "f32"), "its base in F32, to compare with,")
     write_model(exact, base, "f32", About("base"), _of("writing the base in f32", report))
     own, texts = gguf_of(order.config), 0
-    if own or base.tokens:
+    if own or base.has_vocabulary:
         with LlamaFile(own or exact, vocabulary_only=True) as file:
             texts = check_tokens(file, tokenizer, order.config, order.tier)
     with LlamaFile(exact) as file:

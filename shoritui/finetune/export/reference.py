@@ -1,7 +1,8 @@
 """The logits that an export must reproduce: those of transformers and PEFT, in fp32 on the CPU.
 
-It uses nothing of what exports files, so that it can judge them. Weights are read when a layer
-needs them and forgotten after it, so that a base need not fit into memory.
+It uses nothing of what exports files, so that it can judge them. Where a folder has its tensors
+under the model's own names, they are read when a layer needs them and forgotten after it, so that
+such a base need not fit into memory.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from shoritui.finetune.quiet_libraries import quieten
 from shoritui.gguf.read import Floats
+from shoritui.gguf.shape import read_config
 
 Documents = Sequence[npt.NDArray[np.int32]]
 
-_HEAD: Final = "lm_head.weight"
-_EMBEDDINGS: Final = "model.embed_tokens.weight"
+_FAR: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +37,52 @@ class Reference:
     base: list[Floats]
 
 
-def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
-    """Return the logits of the base in a folder, with a PEFT adapter and without it."""
+def completed(folder: Path) -> Mapping[str, Any]:
+    """Return a folder's config.json with what transformers takes where it is mute.
+
+    `UserError` if it cannot be read.
+    """
     quieten()
+    from transformers import AutoConfig
+
+    config = read_config(folder)
+    try:
+        whole: dict[str, Any] = AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    except Exception:  # what it raises has no common name; the table of architectures says why
+        return config
+    return config | whole
+
+
+def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
+    """Return the logits of the base in a folder, with a PEFT adapter and without it.
+
+    GELU is computed as llama.cpp does it.
+    """
+    quieten()
+    model = _adapted(folder, adapter)
+    with_llama_cpps_gelu(model)
+    trained = [_logits(model, ids) for ids in documents]
+    with model.disable_adapter():
+        return Reference(trained, [_logits(model, ids) for ids in documents])
+
+
+def _adapted(folder: Path, adapter: Path) -> Any:
     from accelerate import cpu_offload, init_empty_weights
-    from peft import PeftConfig, get_peft_model
+    from peft import PeftConfig, PeftModel, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
     classes: Any = AutoModelForCausalLM
     config = AutoConfig.from_pretrained(folder)
     with init_empty_weights(include_buffers=False):
         empty = classes.from_config(config, dtype=torch.float32, attn_implementation="eager")
+        tied = dict(getattr(empty, "all_tied_weights_keys", None) or {})
         model: Any = get_peft_model(empty, PeftConfig.from_pretrained(str(adapter))).eval()
-    weights = _weights(model.state_dict(), folder, adapter)
-    cpu_offload(model, torch.device("cpu"), state_dict=weights)
-    trained = [_logits(model, ids) for ids in documents]
-    with model.disable_adapter():
-        return Reference(trained, [_logits(model, ids) for ids in documents])
+    weights = _weights(model.state_dict(), tied, folder, adapter)
+    if weights is not None:
+        cpu_offload(model, torch.device("cpu"), state_dict=weights)
+        return model
+    base = classes.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return PeftModel.from_pretrained(base, str(adapter)).eval()
 
 
 @torch.no_grad()
@@ -61,8 +92,13 @@ def _logits(model: Any, ids: npt.NDArray[np.int32]) -> Floats:
     return logits
 
 
-def _weights(names: Iterable[str], base: Path, adapter: Path) -> Mapping[str, Tensor]:
-    """Return the tensors of these names of PEFT's in fp32, each read when it is asked for."""
+def _weights(
+    names: Iterable[str], tied: Mapping[str, str], base: Path, adapter: Path
+) -> Mapping[str, Tensor] | None:
+    """Return the tensors of these names of PEFT's in fp32, each read when it is asked for.
+
+    None if the files have not all of them under these names.
+    """
     from accelerate.utils import OffloadedWeightsLoader
 
     files: dict[str, Path] = {}
@@ -72,8 +108,10 @@ def _weights(names: Iterable[str], base: Path, adapter: Path) -> Mapping[str, Te
     index = {}
     for name in names:
         stored = _stored(name)
-        if stored == _HEAD and stored not in files:
-            stored = _EMBEDDINGS
+        if stored not in files:
+            stored = tied.get(stored, stored)
+        if stored not in files:
+            return None
         place = {"safetensors_file": str(files[stored]), "weight_name": stored}
         index[name] = {**place, "dtype": "float32"}
     weights: Mapping[str, Tensor] = OffloadedWeightsLoader(index=index)
@@ -85,3 +123,26 @@ def _stored(name: str) -> str:
     if ".lora_" in name:
         return name.replace(".default.", ".")
     return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+
+
+def with_llama_cpps_gelu(model: nn.Module) -> bool:
+    """Let a model compute GELU as llama.cpp does; return whether it has any.
+
+    There it is a table for numbers in half precision, of the form with tanh.
+    """
+    found = [
+        (module, name)
+        for module in model.modules()
+        for name, child in module.named_children()
+        if "gelu" in type(child).__name__.lower()
+    ]
+    for module, name in found:
+        setattr(module, name, _LlamaCppsGelu())
+    return bool(found)
+
+
+class _LlamaCppsGelu(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """Round what goes in and what comes out; far from 0 nothing is rounded."""
+        rounded = functional.gelu(x.half().float(), approximate="tanh").half().float()
+        return torch.where(x >= _FAR, x, torch.where(x <= -_FAR, 0.0, rounded))

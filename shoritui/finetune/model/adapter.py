@@ -71,7 +71,7 @@ def targeted(linears: Mapping[str, Size], lora: Lora) -> dict[str, Size]:
             name for name in linears if f".{name}".endswith(f".{target}") or pattern.fullmatch(name)
         ]
         if not found:
-            known = ", ".join(dict.fromkeys(map(_kind, linears)))
+            known = ", ".join(dict.fromkeys(map(kind_of, linears)))
             raise UserError(
                 f"[lora] targets: this base has no linear layer {target!r}; name some of {known}, "
                 "or none for all of them."
@@ -205,10 +205,11 @@ def _uniform(name: str, shape: Size, seed: int) -> Tensor:
 
 def _kinds(tensors: Iterable[str]) -> list[str]:
     """Return the kinds of linear layers that tensors of these names are for."""
-    return sorted({_kind(name[: -len(_A)]) for name in tensors})
+    return sorted({kind_of(name[: -len(_A)]) for name in tensors})
 
 
-def _kind(linear: str) -> str:
+def kind_of(linear: str) -> str:
+    """Return what a linear layer does, such as `q_proj`, by its whole name."""
     return linear.rpartition(".")[2]
 
 

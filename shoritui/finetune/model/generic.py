@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Base, Config, Lora, Train
 from shoritui.finetune.data.packs import Ids, LearnMask, Pack
-from shoritui.finetune.events import Preparing, Report
+from shoritui.finetune.events import Preparing, Report, Reported
 from shoritui.finetune.model import adapter
 from shoritui.finetune.model.interface import Draw, Level, Loss
 from shoritui.finetune.model.precision import TYPES
@@ -154,25 +154,89 @@ def open_generic(
     report(Preparing("loading the base", 0, 0))
     base = _loaded(config.base, train, folder, device)
     base.config.use_cache = False
-    linears = linears_of(base)
+    linears, left = linears_of(base)
     if not linears:
         raise UserError(f"{folder}: this base has no linear layers that an adapter could be for.")
+    if left:
+        names = ", ".join(left)
+        report(Reported(f"This base's {names} stay as they are: PEFT has no adapter for them."))
     fresh = adapter.fresh(linears, config.lora, train.seed)
     model = _adapted(base, config.lora, linears)
     generic = Generic(model, device, train.neftune)
     for name, parameter in generic.adapter.items():
         parameter.data = fresh[name].to(parameter.device)  # fp32, whatever PEFT made it
+    if config.base.quantize != "none":
+        _check_four_bits(generic, folder)
     return generic
 
 
-def linears_of(base: Any) -> dict[str, tuple[int, int]]:
-    """The linear layers of a model of transformers but its output head, with (outputs, inputs)."""
-    head = base.get_output_embeddings()
-    return {
-        name: (module.out_features, module.in_features)
+def _check_four_bits(generic: Generic, folder: Path) -> None:
+    """Check that no part of the architecture reads past the layers what it takes for a matrix."""
+    try:
+        generic.logits(np.zeros(2, np.int32))
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise UserError(
+            f"{folder}: this base does not compute in four bits ({_reason(error)}): set "
+            'quantize = "none" in [base].'
+        ) from None
+
+
+def linears_of(base: Any) -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """The linear layers that an adapter can be for, with (outputs, inputs), and what stays without.
+
+    They are those of a model of transformers that read text, but its output head.
+    """
+    head, reading = base.get_output_embeddings(), {id(one) for one in base.get_decoder().modules()}
+    sizes = {
+        name: size
         for name, module in base.named_modules()
-        if isinstance(module, nn.Linear) and module is not head
+        if id(module) in reading and module is not head and (size := _size(module))
     }
+    taken = _taken_by_peft(base, sizes)
+    left = {adapter.kind_of(name) for name in sizes if name not in taken}
+    if any("experts." in name and one.ndim > 2 for name, one in base.named_parameters()):
+        left.add("experts")  # they are stacked, not linear layers
+    return {name: size for name, size in sizes.items() if name in taken}, sorted(left)
+
+
+def _size(module: nn.Module) -> tuple[int, int] | None:
+    """(outputs, inputs) of a linear layer; None for all else."""
+    conv1d: Any = importlib.import_module("transformers.pytorch_utils").Conv1D
+    if isinstance(module, conv1d):  # the linear layer of GPT-2, which is stored transposed
+        return module.weight.shape[1], module.weight.shape[0]
+    if not isinstance(module, nn.Linear) or _is_router(module):
+        return None
+    return module.out_features, module.in_features
+
+
+def _is_router(module: nn.Linear) -> bool:
+    """Whether it gives more than one result, as that of Llama 4 does."""
+    if type(module).__module__.startswith(("torch.", "bitsandbytes.")):
+        return False
+    weight = module.weight
+    one = torch.zeros(1, module.in_features, dtype=weight.dtype, device=weight.device)
+    return not isinstance(module(one), Tensor)
+
+
+def _taken_by_peft(base: Any, names: Iterable[str]) -> set[str]:
+    """Those of these linear layers which PEFT adapts, and under their own names."""
+    peft: Any = importlib.import_module("peft")
+    tuners: Any = importlib.import_module("peft.tuners.tuners_utils")
+    conversion: Any = importlib.import_module("peft.utils.transformers_weight_conversion")
+    config = peft.LoraConfig(target_modules=list(names))
+    # Names that experts had before they were stacked, it would take for the stacks.
+    conversion.convert_peft_config_for_transformers(config, base, None)
+
+    def is_read(name: str) -> bool:
+        try:  # where states are computed, some weights are read past an adapter
+            tuners._check_lora_target_modules_mamba(config, base, adapter.kind_of(name))
+        except ValueError:
+            return False
+        return True
+
+    return set(filter(is_read, config.target_modules))
 
 
 def _loaded(base: Base, train: Train, folder: Path, device: torch.device) -> Any:
@@ -186,7 +250,11 @@ def _loaded(base: Base, train: Train, folder: Path, device: torch.device) -> Any
     )
     options = {"quantization_config": quantised} if base.quantize == "nf4" else {}
     try:
-        model, about = transformers.AutoModelForCausalLM.from_pretrained(
+        kind = type(transformers.AutoConfig.from_pretrained(folder, local_files_only=True))
+        writes_text = kind in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+        # What also sees pictures goes by another name, and reads text alone as well.
+        auto = "AutoModelForCausalLM" if writes_text else "AutoModelForImageTextToText"
+        model, about = getattr(transformers, auto).from_pretrained(
             folder,
             dtype=dtype,
             device_map={"": device},

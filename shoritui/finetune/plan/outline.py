@@ -128,7 +128,9 @@ def outline(config: Config, report: Report, stop: Stop = lambda: False) -> Outli
 
 def _check_tokens(folder: Path, data: Iterable[TierData]) -> None:
     """Check that the base has every token, since a GPU would only say that it failed."""
-    size = read_config(folder).get("vocab_size")
+    facts = read_config(folder)
+    text = facts.get("text_config")  # of a base that also sees pictures
+    size = (text if isinstance(text, dict) else facts).get("vocab_size")
     samples = (s for one in data for side in (one.train, one.evaluation) for s in side)
     highest = max(int(sample.ids.max()) for sample in samples)
     if isinstance(size, int) and highest >= size:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _EXPERT: Final = re.compile(r"\.experts\.(\d+)\.")
 _WRAPPED: Final = re.compile(r"(?:^|(?<=\.))(?:language_model|text_model)\.")
 """Around the language part of a model that also sees or hears."""
-_MIXTRAL: Final = re.compile(r"model\.(layers\.\d+)\.block_sparse_moe\.experts\.(w[123])")
+_MIXTRAL: Final = re.compile(r"model\.(layers\.\d+)\.block_sparse_moe\.experts\.\d+\.(w[123])")
 _MOST_BLOCKS: Final = 4096
 
 
@@ -108,7 +108,7 @@ class Layout:
         """
         plain = _WRAPPED.sub("", module)
         expert = _EXPERT.search(plain)
-        name = self._name(_EXPERT.sub(".experts.", plain) if expert else plain)
+        name = self.name(module)
         if name is None:
             raise UserError(
                 f"The adapter is for {printable(module)}, and a model of the architecture "
@@ -118,11 +118,14 @@ class Layout:
             return [Part(f"{name}.weight", expert=int(expert[1]))]
         return self._sorted(name, outputs)
 
-    def _name(self, module: str) -> str | None:
-        """Return GGUF's name without `.weight`."""
-        mixtral = _MIXTRAL.fullmatch(module)
-        wanted = f"{mixtral[1]}.feed_forward.experts.{mixtral[2]}" if mixtral else module
-        candidates = (wanted, f"model.{wanted}", f"transformer.{wanted}")
+    def name(self, module: str) -> str | None:
+        """Return GGUF's name of a module, without `.weight`; None if there is none."""
+        plain = _WRAPPED.sub("", module)
+        mixtral = _MIXTRAL.fullmatch(plain)
+        wanted = f"{mixtral[1]}.feed_forward.experts.{mixtral[2]}" if mixtral else plain
+        wanted = _EXPERT.sub(".experts.", wanted)
+        short = wanted.removeprefix("transformer.")  # as the first folders of BLOOM have them
+        candidates = (wanted, f"model.{wanted}", f"transformer.{wanted}", short)
         found = (self._names.get_name(each) for each in candidates)
         return next((name for name in found if name is not None), None)
 

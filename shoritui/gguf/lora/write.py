@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from shoritui.errors import UserError
-from shoritui.gguf.llama import FILE_TYPES, About
 from shoritui.gguf.lora.layout import Base, Layout, Part
 from shoritui.gguf.lora.peft import Factors, PeftAdapter
 from shoritui.gguf.read import Floats
-from shoritui.gguf.write import Kind, Tensor, Value, tensor_of, write_gguf
+from shoritui.gguf.write import FILE_TYPES, About, Kind, Tensor, Value, tensor_of, write_gguf
 from shoritui.text import printable
 
 _EMBEDDING = "token_embd.weight"

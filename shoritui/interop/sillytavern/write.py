@@ -25,7 +25,7 @@ from shoritui.interop.dates import LATEST, date_text
 from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
 from shoritui.interop.sillytavern.group import TURNS
 from shoritui.interop.sillytavern.metadata import written_extra, written_metadata
-from shoritui.story import COMINGS, Entry, WholeChat, coming
+from shoritui.story import COMINGS, Entry, Made, WholeChat, coming
 from shoritui.text import clean, one_line
 
 _UNSAFE: Final = re.compile(r'[/\\?<>:*|"\n]')
@@ -171,6 +171,8 @@ def _told(entry: Entry) -> str:
 
 
 def _extra(entry: Entry, chosen: Entry, name: str, named: Collection[int]) -> dict[str, Any]:
+    made = entry.details.made
+    details = msgspec.structs.replace(entry.details, foreign="", made=made and Made(made.how, 0))
     extra = Extra(
         kind=None if entry.kind == "message" else entry.kind,
         speaker=None if entry.speaker == name else clean(entry.speaker),
@@ -179,7 +181,7 @@ def _extra(entry: Entry, chosen: Entry, name: str, named: Collection[int]) -> di
         status=entry.status,
         hidden=None if entry.hidden == chosen.hidden else entry.hidden,
         label=None if entry.label is None else one_line(entry.label),
-        details=clean_struct(msgspec.structs.replace(entry.details, foreign="")),
+        details=clean_struct(details),
         pinned=entry.pinned,
         slot=entry.slot if entry.slot in named else None,
     )

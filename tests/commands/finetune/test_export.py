@@ -18,9 +18,10 @@ from shoritui import cli
 from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Base
 from shoritui.finetune.export.export import FORMS
-from shoritui.gguf.llama import About, llama_of_folder, write_model
+from shoritui.gguf.model import write_model
+from shoritui.gguf.write import About
 from tests.finetune.export.trained import Trained, as_config, make_trained
-from tests.gguf.tiny import error, llama_logits
+from tests.gguf.tiny import error, llama_logits, model_in
 
 
 def run(*words: object) -> int:
@@ -40,7 +41,7 @@ def test_the_usual_export_is_an_adapter_beside_the_trained_one(
     target = config.parent / "out" / "low.lora.gguf"
     assert str(target) in out and f"/adapter {target}" in out and "Verified" in out
     base = config.parent / "base.gguf"
-    write_model(base, llama_of_folder(trained.base), "f32", About("base"))
+    write_model(base, model_in(trained.base), "f32", About("base"))
     assert error(llama_logits(base, target), trained.logits) < 1e-5
     assert sorted(path.name for path in target.parent.iterdir()) == ["low", "low.lora.gguf"]
 
@@ -85,7 +86,7 @@ def test_what_fails_its_proof_is_not_kept(
 ) -> None:
     target = config.parent / "mine.gguf"
     target.write_bytes(b"an older one")
-    corrupt = "shoritui.gguf.llama.rows_for_gguf"
+    corrupt = "shoritui.gguf.lora.layout.rows_for_gguf"
     monkeypatch.setattr(corrupt, lambda heads, rows: range(rows))
     assert run(config, "--tier", "low", "--as", "f32", "--to", target, "--verify") == 1
     assert "does not agree with the trained model" in capsys.readouterr().err
@@ -164,7 +165,7 @@ def test_the_base_itself_is_never_written_over(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = tmp_path / "base.gguf"
-    write_model(base, llama_of_folder(trained.base), "f16", About("base"))
+    write_model(base, model_in(trained.base), "f16", About("base"))
     before = base.read_bytes()
     config = as_config(trained, tmp_path, "base.gguf")
     assert run(config, "--tier", "low", "--as", "f16", "--to", base) == 1

@@ -17,11 +17,10 @@ from shoritui.engine.cache.token_cache import TokenCache, TokenStore
 from shoritui.engine.llama.model import Model
 from shoritui.errors import UserError
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
-from shoritui.gguf.llama import About
 from shoritui.gguf.read import GgufFile
 from shoritui.gguf.vocabulary import gguf_vocabulary
 from shoritui.gguf.vocabulary.kept import keep
-from shoritui.gguf.write import write_gguf
+from shoritui.gguf.write import About, write_gguf
 from tests import smollm2
 from tests.finetune.data.strategies import bodies, parts
 from tests.gguf.tiny import write_alone

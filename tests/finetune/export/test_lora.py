@@ -13,13 +13,13 @@ from safetensors.torch import load_file, save_file
 from shoritui.engine.interface import Adapter
 from shoritui.engine.llama.probe import check_adapters
 from shoritui.errors import UserError
-from shoritui.finetune.export.lora import base_of
-from shoritui.gguf.llama import About, llama_of_folder, write_model
 from shoritui.gguf.lora.peft import WEIGHTS_FILE, read_peft
 from shoritui.gguf.lora.write import write_lora
+from shoritui.gguf.model import write_model
 from shoritui.gguf.read import GgufFile
+from shoritui.gguf.write import About
 from tests.finetune.export.trained import Trained, make_trained
-from tests.gguf.tiny import error, llama_logits, make_folder, transformers_logits
+from tests.gguf.tiny import error, llama_logits, make_folder, model_in, transformers_logits
 
 ABOUT = About("a\x1b[31mname", "a description")
 
@@ -27,13 +27,12 @@ ABOUT = About("a\x1b[31mname", "a description")
 @pytest.fixture(scope="module")
 def base_file(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("base") / "base.gguf"
-    write_model(path, llama_of_folder(tiny), "f32", About("base"))
+    write_model(path, model_in(tiny), "f32", About("base"))
     return path
 
 
 def exported(trained: Trained, path: Path) -> Path:
-    base = base_of(llama_of_folder(trained.base).shape)
-    write_lora(path, read_peft(trained.adapter), base, ABOUT)
+    write_lora(path, read_peft(trained.adapter), model_in(trained.base).base, ABOUT)
     return path
 
 
@@ -64,7 +63,7 @@ def test_the_engine_takes_it(trained: Trained, tmp_path: Path) -> None:
 
 def test_an_adapter_of_a_tied_head_is_told(tmp_path: Path) -> None:
     base = make_folder(tmp_path / "base", tie_word_embeddings=True)
-    assert llama_of_folder(base).shape.is_tied
+    assert model_in(base).is_tied
     trained = make_trained(base, tmp_path / "adapter", target_modules=["q_proj", "lm_head"])
     with pytest.raises(UserError, match="export a merged model"):
         exported(trained, tmp_path / "a.gguf")

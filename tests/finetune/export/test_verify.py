@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,14 +11,14 @@ from shoritui.errors import UserError
 from shoritui.finetune.config.load import load as load_config
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.export.llama_cpp import LlamaFile
-from shoritui.finetune.export.lora import merged
 from shoritui.finetune.export.reference import Reference, reference
 from shoritui.finetune.export.verify import check_adapter, check_model, check_tokens
 from shoritui.finetune.model.adapter import SavedAdapter, load
-from shoritui.gguf.llama import About, Format, llama_of_folder, write_model
-from shoritui.gguf.vocabulary.sentencepiece import SentencePieceVocabulary
+from shoritui.gguf.merge import merged
+from shoritui.gguf.model import Format, write_model
+from shoritui.gguf.write import About
 from tests.finetune.export.trained import Trained, as_config, write_saved
-from tests.gguf.tiny import DOCUMENTS, error, transformers_logits
+from tests.gguf.tiny import DOCUMENTS, error, model_in, transformers_logits
 
 ABOUT = About("proof")
 
@@ -44,13 +43,13 @@ def corrupted(saved: SavedAdapter, side: str = "lora_B") -> SavedAdapter:
 def test_an_adapter_is_proved_on_an_exact_base(
     trained: Trained, wanted: Reference, tmp_path: Path, side: str
 ) -> None:
-    base, saved = llama_of_folder(trained.base), load(trained.adapter)
+    base, saved = model_in(trained.base), load(trained.adapter)
     write_model(tmp_path / "base.gguf", base, "f32", ABOUT)
     if side == "scale":
         saved = replace(saved, lora=replace(saved.lora, rslora=True))
     elif side:
         saved = corrupted(saved, side)
-    write_saved(tmp_path / "a.gguf", saved, base.shape, ABOUT)
+    write_saved(tmp_path / "a.gguf", saved, base.base, ABOUT)
     with LlamaFile(tmp_path / "base.gguf") as file:
         if not side:
             agreement = check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
@@ -63,10 +62,10 @@ def test_an_adapter_is_proved_on_an_exact_base(
 def test_an_adapter_on_another_base_fails(
     trained: Trained, wanted: Reference, tmp_path: Path
 ) -> None:
-    base = llama_of_folder(trained.base)
-    shape = replace(base.shape, norm_epsilon=1e-3)
-    write_model(tmp_path / "base.gguf", replace(base, shape=shape), "f32", ABOUT)
-    write_saved(tmp_path / "a.gguf", load(trained.adapter), base.shape, ABOUT)
+    base = model_in(trained.base)
+    metadata = {**base.metadata, "llama.attention.layer_norm_rms_epsilon": 1e-3}
+    write_model(tmp_path / "base.gguf", replace(base, metadata=metadata), "f32", ABOUT)
+    write_saved(tmp_path / "a.gguf", load(trained.adapter), base.base, ABOUT)
     with (
         LlamaFile(tmp_path / "base.gguf") as file,
         pytest.raises(UserError, match="The exported base does not agree"),
@@ -74,15 +73,16 @@ def test_an_adapter_on_another_base_fails(
         check_adapter(file, "lora", tmp_path / "a.gguf", DOCUMENTS, wanted)
 
 
-@pytest.mark.parametrize(("form", "share"), [("f32", 1.01), ("q8_0", 1.5), ("q8_0", 0.0)])
+@pytest.mark.parametrize(("form", "share"), [("f32", 1.01), ("q8_0", 1.5), ("q8_0", 1e-6)])
 def test_a_merge_of_the_wrong_strength_fails(
     trained: Trained, wanted: Reference, tmp_path: Path, form: Format, share: float
 ) -> None:
-    base, saved = llama_of_folder(trained.base), load(trained.adapter)
+    base, saved = model_in(trained.base), load(trained.adapter)
     for factor in (1.0, share):
         lora = replace(saved.lora, alpha=saved.lora.alpha * factor)
-        path = tmp_path / f"{factor}.gguf"
-        write_model(path, merged(base, replace(saved, lora=lora)), form, ABOUT)
+        path, adapter = tmp_path / f"{factor}.gguf", tmp_path / f"{factor}.lora.gguf"
+        write_saved(adapter, replace(saved, lora=lora), base.base, ABOUT)
+        write_model(path, merged(base, adapter), form, ABOUT)
         with LlamaFile(path) as file:
             if factor == 1:
                 strength = check_model(file, form, DOCUMENTS, wanted).strength
@@ -95,18 +95,17 @@ def test_a_merge_of_the_wrong_strength_fails(
 def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path) -> None:
     config = load_config(as_config(trained, tmp_path, str(trained.base)))
     tokenizer = open_tokenizer(trained.base)
-    model = llama_of_folder(trained.base)
+    model = model_in(trained.base)
     write_model(tmp_path / "right.gguf", model, "f32", ABOUT)
     with LlamaFile(tmp_path / "right.gguf", vocabulary_only=True) as file:
         # In the later tier, the earlier one's texts are compared as well.
         assert check_tokens(file, tokenizer, config, config.tiers[1]) == 10
         assert check_tokens(file, tokenizer, config, config.tiers[0]) == 5
-    assert isinstance(model.tokens, SentencePieceVocabulary)
-    pieces = list(model.tokens.pieces)
-    at = pieces.index("▁said")
-    pieces[at] = "▁siad"
-    tokens = replace(model.tokens, pieces=tuple(pieces))
-    write_model(tmp_path / "wrong.gguf", replace(model, tokens=tokens), "f32", ABOUT)
+    pieces = model.metadata["tokenizer.ggml.tokens"]
+    assert isinstance(pieces, list | tuple)
+    wrong = ["▁siad" if piece == "▁said" else str(piece) for piece in pieces]
+    metadata = {**model.metadata, "tokenizer.ggml.tokens": wrong}
+    write_model(tmp_path / "wrong.gguf", replace(model, metadata=metadata), "f32", ABOUT)
     with (
         LlamaFile(tmp_path / "wrong.gguf", vocabulary_only=True) as file,
         pytest.raises(UserError, match=r"low\.txt:3: .* cuts this text differently"),
@@ -114,16 +113,15 @@ def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path
         check_tokens(file, tokenizer, config, config.tiers[0])
 
 
-@pytest.mark.parametrize("change", ["add_space_prefix", "add_bos"])
+@pytest.mark.parametrize("change", ["add_space_prefix", "add_bos_token"])
 def test_another_beginning_of_documents_is_told(
     trained: Trained, tmp_path: Path, change: str
 ) -> None:
     config = load_config(as_config(trained, tmp_path, str(trained.base)))
-    model = llama_of_folder(trained.base)
-    assert isinstance(model.tokens, SentencePieceVocabulary)
-    other: dict[str, Any] = {change: not getattr(model.tokens, change)}
-    tokens = replace(model.tokens, **other)
-    write_model(tmp_path / "wrong.gguf", replace(model, tokens=tokens), "f32", ABOUT)
+    model = model_in(trained.base)
+    key = f"tokenizer.ggml.{change}"
+    metadata = {**model.metadata, key: not model.metadata[key]}
+    write_model(tmp_path / "wrong.gguf", replace(model, metadata=metadata), "f32", ABOUT)
     with (
         LlamaFile(tmp_path / "wrong.gguf", vocabulary_only=True) as file,
         pytest.raises(UserError, match=r"low\.txt:1: "),

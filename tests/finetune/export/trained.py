@@ -11,14 +11,12 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from shoritui.finetune.export.lora import base_of
 from shoritui.finetune.model.adapter import SavedAdapter, save
-from shoritui.gguf.llama import About
+from shoritui.gguf.lora.layout import Base
 from shoritui.gguf.lora.peft import read_peft
 from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.read import Floats
-from shoritui.gguf.shape import Shape
-from shoritui.gguf.write import Kind
+from shoritui.gguf.write import About, Kind
 from tests.gguf.tiny import logits_of
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -48,12 +46,12 @@ def make_trained(base: Path, folder: Path, **changes: Any) -> Trained:
 
 
 def write_saved(
-    path: Path, saved: SavedAdapter, shape: Shape, about: About, kind: Kind = "F32"
+    path: Path, saved: SavedAdapter, base: Base, about: About, kind: Kind = "F32"
 ) -> None:
     """A LoRA GGUF of an adapter that is in no folder yet."""
     folder = path.with_suffix(".peft")
     save(folder, saved.tensors, saved.lora, saved.base)
-    write_lora(path, read_peft(folder), base_of(shape), about, kind)
+    write_lora(path, read_peft(folder), base, about, kind)
 
 
 def as_config(trained: Trained, folder: Path, base: str) -> Path:

@@ -61,8 +61,11 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def saved(folder: Path, kind: str, sizes: dict[str, Any]) -> Path:
     transformers: Any = importlib.import_module("transformers")
     torch.manual_seed(5)
-    config = getattr(transformers, f"{kind}Config")(**sizes)
-    getattr(transformers, f"{kind}ForCausalLM")(config).save_pretrained(folder)
+    sees = "vision_config" in sizes
+    text = "" if sees or not hasattr(transformers, f"{kind}TextConfig") else "Text"
+    config = getattr(transformers, f"{kind}{text}Config")(**sizes)
+    auto = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    auto.from_config(config).save_pretrained(folder)
     return folder
 
 
@@ -215,10 +218,77 @@ def test_its_adapter_is_one_for_peft(olmo: Path, tmp_path: Path) -> None:
     assert torch.allclose(model.logits(ids), logits, rtol=1e-5, atol=1e-6)
 
 
-def test_an_architecture_that_peft_does_not_take(tmp_path: Path) -> None:
-    sizes = {"vocab_size": 160, "hidden_size": 64, "num_hidden_layers": 1, "state_size": 4}
-    with pytest.raises(UserError, match="PEFT has no adapter for all of this base"):
-        opened(saved(tmp_path, "Mamba", sizes))
+EXPERTS: dict[str, Any] = {
+    **SIZES,
+    **{"num_local_experts": 4, "num_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0},
+}
+LATENT: dict[str, Any] = {
+    **EXPERTS,
+    **{"q_lora_rank": 16, "kv_lora_rank": 16, "n_group": 1, "topk_group": 1},
+    **{"qk_rope_head_dim": 8, "qk_nope_head_dim": 16, "v_head_dim": 16, "n_routed_experts": 4},
+    **{"first_k_dense_replace": 1, "moe_intermediate_size": 32, "num_key_value_heads": 4},
+}
+SEES: dict[str, Any] = {
+    "text_config": {**SIZES, "model_type": "mistral", "head_dim": 24, "sliding_window": None},
+    "vision_config": {"model_type": "pixtral", "hidden_size": 32, "num_hidden_layers": 1},
+    "image_token_index": 10,
+}
+MANY: dict[str, tuple[dict[str, Any], str, str]] = {
+    "GPT2": (
+        {"vocab_size": 160, "n_embd": 64, "n_layer": 2, "n_head": 4},
+        "c_attn c_fc c_proj",
+        "",
+    ),
+    "Mixtral": (EXPERTS, "k_proj o_proj q_proj v_proj", "experts"),
+    "DeepseekV3": (LATENT, "kv_a_proj_with_mqa kv_b_proj o_proj q_a_proj q_b_proj", "experts"),
+    "Mamba": ({**SIZES, "state_size": 4}, "dt_proj in_proj x_proj", "out_proj"),
+    "Mistral3": (SEES, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "Cohere2": (GEMMA, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "Falcon": (SIZES, "dense dense_4h_to_h dense_h_to_4h query_key_value", ""),
+    "Gemma3": (GEMMA, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "GPTNeoX": (SIZES, "dense dense_4h_to_h dense_h_to_4h query_key_value", ""),
+    "Granite": (SIZES, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "Lfm2": (
+        {**SIZES, "layer_types": ["conv", "full_attention"]},
+        "in_proj k_proj out_proj q_proj v_proj w1 w2 w3",
+        "",
+    ),
+    "Llama4": (EXPERTS, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", "experts"),
+    "Phi3": (GEMMA, "down_proj gate_up_proj o_proj qkv_proj", ""),
+    "Qwen3Moe": (EXPERTS, "k_proj o_proj q_proj v_proj", "experts"),
+    "StableLm": (SIZES, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "Starcoder2": (SIZES, "c_fc c_proj k_proj o_proj q_proj v_proj", ""),
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if place < 4 else pytest.mark.slow)
+        for place, kind in enumerate(MANY)
+    ],
+)
+def test_an_architecture_that_transformers_knows_learns(kind: str, tmp_path: Path) -> None:
+    sizes, layers, left = MANY[kind]
+    config = config_of("none" if kind == "Mamba" else "nf4", dropout=0.0)
+    told: list[Preparing | Reported] = []
+    model = open_model(config, saved(tmp_path, kind, sizes), CPU, told.append)
+    assert {adapter.kind_of(one) for one in adapter.linears_in(values(model))} == {*layers.split()}
+    said = " ".join(event.text for event in told if isinstance(event, Reported))
+    assert left in said and ("stay as they are" in said) == bool(left)
+    before = by_document(model, pack_of(SAMPLES))
+    alone = [by_document(model, pack_of((one,)))[0] for one in SAMPLES]
+    assert before == pytest.approx(alone, rel=1e-5)
+    train_steps(model, config, range(3))
+    assert sum(by_document(model, pack_of(SAMPLES))) < sum(before)
+    reading = model.reading(room=12)
+    assert torch.isfinite(reading.read(SAMPLES[0].ids[:12])).all()
+
+
+def test_an_architecture_that_four_bits_are_not_for(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "Mamba", MANY["Mamba"][0])
+    with pytest.raises(UserError, match=r'does not compute in four bits .*quantize = "none"'):
+        opened(folder, config_of("nf4"))
 
 
 def test_a_target_that_it_does_not_have(olmo: Path) -> None:

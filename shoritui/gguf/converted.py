@@ -1,0 +1,195 @@
+"""A model of a Hugging Face folder, of any architecture of the table, as a GGUF holds it.
+
+model.layers.0.self_attn.q_proj.weight ─ name, order of rows ─▶ blk.0.attn_q.weight
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from shoritui.errors import UserError
+from shoritui.gguf.architectures import (
+    Architecture,
+    Config,
+    architecture_of,
+    hyperparameters,
+    rope_tensors,
+)
+from shoritui.gguf.checkpoint import Checkpoint
+from shoritui.gguf.lora.layout import Base, Layout
+from shoritui.gguf.model import EMBEDDING, HEAD, Model
+from shoritui.gguf.read import Floats
+from shoritui.gguf.vocabulary import Vocabulary, gguf_vocabulary, vocabulary_of_folder
+from shoritui.gguf.write import Value
+from shoritui.text import printable
+
+if TYPE_CHECKING:
+    from shoritui.gguf.shape import Rows
+
+Sizes = Mapping[str, tuple[int, ...]]
+
+_MADE_ANEW: Final = (
+    *(".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"),
+    *(".attention.bias", ".attention.masked_bias"),
+)
+"""Old folders hold what follows from the config."""
+_OF_A_HEAD: Final = re.compile(r"\.norms\.\d+$")
+"""A norm of each head; in a GGUF they are one tensor, as those of experts are."""
+
+
+def model_of_folder(folder: Path, config: Config, *, needs_tokens: bool = True) -> Model:
+    """Return the model of a folder, as it can be written to a GGUF.
+
+    `config` is what its config.json says, or more of it. Without `needs_tokens`, one that has no
+    vocabulary that GGUF can hold is returned without it.
+
+    Raises:
+        UserError: It is of an architecture that is not known here, or quantised, or not complete.
+    """
+    where = str(folder / "config.json")
+    if config.get("quantization_config"):
+        raise UserError(f"{where}: its weights are quantised: export from the base that is not.")
+    tokens: Vocabulary | None = None
+    try:
+        tokens = vocabulary_of_folder(folder, config)
+    except UserError:
+        if needs_tokens:
+            raise
+    checkpoint = Checkpoint(folder)
+    return converted(config, tokens, checkpoint.shapes, checkpoint.floats, where)
+
+
+def converted(
+    config: Config,
+    tokens: Vocabulary | None,
+    sizes: Sizes,
+    floats: Callable[[str], Floats],
+    where: str,
+) -> Model:
+    """Return the model that a config.json states, whose tensors have Hugging Face's names.
+
+    `UserError` names `where` if no GGUF can hold it, or a tensor is missing or one too many.
+    """
+    architecture = architecture_of(config, where)
+    metadata = hyperparameters(config, architecture, where)
+    tensors = _Tensors(config, architecture, metadata, sizes, floats, where)
+    metadata |= gguf_vocabulary(tokens)
+    return Model(metadata, tensors.base, tensors.floats, tokens is not None)
+
+
+class _Tensors:
+    """A model's tensors by GGUF's names."""
+
+    def __init__(
+        self,
+        config: Config,
+        architecture: Architecture,
+        metadata: Mapping[str, Value],
+        sizes: Sizes,
+        floats: Callable[[str], Floats],
+        where: str,
+    ) -> None:
+        self._architecture, self._where = architecture, where
+        self._sizes, self._floats = sizes, floats
+        self._factors = rope_tensors(config)
+        name, layers = architecture.name, _whole(metadata, architecture, "block_count")
+        heads = _whole(metadata, architecture, "attention.head_count")
+        of_keys = _whole(metadata, architecture, "attention.head_count_kv")
+        counts = (heads,) * layers, (of_keys,) * layers
+        self._parts = self._named(
+            Layout(Base(name, layers, *counts, {})), bool(config.get("tie_word_embeddings"))
+        )
+        self._check_layers(layers)
+        whole = {each: self._size(each) for each in self._parts}
+        whole |= {each: array.shape for each, array in self._factors.items()}
+        self.base = Base(name, layers, *counts, whole)
+
+    def floats(self, name: str) -> Floats:
+        """Return a tensor as the GGUF has it."""
+        if name in self._factors:
+            return self._factors[name]
+        parts = [self._part(name, part, rows) for part, rows in self._parts[name]]
+        whole = parts[0] if len(parts) == 1 else np.stack(parts)
+        return whole.reshape(self.base.tensors[name])
+
+    def _part(self, name: str, part: str, rows: Rows | None) -> Floats:
+        values = self._floats(part)
+        if self._is_transposed(name):
+            values = values.T
+        if rows is not None:
+            values = values[rows]
+        ends = self._architecture.adds_one
+        return values + np.float32(1) if ends and part.endswith(ends) else values
+
+    def _named(self, layout: Layout, is_tied: bool) -> dict[str, list[tuple[str, Rows | None]]]:
+        """Return which of the folder's tensors make each of the GGUF's, and their rows' order."""
+        parts: dict[str, list[tuple[str, Rows | None]]] = {}
+        for name in sorted(self._sizes, key=_in_order):
+            module, _, kind = name.rpartition(".")
+            module = _OF_A_HEAD.sub("", module)
+            if name.endswith(_MADE_ANEW) or (is_tied and layout.name(module) == "output"):
+                continue
+            if kind not in ("weight", "bias") or layout.name(module) is None:
+                raise UserError(
+                    f"{self._where}: the weights have {printable(name)}, for which "
+                    f"a {self._architecture.name} of this config.json has no place."
+                )
+            for part in layout.parts(module, self._sizes[name][0]):
+                found = f"{part.name.removesuffix('weight')}{kind}"
+                parts.setdefault(found, []).append((name, part.rows))
+        if EMBEDDING not in parts:
+            raise UserError(f"{self._where} is not complete: the weights have no embeddings.")
+        if self._architecture.needs_head:
+            parts.setdefault(HEAD, parts[EMBEDDING])
+        return parts
+
+    def _check_layers(self, layers: int) -> None:
+        """`UserError` unless every layer has what any of them has, and as many parts of it."""
+        counts: dict[str, dict[int, int]] = {}
+        for name, parts in self._parts.items():
+            if name.startswith("blk."):
+                _, index, kind = name.split(".", 2)
+                counts.setdefault(kind, {})[int(index)] = len(parts)
+        for kind, by_layer in counts.items():
+            most = max(by_layer.values())
+            for layer in range(layers):
+                if by_layer.get(layer, 0) != most:
+                    found = next(at for at, count in by_layer.items() if count == most)
+                    like, _ = self._parts[f"blk.{found}.{kind}"][-1]
+                    missing = re.sub(r"(?<=\.)\d+(?=\.)", str(layer), like, count=1)
+                    raise UserError(
+                        f"{self._where} is not complete: the weights have no {printable(missing)}."
+                    )
+
+    def _size(self, name: str) -> tuple[int, ...]:
+        parts = [part for part, _ in self._parts[name]]
+        shape = self._sizes[parts[0]]
+        if any(self._sizes[part] != shape for part in parts):
+            raise UserError(
+                f"{self._where}: {printable(parts[0])} and its like are not of one size."
+            )
+        if self._is_transposed(name):
+            shape = shape[::-1]
+        if name.endswith(".ffn_gate_inp_shexp.weight"):
+            return shape[1:]
+        return shape if len(parts) == 1 else (len(parts), *shape)
+
+    def _is_transposed(self, name: str) -> bool:
+        is_matrix = name.startswith("blk.") and name.endswith(".weight") and "_norm." not in name
+        return self._architecture.transposes and is_matrix
+
+
+def _whole(metadata: Mapping[str, Value], architecture: Architecture, key: str) -> int:
+    value = metadata[f"{architecture.name}.{key}"]
+    assert isinstance(value, int)
+    return value
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """Sort numbers in a name as numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]

@@ -1,0 +1,158 @@
+"""Models of a few thousand numbers, of every architecture that is written to a GGUF."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+_SIZES: Final[dict[str, Any]] = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.2,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+_BLOOM: Final = {"hidden_size": 64, "n_layer": 2, "n_head": 4, "initializer_range": 0.2}
+_GPT2: Final = {"n_positions": 512, "n_embd": 64, "n_layer": 2, "n_head": 4}
+_GEMMA: Final = {**_SIZES, "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 16}
+_EXPERTS: Final = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+_SCALES: Final = {
+    "embedding_multiplier": 3.0,
+    "residual_multiplier": 0.5,
+    "attention_multiplier": 0.2,
+    "logits_scaling": 2.0,
+}
+_LLAMA_3: Final = {
+    "rope_type": "llama3",
+    "rope_theta": 5e5,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+_YARN: Final = {
+    "rope_type": "yarn",
+    "rope_theta": 1e6,
+    "factor": 4.0,
+    "original_max_position_embeddings": 128,
+}
+_LONG: Final = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "long_factor": [1.5 + i for i in range(8)],
+    "short_factor": [1 + 0.1 * i for i in range(8)],
+    "original_max_position_embeddings": 512,
+}
+
+
+def _like(**changes: Any) -> dict[str, Any]:
+    return _SIZES | changes
+
+
+KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "llama": ("Llama", _like(head_dim=32)),
+    "llama with biases": ("Llama", _like(attention_bias=True, mlp_bias=True)),
+    "llama 3": ("Llama", _like(rope_parameters=_LLAMA_3)),
+    "llama, linear": (
+        "Llama",
+        _like(rope_parameters={"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}),
+    ),
+    "mistral nemo": ("Mistral", _like(head_dim=32, sliding_window=None)),
+    "mixtral": ("Mixtral", _like(num_local_experts=4, num_experts_per_tok=2)),
+    "arcee": ("Arcee", _like()),
+    "bloom": ("Bloom", _BLOOM),
+    "cohere": ("Cohere", _like(logit_scale=0.2)),
+    "cohere 2": ("Cohere2", _like(num_hidden_layers=5, logit_scale=0.2, sliding_window=16)),
+    "ernie 4.5": ("Ernie4_5", _like(head_dim=16, use_bias=False)),
+    "exaone 4": (
+        "Exaone4",
+        _like(sliding_window=None, layer_types=["full_attention"] * 2),
+    ),
+    "falcon 7b": ("Falcon", _like(new_decoder_architecture=False, multi_query=True, bias=False)),
+    "falcon 40b": ("Falcon", _like(new_decoder_architecture=True, num_kv_heads=2, bias=False)),
+    "gemma": ("Gemma", _like(head_dim=32)),
+    "gemma 2": ("Gemma2", _GEMMA),
+    "gemma 3": ("Gemma3", _GEMMA | {"num_hidden_layers": 7}),
+    "gemma 3, stretched": (
+        "Gemma3",
+        _GEMMA
+        | {
+            "num_hidden_layers": 7,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            },
+        },
+    ),
+    "glm 4": ("Glm4", _like(head_dim=32)),
+    "gpt-2": ("GPT2", _GPT2 | {"initializer_range": 0.2}),
+    "gpt-neox": ("GPTNeoX", _like(rotary_pct=0.5)),
+    "gpt-neox, in turn": ("GPTNeoX", _like(use_parallel_residual=False)),
+    "granite": ("Granite", _like(**_SCALES)),
+    "hunyuan": ("HunYuanDenseV1", _like(head_dim=32)),
+    "nemotron": ("Nemotron", _like()),
+    "olmo": ("Olmo", _like(clip_qkv=3.0)),
+    "olmo 2": ("Olmo2", _like()),
+    "olmo 3": ("Olmo3", _like(num_hidden_layers=5, sliding_window=16)),
+    "olmoe": ("Olmoe", _like(num_key_value_heads=4, num_experts=4, num_experts_per_tok=2)),
+    "phi": ("Phi", _like(partial_rotary_factor=0.5)),
+    "phi 3": ("Phi3", _like(sliding_window=None)),
+    "phi 3, long": (
+        "Phi3",
+        _like(
+            max_position_embeddings=2048,
+            original_max_position_embeddings=512,
+            rope_parameters=_LONG,
+            sliding_window=None,
+        ),
+    ),
+    "qwen 2": ("Qwen2", _like()),
+    "qwen 2, yarn": ("Qwen2", _like(rope_parameters=_YARN)),
+    "qwen 2, experts": ("Qwen2Moe", _like(**_EXPERTS, shared_expert_intermediate_size=48)),
+    "qwen 3": ("Qwen3", _like(head_dim=32)),
+    "qwen 3, experts": ("Qwen3Moe", _like(**_EXPERTS, head_dim=32, norm_topk_prob=True)),
+    "seed": ("SeedOss", _like(head_dim=32)),
+    "smollm 3": ("SmolLM3", _like(num_hidden_layers=5, tie_word_embeddings=True)),
+    "stablelm": ("StableLm", _like(partial_rotary_factor=0.5)),
+    "stablelm 2": (
+        "StableLm",
+        _like(
+            partial_rotary_factor=0.5,
+            use_qkv_bias=True,
+            use_parallel_residual=True,
+            qk_layernorm=True,
+        ),
+    ),
+    "starcoder 2": ("Starcoder2", _like()),
+}
+"""By a name for people: transformers' class, and what is said in its config."""
+
+
+def make_kind(folder: Path, kind: str, vocabulary: int = 320) -> Path:
+    """The folder, as transformers writes it, without a tokenizer."""
+    transformers: Any = importlib.import_module("transformers")
+    name, sizes = KINDS[kind]
+    torch.manual_seed(5)
+    classes = getattr(transformers, f"{name}{'LMHeadModel' if name == 'GPT2' else 'ForCausalLM'}")
+    model = classes(settings_of(kind)(**sizes, vocab_size=vocabulary))
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if any(part in parameter_name for part in ("norm", "bias", "ln_")):
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    model.save_pretrained(folder)
+    return folder
+
+
+def settings_of(kind: str) -> Any:
+    """transformers' class of its config."""
+    name = KINDS[kind][0]
+    transformers: Any = importlib.import_module("transformers")
+    return getattr(transformers, f"{name}{'Text' if name == 'Gemma3' else ''}Config")
