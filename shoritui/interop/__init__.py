@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shoritui.interop.export import FORMATS, Format, export_chat, file_name
 from shoritui.interop.import_file import import_chats, import_file
-from shoritui.interop.preferences import Preference, preferences_of, tally
+from shoritui.interop.preferences import Preference, preferences_of, tally, taste
 from shoritui.interop.read_blockml import chat_of_blockml
 from shoritui.interop.read_chats import ChatOfFiles, read_chats
 
@@ -25,4 +25,5 @@ __all__ = [
     "preferences_of",
     "read_chats",
     "tally",
+    "taste",
 ]

@@ -86,6 +86,15 @@ def tally(found: Sequence[Preference]) -> str:
     return f"{' and '.join(words)}, over {left:,} left"
 
 
+def taste(whole: WholeChat, settings: FormSettings) -> str:
+    """Return in sentences what a chat tells of taste, and how that is taken out."""
+    found = preferences_of(whole, settings)
+    if not found:
+        return "No reply of this story was kept over another one, or edited."
+    command = f"shoritui chats export --preferences {whole.chat.id}"
+    return f"In this story: {tally(found)}. `{command}` writes them, to train on."
+
+
 class _Tree:
     """A chat's entries, and what became of each."""
 

@@ -106,6 +106,13 @@ def test_acts_on_messages(home: Path) -> None:
     assert '"It rings."' in next((home / "out").glob("*.json")).read_text()
 
 
+def test_what_an_edit_tells_of_taste(home: Path) -> None:
+    (home / "config" / "settings.toml").write_text("max_tokens = 400\nlength = 'nano'\n")
+    lines = piped(home, '/taste\n"Somebody open it," Wren said.\n/edit Aye.\n/taste\n', CARD)
+    assert "(No reply of this story was kept over another one, or edited.)" in lines
+    assert any(line.startswith("(In this story: 1 edited, over 1 left. `sh") for line in lines)
+
+
 def test_presets_and_templates_of_other_programs(home: Path) -> None:
     folder = home / "config" / "templates"
     folder.mkdir(parents=True)

@@ -11,6 +11,7 @@ from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat
+from shoritui.interop import taste as taste_of
 from shoritui.interop.folders import Import, last_rows, pasted_paths, rows_of, summary, take_back
 from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.linear.commands.command import Command, choose
@@ -87,6 +88,12 @@ async def export(evening: Evening, argument: str) -> None:
         whole = await evening.disk.run(Library.whole_chat, evening.chat.id)
         path = await asyncio.to_thread(export_chat, whole, name, user_path(folder.strip() or "."))
         evening.voice.news(f"The story is in {printable(path.absolute())}.")
+
+
+async def taste(evening: Evening, _: str) -> None:
+    """Say what the story tells of its reader's taste."""
+    whole = await evening.disk.run(Library.whole_chat, evening.chat.id)
+    evening.voice.news(await asyncio.to_thread(taste_of, whole, evening.settings))
 
 
 async def take_in(evening: Evening, argument: str) -> None:
@@ -180,6 +187,7 @@ COMMANDS = {
     "search": Command(search, "Searches everything ever written.", "TEXT|NUMBER"),
     "bin": Command(take_out, "Lists this story's deleted messages, or restores one.", "[NUMBER]"),
     "export": Command(export, "Lists the formats, or writes the story.", "[FORMAT [FOLDER]]"),
+    "taste": Command(taste, "Says what you kept and what you left, and how to train on it."),
     "export-templates": Command(
         export_templates, "Writes BlockML as templates of SillyTavern.", "FOLDER"
     ),

@@ -64,6 +64,16 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
         argument="[FORMAT [FOLDER]]",
         choices=library.formats,
     ),
+    Action(
+        id="taste",
+        synonyms="preferences swipes kept rejected dpo train",
+        title="Library: What the story tells of your taste",
+        run=library.taste,
+        help="Says how many replies of this story you kept over others or edited, and which "
+        "command writes them as a file to train on.",
+        keys="alt+shift+k",
+        slash="taste",
+    ),
     *IMPORTS,
     Action(
         id="theme",

@@ -123,6 +123,19 @@ async def export(host: Host, argument: str) -> None:
         host.report(f"The story is in {printable(path.absolute())}.")
 
 
+async def taste(host: Host, _: str) -> None:
+    """Say what the story tells of its reader's taste."""
+    from shoritui.interop import taste as taste_of
+    from shoritui.story import Library
+
+    session, chat = host.session, host.chat
+    if session is None or chat is None:
+        host.report("No story is open.")
+        return
+    whole = await session.disk.run(Library.whole_chat, chat.id)
+    host.report(await asyncio.to_thread(taste_of, whole, host.settings))
+
+
 def formats(host: Host) -> list[str]:
     """Return what `/export` completes."""
     from shoritui.interop import FORMATS
