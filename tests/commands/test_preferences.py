@@ -12,6 +12,8 @@ import pytest
 
 from shoritui.cards import Card, Character
 from shoritui.cli import main
+from shoritui.errors import UserError
+from shoritui.finetune.data.preferences import preferences_of
 from shoritui.story import Asked, Draft, Library, Origin
 from tests.e2e.terminal import Terminal
 
@@ -62,6 +64,8 @@ def test_what_was_found_is_shown_and_written_for_the_user_alone(
     assert rows[0]["chosen"].startswith("▀message (length: short)\nAda: Aye Aye")
     assert rows[0]["rejected"] == ["▀message (length: short)\nAda: No\x1b[2J.▄\n"]
     assert rows[0]["context"].endswith("▀message\nBram: Well?▄\n")
+    for each in preferences_of(path, path.name):  # as `finetune` reads it
+        assert not isinstance(each, UserError) and each.chosen.length == "short"
     assert shoritui(capsys, "chats", "export", "--preferences")[1].startswith("Unchanged: ")
     code, out, _ = shoritui(capsys, "chats", "export", "--preferences", "1", "-o", "x/one.jsonl")
     assert code == 1 and "1 preference: 1 kept, over 1 left." in out
