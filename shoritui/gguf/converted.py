@@ -175,8 +175,6 @@ class _Tensors:
             )
         if self._is_transposed(name):
             shape = shape[::-1]
-        if name.endswith(".ffn_gate_inp_shexp.weight"):
-            return shape[1:]
         return shape if len(parts) == 1 else (len(parts), *shape)
 
     def _is_transposed(self, name: str) -> bool:

@@ -57,6 +57,8 @@ def _change(lora: GgufFile, name: str, shape: tuple[int, ...]) -> Floats:
         change: Floats = a @ b.T if name == EMBEDDING else b @ a
     except ValueError:
         change = np.empty(0, np.float32)
+    if len(shape) == 1 and len(change) == 1:  # one row is often stored as no row
+        change = change[0]
     if change.shape != shape:
         raise UserError(f"{lora.path}: {name} is not of its base's sizes.")
     return change * np.float32(lora.number("adapter.lora.alpha") / b.shape[-1])

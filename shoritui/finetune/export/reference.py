@@ -35,6 +35,8 @@ class Reference:
     trained: list[Floats]
     """(tokens, vocabulary) for each document."""
     base: list[Floats]
+    rounds_gelu: bool = False
+    """Whether GELU was rounded as llama.cpp does it."""
 
 
 def completed(folder: Path) -> Mapping[str, Any]:
@@ -60,10 +62,10 @@ def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
     """
     quieten()
     model = _adapted(folder, adapter)
-    with_llama_cpps_gelu(model)
+    is_rounded = with_llama_cpps_gelu(model)
     trained = [_logits(model, ids) for ids in documents]
     with model.disable_adapter():
-        return Reference(trained, [_logits(model, ids) for ids in documents])
+        return Reference(trained, [_logits(model, ids) for ids in documents], is_rounded)
 
 
 def _adapted(folder: Path, adapter: Path) -> Any:

@@ -76,6 +76,7 @@ def _check(module: str, factors: Factors, part: Part, adapter: PeftAdapter, base
     outputs, inputs = factors.sizes
     if part.rows is not None:
         outputs = len(part.rows)
+    sizes = sizes if len(sizes) > 1 else (1, *sizes)  # one row is often stored as no row
     wanted = sizes[::-1] if factors.is_embedding else sizes
     if part.expert is not None:
         if len(sizes) != 3 or part.expert >= sizes[0]:
