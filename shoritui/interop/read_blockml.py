@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from shoritui.blockml import (
-    BLOCK_CLOSE,
-    BLOCK_OPEN,
     Block,
     BlockMLError,
     Instruction,
@@ -21,14 +18,12 @@ from shoritui.blockml import (
 )
 from shoritui.cards import Card, Character, Lore
 from shoritui.errors import UserError
+from shoritui.interop.log import MOST_WORDS, is_name, messages_of_log
 from shoritui.story import Chat, Draft, Entry, Form, Kind, Origin, WholeChat
 from shoritui.text import clean, printable
 
 _NAME_FIELD = re.compile(r"\W*name\W*:\W*(?P<name>[^\n]*?)\W*", re.IGNORECASE)
 _BEGINNING = re.compile(r"\W*(?P<name>.+?)(?: (?:is|was)\b|[,;:(.–—]|$)")
-_MOST_WORDS = 4
-"""Words of a name that is only guessed, and of a piece of lore's name."""
-_LOG_LINE = re.compile(r"(?P<name>[^:]{1,60}):(?: +(?P<text>.*))?", re.DOTALL)
 
 
 def chat_of_blockml(text: str, name: str, form: Form) -> WholeChat:
@@ -57,38 +52,13 @@ def chat_of_blockml(text: str, name: str, form: Form) -> WholeChat:
 
 
 def chat_of_log(text: str, name: str, form: Form) -> WholeChat | None:
-    """Return the chat that lines such as `Ada: Hm.` tell; None if the text is no such log.
-
-    The first two speakers are those of the first two names before a colon; whoever else speaks
-    begins two lines or more. Every other line goes on with the message above it.
-    """
-    if BLOCK_OPEN in text or BLOCK_CLOSE in text:
+    """Return the chat that lines such as `Ada: Hm.` tell; None if the text is no such log."""
+    if (messages := messages_of_log(text)) is None:
         return None
-    lines = clean(text).split("\n")
-    while lines and not lines[0].strip():
-        del lines[0]
-    begun = [(_log_name(line), line) for line in lines]
-    counts = Counter(each for each, _ in begun if each)
-    speakers = [each for place, each in enumerate(counts) if place < 2 or counts[each] > 1]
-    if not speakers or begun[0][0] not in speakers or counts.total() < 2:
-        return None
-    known, messages = set(speakers), list[tuple[str, list[str]]]()
-    for speaker, line in begun:
-        if speaker in known:
-            messages.append((speaker, [line.partition(":")[2].strip()]))
-        else:
-            messages[-1][1].append(line)
-    story = _Import(form, speakers)
-    for speaker, told in messages:
-        story.add(Block("message", "\n".join(told).strip(), speaker))
+    story = _Import(form, list(dict.fromkeys(each.speaker for each in messages)))
+    for each in messages:
+        story.add(Block("message", each.text, each.speaker))
     return story.whole(name)
-
-
-def _log_name(line: str) -> str:
-    """Return who says a line of a log; nobody if it only goes on."""
-    match = _LOG_LINE.fullmatch(line)
-    name = match["name"].strip() if match else ""
-    return name if _is_name(name) and len(name.split()) <= _MOST_WORDS else ""
 
 
 @dataclass(slots=True)
@@ -213,15 +183,15 @@ def _guesses(first: str) -> Iterator[str]:
     """Yield who the first line of a description may be about: `Bram`, `**Name:** Ada`."""
     for match in (_NAME_FIELD.fullmatch(first), _BEGINNING.match(first)):
         name = match["name"] if match else ""
-        if _is_name(name) and len(name.split()) <= _MOST_WORDS:
+        if is_name(name) and len(name.split()) <= MOST_WORDS:
             yield name
             return
 
 
 def _lore_name(text: str, number: int) -> str:
-    words = re.findall(r"\w+", text)[:_MOST_WORDS]
+    words = re.findall(r"\w+", text)[:MOST_WORDS]
     name = " ".join(words)
-    return name if _is_name(name) else f"Lore {number}"
+    return name if is_name(name) else f"Lore {number}"
 
 
 def _speaker(part: Part) -> str:
@@ -235,13 +205,6 @@ def _speaker(part: Part) -> str:
 
 def _is(part: Part, role: str) -> bool:
     return isinstance(part, Block) and part.role == role
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return bool(check_name(name))
-    except ValueError:
-        return False
 
 
 def _joined(tags: Sequence[str], more: Iterator[str]) -> tuple[str, ...]:

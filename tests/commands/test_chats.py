@@ -16,6 +16,7 @@ from shoritui.blockml import Block, Instruction, Part, parse
 from shoritui.cards import Card, Character, Lore, Opening
 from shoritui.cli import main
 from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config
 from shoritui.finetune.data.conversations import read
 from shoritui.folders import data_dir
 from shoritui.story import Chat, Draft, Library
@@ -129,7 +130,7 @@ def test_a_chat_is_written_as_training_reads_it(
     (path,) = out.iterdir()
     assert code == 0 and path.name == f"The-last-{name}".replace(".", f"-{chat.id}.")
     assert str(path) in told and "1 written" in told
-    (conversation,) = read(out, [path])
+    (conversation,) = read(Config(out / "finetune.toml", ()), [path])
     assert list(conversation.parts) == EXPORTED
     if form == "blockml":
         assert parse(path.read_text(encoding="utf-8")) == EXPORTED
@@ -375,7 +376,7 @@ def test_training_data_lands_in_its_tier(
     assert shoritui(capsys, *words, "high")[0] == 0
     path = tmp_path / "mine/data/high/The-last-ferry-1.txt"
     assert path.stat().st_mode & 0o777 == 0o600
-    (conversation,) = read(tmp_path, [path])
+    (conversation,) = read(Config(tmp_path / "finetune.toml", ()), [path])
     assert conversation.messages
     for tier in ("hihg", "../high", "", ".."):
         code, out, err = shoritui(capsys, *words, tier)

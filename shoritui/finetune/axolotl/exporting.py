@@ -154,7 +154,7 @@ def _conversations(config: Config, tier: Tier) -> Iterator[Sequence[Part]]:
     from shoritui.finetune.data.tokenizer import open_tokenizer
 
     folder = config.path.parent
-    found = read(folder, find(folder, tier.files), parse_where(tier.where).allows)
+    found = read(config, find(folder, tier.files), parse_where(tier.where).allows)
     if not _has_tokenizer(config):
         for conversation in found:
             is_bare = tier.data.hints == "none"

@@ -12,13 +12,16 @@ from shoritui.finetune.config.model import (
     Lora,
     Preference,
     Prompt,
+    Source,
     Tier,
     Train,
     Watch,
 )
 from shoritui.toml import FILLED, Field, Fields, Rule, fields_of, meanings_of
 
-TableName = Literal["", "base", "lora", "train", "data", "preference", "watch", "prompt", "tier"]
+TableName = Literal[
+    "", "base", "lora", "train", "data", "preference", "watch", "prompt", "source", "tier"
+]
 
 
 RECORDS: Final[dict[TableName, type]] = {
@@ -30,6 +33,7 @@ RECORDS: Final[dict[TableName, type]] = {
     "preference": Preference,
     "watch": Watch,
     "prompt": Prompt,
+    "source": Source,
     "tier": Tier,
 }
 _TABLES: Final[tuple[TableName, ...]] = ("lora", "train", "data", "preference", "watch")
@@ -59,6 +63,7 @@ def config_fields() -> Fields:
         **{key: Field(None, None, own_fields(key)) for key in _TABLES},
         "base": Field(Annotated[str, _BASE, FILLED], None, own_fields("base")),
         "prompt": Field(None, None, own_fields("prompt"), repeated=True),
+        "source": Field(None, None, own_fields("source"), repeated=True),
         "tier": Field(None, None, tier, repeated=True),
     }
 

@@ -23,6 +23,7 @@ from shoritui.finetune.config.model import (
     Lora,
     Preference,
     Prompt,
+    Source,
     Tier,
     Train,
     Watch,
@@ -100,6 +101,7 @@ def _config(path: Path, data: Mapping[str, Any]) -> Config:
         base=Base(model=base) if isinstance(base, str) else _changed(Base(), base),
         lora=_changed(Lora(), data.get("lora", {})),
         watch=_changed(watch, data.get("watch", {})),
+        sources=msgspec.convert(data.get("source", []), tuple[Source, ...]),
     )
     return replace(config, output=data["output"]) if "output" in data else config
 

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from shoritui.blockml import LENGTHS, ROLES, BlockMLError, Length, Role, check_name, parse
 from shoritui.finetune.config.tag_filter import WhereError, parse_where
+from shoritui.interop.datasets import Format, SystemUse
 from shoritui.toml import FILLED, Rule, shown
 
 Optimizer = Literal["adamw8bit", "adamw"]
@@ -59,6 +60,12 @@ def _wrong_speaker(name: str) -> str:
     except ValueError as error:
         return f"not {shown(name)} ({error})"
     return ""
+
+
+def _wrong_tag(tag: str) -> str:
+    if not tag.strip():
+        return "but one is empty"
+    return f"not {shown(tag)}" if "," in tag or "\n" in tag else ""
 
 
 def _wrong_prompt(text: str) -> str:
@@ -111,6 +118,7 @@ _TARGET: Final = Rule(
     _wrong_target,
 )
 _SPEAKER: Final = Rule("a name (one line of at most 60 characters, no colon)", _wrong_speaker)
+_TAG: Final = Rule("a text without commas or line breaks", _wrong_tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +296,26 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Files that need a word on what they are, and who is who in them."""
+
+    files: Annotated[tuple[_Filled, ...], _FILES]
+    """The files, as patterns like a tier's `data`; a tier must read them too."""
+    format: Format = "auto"
+    """What they are; `auto` tells it by what they hold."""
+    names: dict[_Filled, Annotated[str, _SPEAKER]] = field(default_factory=dict)
+    """Who is who: the name for each role or speaker in the files, such as
+    `{ human = "Mara", gpt = "Ilse" }`; `user` and `char` mean the two sides whatever a file calls
+    them."""
+    cards: tuple[_Filled, ...] = ()
+    """Cards (files, or names that `shoritui chat` lists) that describe those who speak."""
+    system: SystemUse = "instruction"
+    """What a system message becomes: an [INST] note, a block, or nothing."""
+    tags: tuple[Annotated[str, _TAG], ...] = ()
+    """Tags for all of these conversations, for `where` and for the model to read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """One step of the ladder: its data, and how it is trained."""
 
@@ -324,5 +352,6 @@ class Config:
     base: Base = field(default_factory=Base)
     lora: Lora = field(default_factory=Lora)
     watch: Watch = field(default_factory=Watch)
+    sources: tuple[Source, ...] = ()
     output: _Filled = "adapters"
     """The folder for the adapters, each under its tier's name."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Final, TypeVar
 
 from shoritui.finetune.config.fields import TableName, meanings, own_fields
-from shoritui.finetune.config.model import Config, Data, Preference, Prompt, Tier, Train
+from shoritui.finetune.config.model import (
+    Config,
+    Data,
+    Preference,
+    Prompt,
+    Source,
+    Tier,
+    Train,
+)
 from shoritui.toml import choices_of, item_of, quoted
 
 _Shared = TypeVar("_Shared", Train, Data, Preference)
 
 _WIDTH: Final = 96
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _PURPOSES: Final[dict[TableName, str]] = {
     "": "A training config. `shoritui finetune` trains what has changed since the last run; "
     "`shoritui finetune plan` shows what that is. Paths are relative to this file's folder.",
@@ -24,6 +34,8 @@ _PURPOSES: Final[dict[TableName, str]] = {
     "preference": 'How tiers of kind "preference" learn, unless a tier says otherwise.',
     "watch": "How a run is watched and saved; nothing here changes what is learnt.",
     "prompt": "Fixed prompts, to which sample replies are written during a run.",
+    "source": "What the files of others are: [[source]] says what some of the tiers' files hold, "
+    "and who is who in them. BlockML, chats and logs with names need none.",
     "tier": "The tiers, in the order in which they are trained. Delete those that you have no data "
     "for. A tier may also set any key of [train], [data] and [preference].",
 }
@@ -43,6 +55,7 @@ def text_of(config: Config) -> str:
     ]
     if config.watch.prompts:
         chapters += [_introduced("prompt"), *map(_prompt, config.watch.prompts)]
+    chapters += [_introduced("source"), *map(_source, config.sources)]
     above = ["", *(tier.name for tier in config.tiers)]
     tiers = (_tier(tier, first, name) for tier, name in zip(config.tiers, above, strict=False))
     chapters += [_introduced("tier"), *tiers]
@@ -70,6 +83,12 @@ def _introduced(table: TableName) -> list[str]:
 def _prompt(prompt: Prompt) -> list[str]:
     said = {key: getattr(prompt, key) for key in own_fields("prompt")}
     return ["[[prompt]]", *_settings(said)]
+
+
+def _source(source: Source) -> list[str]:
+    usual = Source(())
+    keys = (key for key in own_fields("source") if getattr(source, key) != getattr(usual, key))
+    return ["[[source]]", *_settings({key: getattr(source, key) for key in keys})]
 
 
 def _tier(tier: Tier, first: Tier, above: str) -> list[str]:
@@ -121,6 +140,10 @@ def _setting(key: str, value: object) -> str:
     return "\n".join([f"{key} = [", *(f"  {_value(item)}," for item in value), "]"])
 
 
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else quoted(key)
+
+
 def _value(value: object) -> str:
     match value:
         case bool():
@@ -129,5 +152,8 @@ def _value(value: object) -> str:
             return quoted(value, tall="\n" in value)
         case tuple():
             return f"[{', '.join(map(_value, value))}]"
+        case dict():
+            rows = (f"{_key(key)} = {_value(each)}" for key, each in value.items())
+            return f"{{ {', '.join(rows)} }}" if value else "{}"
         case _:
             return repr(value).replace("e-0", "e-")

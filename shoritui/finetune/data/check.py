@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,12 +18,12 @@ from shoritui.finetune.data.conversations import (
     conversations_of,
     filled,
     find,
-    name_of,
 )
 from shoritui.finetune.data.findings import Checked, Finding, Kind, check_conversation
 from shoritui.finetune.data.held_out import held_out
+from shoritui.finetune.data.sources import Sources, Told
 from shoritui.finetune.events import Preparing, Report
-from shoritui.text import table
+from shoritui.text import counted, table
 
 _HEAD: Final = ("score", "messages", "words each", "narration", "with faults", "conversation")
 _SCORE: Final = (
@@ -53,6 +52,8 @@ class Findings:
     """The conversations in the order of tiers and files."""
     findings: tuple[Finding, ...]
     """By file and line."""
+    conversations: tuple[Conversation, ...] = ()
+    """What the rows are of."""
 
     @property
     def errors(self) -> int:
@@ -69,22 +70,23 @@ def check_data(config: Config, report: Report = lambda event: None) -> Findings:
     """Look through every conversation that a tier reads, each once."""
     config = filled(config, report)
     files = _Files(config)
-    tiers: dict[str, list[str]] = defaultdict(list)
-    found: dict[str, Conversation] = {}
+    tiers: dict[int, list[str]] = defaultdict(list)
+    found: dict[int, Conversation] = {}
     for tier in config.tiers:
         for conversation in files.read(tier):
-            tiers[conversation.source].append(tier.name)
-            found[conversation.source] = conversation
+            tiers[id(conversation)].append(tier.name)
+            found[id(conversation)] = conversation
     checked: list[Checked] = []
     for number, conversation in enumerate(found.values()):
         if number % _AT_ONCE == 0:
             report(Preparing("checking conversations", number, len(found)))
         checked.append(check_conversation(conversation))
     report(Preparing("checking conversations", len(found), len(found)))
-    rows = tuple(Row(each, tuple(tiers[each.source])) for each in checked)
+    rows = tuple(Row(each, tuple(tiers[key])) for key, each in zip(found, checked, strict=True))
     findings = [finding for each in checked for finding in each.findings]
     findings += [*files.problems, *_copies(config, rows, list(found.values()))]
-    return Findings(rows, tuple(sorted(findings, key=lambda each: (each.file, each.line))))
+    ordered = tuple(sorted(findings, key=lambda each: (each.file, each.line)))
+    return Findings(rows, ordered, tuple(found.values()))
 
 
 class _Files:
@@ -93,8 +95,20 @@ class _Files:
     def __init__(self, config: Config) -> None:
         self._folder = config.path.parent
         self._config = config.path.name
+        self._sources = Sources(config, find)
         self._read: dict[Path, list[Conversation]] = {}
-        self.problems: list[Finding] = []
+        self._told: dict[tuple[str, str], list[int]] = defaultdict(list)
+        """What was told of files, and the lines it is told of."""
+        self._problems: list[Finding] = []
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What cannot be used; what is wrong in many lines of a file is told once."""
+        found = list(self._problems)
+        for (file, sentence), lines in self._told.items():
+            more = f" (and in {counted(len(lines) - 1, 'more place')})" if len(lines) > 1 else ""
+            found.append(Finding(file, lines[0], "error", "unusable", sentence + more))
+        return found
 
     def read(self, tier: Tier) -> Iterator[Conversation]:
         """What a tier reads."""
@@ -103,7 +117,7 @@ class _Files:
             files = find(self._folder, tier.files)
         except UserError as error:
             sentence = f"tier {tier.name}: {error}"
-            self.problems.append(Finding(self._config, 0, "error", "unusable", sentence))
+            self._problems.append(Finding(self._config, 0, "error", "unusable", sentence))
             return
         for file in files:
             if file not in self._read:
@@ -111,15 +125,11 @@ class _Files:
             yield from (each for each in self._read[file] if where.allows(each.tags))
 
     def _conversations(self, file: Path) -> Iterator[Conversation]:
-        name = name_of(file, self._folder)
-        try:
-            yield from conversations_of(file, name)
-        except UserError as error:
-            match = re.match(r":(\d+)|: line (\d+)", str(error).removeprefix(name))
-            line = int(match[1] or match[2]) if match else 0
-            sentence = str(error).removeprefix(name)[match.end() if match else 0 :].lstrip(": ")
-            sentence = f"{sentence.removesuffix('.')}; the rest of the file was not looked at"
-            self.problems.append(Finding(name, line, "error", "unusable", sentence))
+        for each in conversations_of(file, self._sources):
+            if isinstance(each, Told):
+                self._told[each.file, each.sentence].append(each.line)
+            else:
+                yield each
 
 
 def _copies(

@@ -1,10 +1,6 @@
-"""Conversations out of files: BlockML text, or one JSON object a line.
+"""Conversations out of a config's files, as `shoritui.interop.datasets` reads them.
 
-    mine.txt     ▀title▐ ... ▄ ... ▀Mara▐ ... ▄
-                 ---
-                 ▀Ilse▐ ... ▄
-    mine.jsonl   {"text": BlockML}
-                 {"scenario": "...", "messages": [{"name": "Mara", "text": "..."}]}
+    data/low/*.jsonl ─ [[source]]: who is who ─▶ Conversation(parts, file, lines)
 
 A mistake in a file is reported with its line.
 """
@@ -12,29 +8,22 @@ A mistake in a file is reported with its line.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import msgspec
-
-from shoritui.blockml import (
-    Block,
-    BlockMLError,
-    Instruction,
-    Length,
-    Part,
-    check_name,
-    description_body,
-    parse,
-)
+from shoritui.blockml import Block, Instruction, Part
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config
+from shoritui.finetune.data.sources import Sources, Told
 from shoritui.finetune.events import Report, Reported
 from shoritui.folders import user_path
-from shoritui.text import clean, closest
+from shoritui.interop.datasets import SUFFIXES, Found, Layout, conversations_in
+from shoritui.text import clean
+
+_TABLES: Final = (".parquet", ".arrow", ".csv", ".tsv")
+"""Files of data sets that are not read; what makes JSON Lines of them is well known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +35,30 @@ class Conversation:
     """From the config's folder."""
     lines: tuple[int, ...]
     """Where each part begins, counted from 1."""
+    layout: Layout = "blocks"
+    """How texts lie in the file."""
+    unlearnt: frozenset[int] = frozenset()
+    """The parts that the file says not to learn."""
+    number: int = 0
+    """Which one it is of those that begin in its line; 0 if it is the first."""
 
     @property
     def source(self) -> str:
         """File and line, for people."""
-        return self.place(0)
+        return f"{self.place(0)}#{self.number}" if self.number else self.place(0)
 
     def place(self, part: int) -> str:
         """File and line of a part, for people."""
         return f"{self.file}:{self.lines[part]}"
+
+    def line(self, part: int, offset: int) -> int:
+        """Return the line of a place in a part's text, as near as can be told."""
+        if self.layout == "record":
+            return self.lines[part]
+        here = self.parts[part]
+        text = here.body if isinstance(here, Block) else here.text
+        below = self.layout == "blocks" and isinstance(here, Block)
+        return self.lines[part] + below + text.count("\n", 0, offset)
 
     @property
     def messages(self) -> list[Block]:
@@ -80,33 +84,44 @@ class Conversation:
 Where = Callable[[frozenset[str]], bool]
 """Whether a conversation with these tags is wanted."""
 
-SUFFIXES: Final = (".txt", ".blockml", ".jsonl")
-# A block or a note, as `parse` takes them; or, outside of any, a line between conversations.
-_PIECE = re.compile(r"▀[^▄]*▄|\[INST\] .*? \[/INST\]|^(?P<line>-{3,} *)$", re.DOTALL | re.MULTILINE)
-
 
 def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Return the files that globs from a folder match, each once, sorted by name.
 
-    Files whose names begin with a dot, such as a desktop leaves behind, are passed over.
+    A folder stands for all files of conversations below it. Files whose names begin with a dot,
+    such as a desktop leaves behind, are passed over.
 
     Raises:
         UserError: A glob matches no file, or a file of another kind.
     """
     found: set[Path] = set()
     for pattern in patterns:
-        paths = (path for path in _glob(folder, pattern) if not path.name.startswith("."))
+        paths = [path for path in _glob(folder, pattern) if not path.name.startswith(".")]
         files = {path for path in paths if path.is_file()}
+        if not files:
+            files = {file for path in paths if path.is_dir() for file in _below(path)}
         if not files:
             raise UserError(f"{pattern!r} matches no file in {folder}: put conversations there.")
         odd = min((path for path in files if path.suffix.lower() not in SUFFIXES), default=None)
         if odd is not None:
-            raise UserError(
-                f"{name_of(odd, folder)}, which {pattern!r} matches, is no file of conversations: "
-                f"expected {', '.join(SUFFIXES)}."
-            )
+            raise UserError(f"{name_of(odd, folder)}, which {pattern!r} matches, {_odd(odd)}.")
         found |= files
     return sorted(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files of conversations below a folder, and the data sets that are not read."""
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not is_hidden and path.suffix.lower() in (*SUFFIXES, *_TABLES) and path.is_file():
+            yield path
+
+
+def _odd(path: Path) -> str:
+    expected = f"is no file of conversations: expected {', '.join(SUFFIXES)}"
+    if path.suffix.lower() in _TABLES:
+        return f"{expected}; save it as JSON Lines"
+    return expected
 
 
 def filled(config: Config, report: Report) -> Config:
@@ -130,37 +145,54 @@ def filled(config: Config, report: Report) -> Config:
 def _is_empty(folder: Path, patterns: Sequence[str]) -> bool:
     """Whether all files of these patterns are still to come, by folders that are made for them."""
     return all(
-        not any(path.is_file() for path in _glob(folder, pattern))
+        not any(path.is_file() or any(_below(path)) for path in _glob(folder, pattern))
         and user_path(pattern, folder).parent.is_dir()
         for pattern in patterns
     )
 
 
 def read(
-    folder: Path, files: Sequence[Path], where: Where = lambda tags: True
+    config: Config,
+    files: Sequence[Path],
+    where: Where = lambda tags: True,
+    sources: Sources | None = None,
 ) -> list[Conversation]:
-    """Return the wanted conversations of these files, whose names people read from `folder`.
+    """Return the wanted conversations of these files, which the config's sources describe.
 
     Raises:
         UserError: A file cannot be read as what it should be; the sentence names file and line.
     """
-    every = (each for file in files for each in conversations_of(file, name_of(file, folder)))
-    return [conversation for conversation in every if where(conversation.tags)]
+    sources = sources or Sources(config, find)
+    wanted: list[Conversation] = []
+    for file in files:
+        for each in conversations_of(file, sources):
+            if isinstance(each, Told):
+                raise UserError(each.whole)
+            if where(each.tags):
+                wanted.append(each)
+    return wanted
 
 
-def conversations_of(path: Path, name: str) -> Iterator[Conversation]:
-    """Yield one file's conversations; `name` is the file's for people.
+def conversations_of(path: Path, sources: Sources) -> Iterator[Conversation | Told]:
+    """Yield one file's conversations, or what is wrong in place of one.
 
     Raises:
-        UserError: The file cannot be read, or does not hold conversations.
+        UserError: A card of its source cannot be used.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror}.") from None
-    text = decoded(data, name)
-    is_json = path.suffix.lower() == ".jsonl"
-    return _of_objects(text, name) if is_json else _of_text(text, name)
+    name = name_of(path, sources.folder)
+    for each in conversations_in(path, sources.reading(path)):
+        if isinstance(each, Found):
+            yield Conversation(
+                each.parts, name, each.lines, each.layout, each.unlearnt, each.number
+            )
+        else:
+            yield sources.told(path, name, each)
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """Return a file's name as people read it."""
+    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
+    return clean(shown.as_posix()).replace("\n", " ")
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
@@ -174,195 +206,3 @@ def _glob(folder: Path, pattern: str) -> list[Path]:
         return list(folder.glob(str(whole)))
     except (ValueError, IndexError):
         raise wrong from None
-
-
-def decoded(data: bytes, name: str) -> str:
-    """Return a file's text, whose lines end with a newline only.
-
-    Raises:
-        UserError: It is not UTF-8; the sentence names the line.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{name}:{line}: this is not UTF-8 text: save it as UTF-8.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _of_objects(text: str, name: str) -> Iterator[Conversation]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                parts = parts_of(line)
-            except ObjectError as error:
-                raise UserError(clean(f"{name}:{number}: {error}.")) from None
-            yield _checked(parts, name, [number] * len(parts))
-
-
-def _of_text(text: str, name: str) -> Iterator[Conversation]:
-    for first, chunk in _chunks(text):
-        parts = _parsed(chunk, name, first)
-        if parts:
-            yield _checked(parts, name, _lines(chunk, first))
-
-
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """Each conversation's text and the line it begins in."""
-    start, line = 0, 1
-    for piece in _PIECE.finditer(text):
-        if piece["line"] is not None:
-            yield line, text[start : piece.start()]
-            line += text.count("\n", start, piece.end())
-            start = piece.end()
-    yield line, text[start:]
-
-
-def _parsed(chunk: str, name: str, first: int) -> list[Part]:
-    try:
-        return parse(chunk)
-    except BlockMLError as error:
-        line, _, sentence = str(error).removeprefix("line ").partition(": ")
-        place = f"{name}:{int(line) + first - 1}"
-        raise UserError(clean(f"{place}: {sentence}.")) from None
-
-
-def _lines(chunk: str, first: int) -> list[int]:
-    """The line of each part."""
-    lines, line, seen = [], first, 0
-    for piece in _PIECE.finditer(chunk):
-        line += chunk.count("\n", seen, piece.start())
-        seen = piece.start()
-        lines.append(line)
-    return lines
-
-
-def _checked(parts: Sequence[Part], name: str, lines: Sequence[int]) -> Conversation:
-    """The conversation, clean as a chat keeps it, with names that a chat could have."""
-    for part, line in zip(parts, lines, strict=True):
-        if isinstance(part, Block) and part.role == "message":
-            try:
-                check_name(part.name)
-            except ValueError as error:
-                shown = clean(part.name[:60]).replace("\n", " ")
-                raise UserError(f"{name}:{line}: no speaker is {shown!r}: {error}.") from None
-    return Conversation(tuple(map(cleaned, parts)), name, tuple(lines))
-
-
-def cleaned(part: Part) -> Part:
-    """Return a part without what a terminal would act on."""
-    if isinstance(part, Block):
-        return replace(part, body=clean(part.body))
-    return replace(part, text=clean(part.text))
-
-
-def name_of(path: Path, folder: Path) -> str:
-    """Return a file's name as people read it."""
-    shown = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return clean(shown.as_posix()).replace("\n", " ")
-
-
-class ObjectError(ValueError):
-    """A line that is no conversation: the message says what was expected."""
-
-
-_Record = TypeVar("_Record", bound=msgspec.Struct)
-
-
-class _Text(msgspec.Struct, forbid_unknown_fields=True):
-    text: str
-
-
-class _Description(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    text: str
-
-
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    text: str
-    length: Length | None = None
-
-
-class _Fields(msgspec.Struct, forbid_unknown_fields=True):
-    messages: list[_Message]
-    title: str = ""
-    tags: str | list[str] = ""
-    lore: str | list[str] = []
-    descriptions: list[str | _Description] = []
-    scenario: str = ""
-    instruction: str = ""
-
-
-def parts_of(line: str) -> list[Part]:
-    """Return the parts of the conversation in a JSON object.
-
-    Either `{"text": BlockML}`, or `messages`, each with `name`, `text` and perhaps `length`, and
-    any of `title`, `tags`, `lore`, `descriptions`, `scenario` and `instruction`.
-
-    Raises:
-        ObjectError: It is no such object.
-    """
-    try:
-        found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise ObjectError(f"this line is not JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise ObjectError("expected a JSON object, { ... }, with `text` or `messages`")
-    if "text" in found:
-        return _parts_in(converted(found, _Text).text)
-    if "messages" not in found:
-        raise ObjectError("expected `text`, which is BlockML, or `messages`")
-    return _parts_from(converted(found, _Fields))
-
-
-def converted(found: dict[str, Any], kind: type[_Record]) -> _Record:
-    """Return an object's fields as a record.
-
-    Raises:
-        ObjectError: A key is unknown or missing, or a value of another type.
-    """
-    for key in found:
-        if key not in kind.__struct_fields__:
-            near = closest(key, kind.__struct_fields__)
-            known = ", ".join(kind.__struct_fields__)
-            hint = f"did you mean {near!r}?" if near else f"expected one of {known}"
-            raise ObjectError(f"unknown key {key[:40]!r}: {hint}")
-    try:
-        return msgspec.convert(found, kind)
-    except msgspec.ValidationError as error:
-        raise ObjectError(str(error).replace("$.", "")) from None
-
-
-def _parts_in(text: str) -> list[Part]:
-    try:
-        parts = parse(text.replace("\r\n", "\n").replace("\r", "\n"))
-    except BlockMLError as error:
-        raise ObjectError(f"in its text, {error}") from None
-    if not parts:
-        raise ObjectError("its text holds no block")
-    return parts
-
-
-def _parts_from(fields: _Fields) -> list[Part]:
-    tags = fields.tags if isinstance(fields.tags, str) else ", ".join(fields.tags)
-    lore = [fields.lore] if isinstance(fields.lore, str) else fields.lore
-    parts: list[Part] = []
-    if fields.title:
-        parts.append(Block("title", fields.title))
-    if tags:
-        parts.append(Block("tags", tags))
-    parts += [Block("lore", each) for each in lore if each]
-    parts += [Block("description", _description(each)) for each in fields.descriptions]
-    if fields.scenario:
-        parts.append(Block("scenario", fields.scenario))
-    if fields.instruction:
-        parts.append(Instruction(fields.instruction))
-    parts += [Block("message", each.text, each.name, each.length) for each in fields.messages]
-    if not parts:
-        raise ObjectError("its `messages` are none, and nothing else is there")
-    return parts
-
-
-def _description(each: str | _Description) -> str:
-    return each if isinstance(each, str) else description_body(each.name, each.text)

@@ -245,9 +245,5 @@ def _around(text: str, place: int) -> str:
 def _finding(
     conversation: Conversation, index: int, offset: int, kind: Kind, sentence: str
 ) -> Finding:
-    part = conversation.parts[index]
-    line = conversation.lines[index]
-    if not conversation.file.endswith(".jsonl"):  # there, a conversation is one line
-        text = part.body if isinstance(part, Block) else part.text
-        line += isinstance(part, Block) + text.count("\n", 0, offset)
+    line = conversation.line(index, offset)
     return Finding(conversation.file, line, "warning", kind, sentence)

@@ -24,14 +24,7 @@ import msgspec
 
 from shoritui.blockml import Block, BlockMLError, Part, check_name, message_header, parse, render
 from shoritui.errors import UserError
-from shoritui.finetune.data.conversations import (
-    ObjectError,
-    Where,
-    cleaned,
-    converted,
-    decoded,
-    name_of,
-)
+from shoritui.finetune.data.conversations import Where, name_of
 from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.samples import (
     Cut,
@@ -44,6 +37,7 @@ from shoritui.finetune.data.samples import (
     units_of,
 )
 from shoritui.finetune.data.tokenizer import Tokenizer
+from shoritui.interop.datasets import ObjectError, Unusable, cleaned, converted, text_of
 from shoritui.text import clean
 
 SUFFIX: Final = ".jsonl"
@@ -169,12 +163,9 @@ def preferences_of(path: Path, name: str) -> Iterator[Preference | UserError]:
         yield UserError(f"{name} is no file of preferences: expected {SUFFIX}.")
         return
     try:
-        text = decoded(path.read_bytes(), name)
-    except OSError as error:
-        yield UserError(f"{name} cannot be read: {error.strerror}.")
-        return
-    except UserError as error:
-        yield error
+        text = text_of(path)
+    except Unusable as error:
+        yield UserError(f"{name}:{error.line}: {error}." if error.line else f"{name}: {error}.")
         return
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():

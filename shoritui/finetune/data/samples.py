@@ -99,11 +99,23 @@ def tokenize(
         conversations, hinted, texts, nested(tokenizer, texts), counts, strict=True
     ):
         pieces = [
-            Piece(each, block, _learnt_from(part, block, tokenizer, rule.data))
-            for part, each, block in zip(parts, text, ids, strict=True)
+            Piece(
+                each,
+                block,
+                len(block)
+                if at in conversation.unlearnt
+                else _learnt_from(part, block, tokenizer, rule.data),
+            )
+            for at, (part, each, block) in enumerate(zip(parts, text, ids, strict=True))
         ]
         done.append(_tokenized(conversation, parts, pieces, sizes, tokenizer, rule))
     return done
+
+
+def hinted(conversation: Conversation, tokenizer: Tokenizer, rule: Rule) -> list[Part]:
+    """The parts of a conversation with the hints that they are learnt with."""
+    bodies = [" " + message.body for message in conversation.messages]
+    return _with_hints(conversation, list(map(len, tokenizer.many(bodies))), rule)
 
 
 def nested(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> Iterator[list[list[int]]]:

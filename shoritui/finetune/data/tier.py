@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-import shoritui.blockml
 import shoritui.text
 from shoritui.errors import UserError
 from shoritui.finetune.cache.digests import digest_of
@@ -27,6 +26,7 @@ from shoritui.finetune.data.conversations import find, name_of, read
 from shoritui.finetune.data.held_out import held_out
 from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.samples import Rule, Tokenized, tokenize
+from shoritui.finetune.data.sources import Sources
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import Preparing, Report
 
@@ -68,7 +68,10 @@ def prepare(
     Raises:
         UserError: Files are missing, or hold mistakes, or leave a tier nothing to learn from.
     """
-    tokenized = {tier.name: _tokenized(config, tier, tokenizer, report) for tier in config.tiers}
+    sources = Sources(config, find)
+    tokenized = {
+        tier.name: _tokenized(config, tier, sources, tokenizer, report) for tier in config.tiers
+    }
     held = held_out(
         (frozenset(each.digest for each in tokenized[tier.name]), tier.data.evaluation)
         for tier in config.tiers
@@ -77,16 +80,15 @@ def prepare(
 
 
 def _tokenized(
-    config: Config, tier: Tier, tokenizer: Tokenizer, report: Report
+    config: Config, tier: Tier, sources: Sources, tokenizer: Tokenizer, report: Report
 ) -> tuple[Tokenized, ...]:
-    folder = config.path.parent
-    files = find(folder, tier.files)
+    files = find(config.path.parent, tier.files)
     rule = Rule(tier.data, tier.train.sequence_len, tier.train.seed)
-    key = _key(folder, files, tier, rule, tokenizer)
+    key = _key(sources, files, tier, rule, tokenizer)
     known = token_cache.recall(key)
     if known is not None:
         return tuple(known)
-    total, some = _reader(tier, folder, files, tokenizer, rule)
+    total, some = _reader(config, tier, sources, tokenizer, rule)
     done: list[Tokenized] = []
     what = f"reading {tier.name}, {tier.kind}s"
     for start in range(0, total, _AT_ONCE):
@@ -98,14 +100,15 @@ def _tokenized(
 
 
 def _reader(
-    tier: Tier, folder: Path, files: Sequence[Path], tokenizer: Tokenizer, rule: Rule
+    config: Config, tier: Tier, sources: Sources, tokenizer: Tokenizer, rule: Rule
 ) -> tuple[int, Callable[[slice], list[Tokenized]]]:
     """Return how many conversations or preferences there are, and what tokenises some of them."""
     where = parse_where(tier.where).allows
+    files = find(sources.folder, tier.files)
     if tier.kind == "preference":
-        pairs = preferences.read(folder, files, where)
+        pairs = preferences.read(sources.folder, files, where)
         return len(pairs), lambda some: preferences.tokenize(pairs[some], tokenizer, rule)
-    conversations = read(folder, files, where)
+    conversations = read(config, files, where, sources)
     return len(conversations), lambda some: tokenize(conversations[some], tokenizer, rule)
 
 
@@ -147,11 +150,15 @@ def _content(sample: Sample) -> bytes:
     return hashlib.sha256(len(sample.ids).to_bytes(8, "little") + ids + learn).digest()
 
 
-def _key(folder: Path, files: Sequence[Path], tier: Tier, rule: Rule, tokenizer: Tokenizer) -> str:
+def _key(
+    sources: Sources, files: Sequence[Path], tier: Tier, rule: Rule, tokenizer: Tokenizer
+) -> str:
     """Names all that decides a tier's tokenised conversations, and what their files are called."""
     data = replace(rule.data, evaluation=0.0)  # the split comes later
     facts = {
-        "files": [[name_of(path, folder), _sha256(path)] for path in files],
+        "files": [
+            [name_of(path, sources.folder), _sha256(path), sources.facts(path)] for path in files
+        ],
         "kind": tier.kind,
         "where": tier.where,
         "rule": dataclasses.asdict(replace(rule, data=data)),
@@ -172,9 +179,10 @@ def _sha256(path: Path) -> str:
 def _code() -> str:
     """Names the code that decides what a text becomes, so that no older memo outlives it."""
     digest = hashlib.sha256()
-    files = [Path(shoritui.text.__file__)]
-    for room in (shoritui.blockml.__file__, __file__):
-        files += sorted(Path(room).parent.rglob("*.py"))
+    text = Path(shoritui.text.__file__)
+    files = [text]
+    for room in ("blockml", "cards", "story", "interop", "finetune/data"):
+        files += sorted((text.parent / room).rglob("*.py"))
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()

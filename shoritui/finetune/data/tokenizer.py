@@ -104,6 +104,15 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     raise UserError(f"{folder} has no tokenizer: expected tokenizer.model or tokenizer.json in it.")
 
 
+def tokenizer_of_gguf(path: Path) -> Tokenizer:
+    """Open the vocabulary of a GGUF file.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    return _Kept(path)
+
+
 class _Kept(Tokenizer):
     """llama.cpp's reading of the metadata of a GGUF file."""
 

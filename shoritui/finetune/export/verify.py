@@ -179,7 +179,7 @@ def _texts(config: Config, tier: Tier, tokenizer: Tokenizer) -> Iterator[tuple[s
     folder = config.path.parent
     for each in _ancestors(config, tier):
         wanted = parse_where(each.where).allows
-        for conversation in read(folder, find(folder, each.files), wanted):
+        for conversation in read(config, find(folder, each.files), wanted):
             for index, part in enumerate(conversation.parts):
                 for text in dict.fromkeys(map(render, _hinted(part, tokenizer))):
                     yield conversation.place(index), text, index == 0

@@ -63,6 +63,8 @@ class ReadChat:
     """The names of chats that are branches of it."""
     book: str = ""
     """The name of the lorebook that belongs to it."""
+    lines: Mapping[int, int] = field(default_factory=dict)
+    """The line of each message, by its slot."""
 
 
 class _Version(NamedTuple):
@@ -113,6 +115,7 @@ def read_sillytavern(
         found = _object(line)
         if _is_message(found):
             chat.add(found)
+            chat.lines[chat.entries[-1].slot] = number
         elif _is_header(found) and not (chat.header or chat.entries):
             chat.begin(found)
         else:
@@ -152,6 +155,7 @@ class _Import:
     branches: dict[str, None] = field(default_factory=dict)
     foreign: set[int] = field(default_factory=set)
     """The entries that were not written here."""
+    lines: dict[int, int] = field(default_factory=dict)
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Read the header: the scene, if it was written here, and the author's note."""
@@ -221,6 +225,7 @@ class _Import:
             _text(self.metadata.get("main_chat")).removesuffix(".jsonl"),
             tuple(self.branches),
             _text(self.metadata.get("world_info")),
+            self.lines,
         )
 
     def _whole(self) -> WholeChat:

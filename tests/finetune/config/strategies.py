@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from hypothesis import strategies as st
 from msgspec import Meta
@@ -16,6 +16,7 @@ from shoritui.finetune.config.model import (
     Data,
     Lora,
     Prompt,
+    Source,
     Tier,
     Train,
     Watch,
@@ -50,6 +51,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.one_of(st.just(()), rising.map(tuple))
     if item:
         return st.lists(values(item), max_size=4).map(tuple)
+    if get_origin(bare) is dict:
+        return st.dictionaries(*map(values, get_args(bare)), max_size=3)
     if bare is str:
         rules = [note for note in notes if isinstance(note, Rule)]
         return filled.filter(lambda text: not any(rule.fault(text) for rule in rules))
@@ -108,6 +111,11 @@ def configs(draw: st.DrawFn) -> Config:
         watch=Watch(
             **watch,
             prompts=tuple(draw(st.lists(prompts, max_size=2, unique_by=lambda each: each.name))),
+        ),
+        sources=tuple(
+            Source(files=tuple(draw(st.lists(filled, min_size=1, max_size=2))), **row)
+            for row in draw(st.lists(table("source"), max_size=2))
+            if row.pop("files", True)
         ),
         output=draw(st.one_of(st.just("adapters"), filled)),
     )

@@ -13,7 +13,8 @@ from shoritui.blockml import Block, Instruction, Part, render_all
 from shoritui.cli import main
 from shoritui.demo.making.cast import Plan
 from shoritui.demo.making.scenes import make_scene
-from shoritui.finetune.data.conversations import Conversation, conversations_of
+from shoritui.finetune.config.load import load
+from shoritui.finetune.data.conversations import Conversation, read
 from shoritui.finetune.data.findings import Checked, check_conversation
 
 CLEAN = (
@@ -160,7 +161,7 @@ def test_a_phrase_that_comes_back_is_told_once_where_it_began() -> None:
 
 def test_lines_of_json_are_the_conversations() -> None:
     told = conversation(CLEAN[0], "Mara left.\n// away", file="a.jsonl")
-    told = Conversation(told.parts, told.file, (7,) * len(told.parts))
+    told = Conversation(told.parts, told.file, (7,) * len(told.parts), "record")
     assert found(told) == [("out of character", 7)]
 
 
@@ -278,8 +279,7 @@ def test_a_tier_without_files_is_an_error(config: Path, capsys: pytest.CaptureFi
 
 def test_the_example_that_init_writes_is_clean(tmp_path: Path) -> None:
     main(["finetune", "init", str(tmp_path)])
-    file = next((tmp_path / "data" / "high").iterdir())
-    (told,) = conversations_of(file, file.name)
+    (told,) = read(load(tmp_path / "finetune.toml"), [*(tmp_path / "data" / "high").iterdir()])
     assert check_conversation(told).findings == ()
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shoritui.blockml import Block, Instruction, Part, render_all
 from shoritui.errors import UserError
+from shoritui.finetune.config.model import Config, Source
 from shoritui.finetune.data.conversations import Conversation, find, read
 from tests.finetune.data.strategies import conversation, parts
 
@@ -25,8 +26,12 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
+def config(folder: Path, *sources: Source) -> Config:
+    return Config(folder / "finetune.toml", (), sources=sources)
+
+
 def read_one(folder: Path, name: str, text: str | bytes) -> list[Conversation]:
-    return read(folder, [written(folder, name, text)])
+    return read(config(folder), [written(folder, name, text)])
 
 
 def sentence(folder: Path, name: str, text: str | bytes) -> str:
@@ -143,8 +148,8 @@ def test_a_mistake_is_told_with_its_line(
 def test_tags_decide_which_conversations_are_wanted(tmp_path: Path) -> None:
     tagged = render_all([Block("tags", "Night,  at   sea , "), *HELLO])
     file = written(tmp_path, "a.txt", f"{tagged}---\n{render_all(ANSWER)}")
-    assert read(tmp_path, [file])[0].tags == {"Night", "at sea"}
-    assert len(read(tmp_path, [file], lambda tags: "at sea" not in tags)) == 1
+    assert read(config(tmp_path), [file])[0].tags == {"Night", "at sea"}
+    assert len(read(config(tmp_path), [file], lambda tags: "at sea" not in tags)) == 1
 
 
 def test_globs_are_read_once_and_in_order(tmp_path: Path) -> None:
