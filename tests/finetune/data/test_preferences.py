@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from shoritui.blockml import LENGTHS, Block, Part, message_header, render, render_all
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Data, Tier, Train
-from shoritui.finetune.data.conversations import ObjectError
 from shoritui.finetune.data.packs import Pack, Sample, packs_of
 from shoritui.finetune.data.preferences import Preference, preference_of, preferences_of, tokenize
 from shoritui.finetune.data.samples import Rule, Tokenized
 from shoritui.finetune.data.tier import TierData, prepare
 from shoritui.finetune.data.tokenizer import Tokenizer
+from shoritui.interop.datasets import ObjectError
 from tests.finetune.data.strategies import bodies, names, parts
 
 TITLE = Block("title", "The lamp")
