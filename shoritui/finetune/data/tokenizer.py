@@ -20,6 +20,7 @@ from shoritui.errors import UserError
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.read import GgufFile
 from shoritui.gguf.vocabulary.kept import FILE as KEPT
+from shoritui.gguf.vocabulary.tokenizer_json import TokenizerJson
 
 _SETTINGS: Final = "tokenizer_config.json"
 _DECIDING: Final = "tokenizer.ggml."
@@ -165,53 +166,16 @@ class _Fast(Tokenizer):
     """tokenizer.json, as the `tokenizers` library reads it."""
 
     def __init__(self, text: str, settings: dict[str, Any]) -> None:
-        from tokenizers import Tokenizer as Library
-
-        description = json.loads(text)
-        self.space_prefix = _without_prefix(description)
-        own = json.dumps(description, sort_keys=True)
-        self._library = Library.from_str(own)
-        self._library.no_padding()
-        self._library.no_truncation()
-        begin = self._library.encode("x").ids
-        self._library.encode_special_tokens = True  # </s> in a card is text
-        self.vocabulary = self._library.get_vocab_size()
-        self.bos = self._begin(begin, settings)
-        self.eos = self._library.token_to_id(_token(settings.get("eos_token")))
-        self.fingerprint = _fingerprint(own.encode(), self.space_prefix, self.bos)
+        self._library = library = TokenizerJson(text, settings)
+        self.space_prefix, self.vocabulary = library.space_prefix, library.size
+        self.bos, self.eos = library.bos, library.eos
+        self.fingerprint = _fingerprint(library.text.encode(), self.space_prefix, self.bos)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded = self._library.encode_batch(list(texts), add_special_tokens=False)
-        return [each.ids for each in encoded]
+        return self._library.many(texts)
 
     def text(self, ids: Sequence[int]) -> str:
-        return str(self._library.decode(list(ids), skip_special_tokens=True))
-
-    def _begin(self, begun: list[int], settings: dict[str, Any]) -> int | None:
-        """What the library puts before a text, or would if its settings were heard."""
-        plain = self._library.encode("x", add_special_tokens=False).ids
-        if begun[:1] != plain[:1]:
-            return begun[0]
-        wanted = settings.get("add_bos_token")
-        token: int | None = self._library.token_to_id(_token(settings.get("bos_token")))
-        return token if wanted else None
-
-
-def _without_prefix(description: dict[str, Any]) -> bool:
-    """Take the space prefix out of a tokenizer.json's description; whether there was one."""
-    normalizer = description.get("normalizer") or {}
-    steps = normalizer.get("normalizers", [normalizer])
-    kept = [step for step in steps if step.get("type") != "Prepend"]
-    found = len(kept) < len(steps)
-    if found:
-        description["normalizer"] = {"type": "Sequence", "normalizers": kept} if kept else None
-    splitter = description.get("pre_tokenizer") or {}
-    for step in splitter.get("pretokenizers", [splitter]):
-        if step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never":
-            found, step["prepend_scheme"] = True, "never"
-        if step.get("type") == "ByteLevel" and step.get("add_prefix_space"):
-            found, step["add_prefix_space"] = True, False
-    return found
+        return self._library.decoded(ids)
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -219,11 +183,6 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} is no JSON object")
     return found
-
-
-def _token(entry: Any) -> str:
-    """The text of a token in tokenizer_config.json, which tells it in two ways."""
-    return str(entry.get("content") if isinstance(entry, dict) else entry)
 
 
 def _known(token: int) -> int | None:

@@ -1,82 +1,32 @@
-"""A vocabulary of merges, as Llama 3 has: out of a GGUF into a tokenizer.json, and the other way.
+"""A vocabulary of merges, as most models have today: out of a tokenizer.json, into a GGUF.
 
-How a text is split before its parts are merged is in GGUF only a
-name; the names here are those whose rule is known.
+A tokenizer.json holds the rule by which a text is split before its parts are merged; a GGUF holds
+only a name of one of llama.cpp's rules. Which one is meant is found by trying (see `rule`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from shoritui.errors import UserError
-from shoritui.gguf.vocabulary.sentencepiece import TokenType, first_id
+from shoritui.gguf.vocabulary.rule import INSTEAD, RULES, found_rule, prove
+from shoritui.gguf.vocabulary.sentencepiece import (
+    SentencePieceVocabulary,
+    TokenType,
+    first_id,
+    gguf_pieces,
+)
+from shoritui.gguf.vocabulary.tokenizer_json import TokenizerJson
 from shoritui.gguf.write import Value
 from shoritui.text import printable
 
 MODEL: Final = "gpt2"
 """What GGUF calls it: merges of bytes."""
-
-
-def _by_pattern(pattern: str) -> dict[str, Any]:
-    return {
-        "type": "Split",
-        "pattern": {"Regex": pattern},
-        "behavior": "Isolated",
-        "invert": False,
-    }
-
-
-def _byte_level(*, splits: bool = False) -> dict[str, Any]:
-    return {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": splits,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """How a text is split, and what else comes with it."""
-
-    steps: tuple[dict[str, Any], ...]
-    """A tokenizer.json's pre-tokenizers."""
-    as_llama_3: bool = True
-    """Whether a part that is a token as it is skips the merges, and a text begins with BOS unless
-    the file says otherwise."""
-
-
-_RULES: Final[Mapping[str, _Rule]] = {
-    "llama-bpe": _Rule(
-        (
-            _by_pattern(
-                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-                r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-            ),
-            _byte_level(),
-        )
-    ),
-    "tekken": _Rule(
-        (
-            _by_pattern(
-                r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-                r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-                r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-            ),
-            _byte_level(),
-        )
-    ),
-    "smollm": _Rule(
-        ({"type": "Digits", "individual_digits": True}, _byte_level(splits=True)),
-        as_llama_3=False,
-    ),
-}
-"""By GGUF's names: Llama 3 and its kin, Mistral Nemo, and SmolLM. In the second, llama.cpp knows
-the case of ASCII letters only: it may cut a word with other capitals within otherwise."""
+_BYTE: Final = re.compile("<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,58 +38,68 @@ class BpeVocabulary:
     """Of `TokenType`."""
     merges: tuple[str, ...]
     split: str
-    """GGUF's name of the rule."""
+    """llama.cpp's name of the rule."""
     bos: int
     """-1 where there is none, as for the end."""
     eos: int
     add_bos: bool = True
+    add_space_prefix: bool = False
 
 
-def merges_of_json(text: str, size: int, config: Mapping[str, Any], source: Path) -> BpeVocabulary:
+def merges_of_json(
+    text: str, size: int, config: Mapping[str, Any], source: Path
+) -> BpeVocabulary | SentencePieceVocabulary:
     """Return the vocabulary of a tokenizer.json, with padding up to `size` tokens.
 
-    `config` is as for `pieces_of_model`. `UserError` names the source.
+    Merges of bytes are one kind; merges of letters, with bytes for the rest, are SentencePiece's
+    written otherwise. Either is tried by llama.cpp, on texts of all kinds and on its own tokens.
+
+    `config` is what config.json says, with what tokenizer_config.json says over it. `UserError`
+    names the source, and where llama.cpp would cut a text otherwise.
     """
     try:
-        document = json.loads(text)
-        model = document["model"]
-        split = _known_split(document.get("pre_tokenizer"))
-        if model["type"] != "BPE" or document.get("normalizer") or split is None:
+        library = TokenizerJson(text, config)
+        model = library.document["model"]
+        if model["type"] != "BPE":
             raise UserError(
-                f"{source}: llama.cpp has no name here for how it splits texts: export with "
-                "--as peft."
+                f"{source} is of the kind {printable(model['type'])!r}, of which no GGUF is made "
+                f"here: {INSTEAD}."
             )
-        ids = {str(token): int(index) for token, index in model["vocab"].items()}
-        added = {str(one["content"]): one for one in document.get("added_tokens") or ()}
-        ids |= {token: int(one["id"]) for token, one in added.items()}
+        words = _Words(library.document, size)
         merges = [one if isinstance(one, str) else " ".join(one) for one in model["merges"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{source} is no tokenizer.json ({printable(str(error))}).") from None
-    names = {index: token for token, index in ids.items()}
-    if max(names, default=0) >= size:
+    except UserError:
+        raise
+    except Exception as error:  # tokenizers raises nothing more exact
+        raise UserError(f"{source} is no tokenizer.json ({printable(error)}).") from None
+    if words.highest >= size:
         raise UserError(f"{source} has more tokens than the {size} of the network.")
-    return BpeVocabulary(
-        tuple(names.get(index, f"[PAD{index}]") for index in range(size)),
-        tuple(_type(names.get(index), added) for index in range(size)),
-        tuple(merges),
-        split,
-        bos=first_id(config.get("bos_token_id"), -1),
-        eos=first_id(config.get("eos_token_id"), -1),
-        add_bos=config.get("add_bos_token") is not False,
-    )
+    begins = library.bos is not None
+    common: dict[str, Any] = {
+        "bos": library.bos if begins else first_id(config.get("bos_token_id"), -1),
+        "eos": first_id(config.get("eos_token_id"), -1 if library.eos is None else library.eos),
+        "add_bos": begins,
+        "add_space_prefix": library.space_prefix,
+    }
+    if _merges_bytes(library.document):
+        merged = BpeVocabulary(words.tokens, words.types, tuple(merges), RULES[0], **common)
+        rule = found_rule(gguf_merges(merged), library, source)
+        return replace(merged, split=rule)
+    pieces = _pieces(words, merges, model.get("unk_token"), common)
+    prove(gguf_pieces(pieces), library, source)
+    return pieces
 
 
-def _known_split(pre_tokenizer: Any) -> str | None:
-    """Return GGUF's name of the rule; what a step says of trimming decides no token."""
-    if not pre_tokenizer or pre_tokenizer.get("type") != "Sequence":
-        return None
-    given = [_deciding(step) for step in pre_tokenizer["pretokenizers"]]
-    known = (name for name, rule in _RULES.items() if given == [*map(_deciding, rule.steps)])
-    return next(known, None)
+class _Words:
+    """The tokens of a tokenizer.json in order, with padding between and behind them."""
 
-
-def _deciding(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: said for key, said in step.items() if key != "trim_offsets"}
+    def __init__(self, document: Mapping[str, Any], size: int) -> None:
+        added = {str(one["content"]): one for one in document.get("added_tokens") or ()}
+        ids = {str(token): int(index) for token, index in document["model"]["vocab"].items()}
+        ids |= {token: int(one["id"]) for token, one in added.items()}
+        names = {index: token for token, index in ids.items()}
+        self.highest = max(names, default=0)
+        self.tokens = tuple(names.get(index, f"[PAD{index}]") for index in range(size))
+        self.types = tuple(_type(names.get(index), added) for index in range(size))
 
 
 def _type(token: str | None, added: Mapping[str, Mapping[str, Any]]) -> int:
@@ -151,6 +111,36 @@ def _type(token: str | None, added: Mapping[str, Mapping[str, Any]]) -> int:
     return int(TokenType.CONTROL if is_special else TokenType.USER_DEFINED)
 
 
+def _merges_bytes(document: Mapping[str, Any]) -> bool:
+    """Return whether texts become bytes, written as letters, before anything is merged."""
+    splitter = document.get("pre_tokenizer") or {}
+    steps = splitter.get("pretokenizers", [splitter])
+    return any(step.get("type") == "ByteLevel" for step in steps)
+
+
+def _pieces(
+    words: _Words, merges: Sequence[str], unknown: str | None, common: Mapping[str, Any]
+) -> SentencePieceVocabulary:
+    """Return merges as SentencePiece states them: what is merged first has the highest score."""
+    ranks: dict[str, int] = {}
+    for rank, merge in enumerate(merges):
+        ranks.setdefault(merge.replace(" ", "", 1), rank)
+    types = list(words.types)
+    for index, token in enumerate(words.tokens):
+        if types[index] == TokenType.NORMAL and _BYTE.fullmatch(token):
+            types[index] = int(TokenType.BYTE)
+    unk = words.tokens.index(unknown) if unknown in words.tokens else -1
+    if unk >= 0:
+        types[unk] = int(TokenType.UNKNOWN)
+    return SentencePieceVocabulary(
+        words.tokens,
+        tuple(-float(ranks.get(token, len(merges))) for token in words.tokens),
+        tuple(types),
+        unk=unk,
+        **common,
+    )
+
+
 def gguf_merges(vocabulary: BpeVocabulary) -> dict[str, Value]:
     """Return what is stated of such a vocabulary alone, by the keys behind `tokenizer.ggml.`."""
     return {
@@ -159,4 +149,5 @@ def gguf_merges(vocabulary: BpeVocabulary) -> dict[str, Value]:
         "tokens": vocabulary.tokens,
         "token_type": vocabulary.types,
         "merges": vocabulary.merges,
+        "add_space_prefix": vocabulary.add_space_prefix,
     }

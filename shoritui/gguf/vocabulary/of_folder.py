@@ -40,7 +40,7 @@ def _said_of_tokens(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        wanted = ("add_bos_token", "added_tokens_decoder")
+        wanted = ("add_bos_token", "added_tokens_decoder", "bos_token", "eos_token")
         return {key: said[key] for key in wanted if key in said}
     except FileNotFoundError:
         return {}

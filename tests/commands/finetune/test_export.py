@@ -188,4 +188,4 @@ def test_an_adapter_needs_no_vocabulary_that_gguf_can_hold(
     assert "Verified: logits of" in capsys.readouterr().out
     assert (tmp_path / "out" / "low.lora.gguf").is_file()
     assert run(config, "--tier", "low", "--as", "f16") == 1
-    assert "has no name" in capsys.readouterr().err
+    assert "of which no GGUF is made here" in capsys.readouterr().err
