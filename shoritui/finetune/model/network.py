@@ -27,7 +27,7 @@ from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
 from shoritui.finetune.data.packs import Ids, Pack
 from shoritui.finetune.model.adapter import names_of, shapes_of
-from shoritui.finetune.model.attention import Attended, attend, attend_backward
+from shoritui.finetune.model.attention import Attended, attend, attend_backward, sight
 from shoritui.finetune.model.dropout import DropoutMask, key_of, mask_of, noise_of, seen
 from shoritui.finetune.model.interface import Draw, Level, Loss
 from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
@@ -202,7 +202,7 @@ class Attention:
 
     def attended(self, q: Tensor, k: Tensor, v: Tensor, micro: MicroStep) -> Attended:
         """What attention gives, in the stream's type: whether it is kept changes nothing."""
-        result = attend(q, k, v, micro.starts)
+        result = attend(q, k, v, micro.starts, self.shape.window_of(self.layer))
         return Attended(result.output.to(micro.precision.stream), result.sums)
 
     def joined(self, x: Tensor, attended: Attended, micro: MicroStep) -> Tensor:
@@ -413,7 +413,8 @@ class _LayerFunction(torch.autograd.Function):
         del middle, opened
         below, o_grads = attention.joined_backward(grad, attended, micro)
         work = Attended(attended.output.to(micro.precision.work), attended.sums)
-        grads = attend_backward(below, q, k, v, work, micro.starts)
+        window = layer.attention.shape.window_of(layer.index)
+        grads = attend_backward(below, q, k, v, work, micro.starts, window)
         del below, q, k, v, attended, work
         wants_x = ctx.needs_input_grad[0]
         qkv_grads = attention.projected_backward(grad, grads, x, micro, wants_x)
@@ -572,7 +573,6 @@ class Network:
 
     def loss(self, pack: Pack, draw: Draw | None, level: Level) -> Loss:
         """The loss of a pack; without a draw nothing is random and no gradient is kept."""
-        self._check(pack.starts)
         micro = self.micro(pack.starts, draw, level)
         head, targets = self.head(), targets_of(pack, self.device)
         with torch.set_grad_enabled(draw is not None):
@@ -583,7 +583,6 @@ class Network:
 
     def logits(self, ids: Ids) -> Tensor:
         """(tokens, vocabulary), fp32, on the device: of one document, without gradient."""
-        self._check((0, len(ids)))
         micro = self.micro((0, len(ids)))
         with torch.no_grad():
             x = self._through(self.embedded(ids, micro), micro)
@@ -639,15 +638,6 @@ class Network:
         for start, end in pairwise(micro.starts):
             noise[start:end] *= self.neftune / ((end - start) * x.shape[1]) ** 0.5
         return (x + noise).to(x.dtype)
-
-    def _check(self, starts: tuple[int, ...]) -> None:
-        window = max(map(self.shape.window_of, range(self.shape.layers)))
-        longest = max(end - start for start, end in pairwise(starts))
-        if window and longest > window:
-            raise UserError(
-                f"This base looks back {window} tokens (sliding_window), and a document has "
-                f"{longest}; set sequence_len to {window} or less."
-            )
 
     def _layer(self, index: int) -> Layer:
         weights, shape = self.weights.layers[index], self.shape
@@ -724,12 +714,10 @@ class Reader:
         before, now = self.length, self.length + len(q)
         cache[0, before:now] = k
         cache[1, before:now] = v
-        reaches_all = not window or now <= window
-        if before == 0 and reaches_all:
-            return attend(q, k, v, (0, now)).output
-        mask = None
-        if len(q) > 1 or not reaches_all:
-            mask = _seen(before, now, window, q.device)
+        if before == 0:
+            return attend(q, k, v, (0, now), window).output
+        sees_all = len(q) == 1 and not 0 < window < now
+        mask = None if sees_all else sight(before, now, window, q.device)
         queries, keys, values = (
             each.transpose(0, 1)[None] for each in (q, cache[0, :now], cache[1, :now])
         )
@@ -737,11 +725,3 @@ class Reader:
             queries, keys, values, attn_mask=mask, enable_gqa=True
         )
         return output[0].transpose(0, 1)
-
-
-def _seen(before: int, now: int, window: int, device: torch.device) -> Tensor:
-    """(read now, read at all): what each token looks at, as far back as the window goes."""
-    rows = torch.arange(before, now, device=device)[:, None]
-    columns = torch.arange(now, device=device)
-    seen = columns <= rows
-    return seen & (columns > rows - window) if window else seen

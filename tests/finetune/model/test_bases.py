@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
+from shoritui.finetune.data.packs import Pack
 from shoritui.finetune.model.generic import open_generic
 from shoritui.finetune.model.interface import Draw, Level, Trainable
 from shoritui.finetune.model.load import open_model
@@ -58,9 +59,14 @@ BASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "Llama, with biases": ("Llama", {"attention_bias": True, "mlp_bias": True}),
     "Mistral Nemo": ("Mistral", {"head_dim": 24, "sliding_window": None}),
     "Mistral, stretched": ("Mistral", {"sliding_window": None, **YARN_IN_FULL}),
-    "Mistral, within its window": ("Mistral", {"sliding_window": 90}),
+    "Mistral 0.1, within its window": ("Mistral", {"sliding_window": 90}),
+    "Mistral 0.1, beyond its window": ("Mistral", {"sliding_window": 30}),
     "Qwen 2.5": ("Qwen2", {"tie_word_embeddings": True}),
     "Qwen 2.5, stretched": ("Qwen2", YARN),
+    "Qwen 2, beyond its window": (
+        "Qwen2",
+        {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 1},
+    ),
     "Qwen 3": ("Qwen3", {"head_dim": 24}),
     "Qwen 3, with biases": ("Qwen3", {"head_dim": 16, "attention_bias": True, **YARN}),
     "SmolLM 3": ("SmolLM3", {"no_rope_layers": [1, 0, 1], "pad_token_id": 0}),
@@ -119,8 +125,13 @@ def fill(model: Trainable) -> None:
         parameter.data.normal_(std=0.05)
 
 
-def taught(model: Trainable, level: Level = Level.HALVES) -> tuple[Any, dict[str, torch.Tensor]]:
-    loss = model.loss(plain.pack(60, 25, 83, vocabulary=160), DRAW, level)
+NOISE: Final = plain.pack(60, 25, 83, vocabulary=160)
+
+
+def taught(
+    model: Trainable, pack: Pack = NOISE, level: Level = Level.HALVES
+) -> tuple[Any, dict[str, torch.Tensor]]:
+    loss = model.loss(pack, DRAW, level)
     loss.total.backward()  # type: ignore[no-untyped-call]
     return loss, plain.gradients(model)
 
@@ -141,9 +152,9 @@ def test_losses_and_gradients_are_those_of_the_slow_path(base: Path) -> None:
 
 def test_what_is_kept_for_the_way_back_changes_no_bit(base: Path) -> None:
     fast = opened(base)
-    expected, gradients = taught(fast, Level.OFFLOAD)
+    expected, gradients = taught(fast, level=Level.OFFLOAD)
     for level in (Level.INPUTS, Level.ATTENTION, Level.ALL):
-        loss, found = taught(fast, level)
+        loss, found = taught(fast, level=level)
         assert torch.equal(loss.total, expected.total)
         assert all(torch.equal(found[name], gradients[name]) for name in gradients)
 

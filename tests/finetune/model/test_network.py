@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from shoritui.errors import UserError
 from shoritui.finetune.config.model import Lora
 from shoritui.finetune.data.packs import Pack, pack_of
 from shoritui.finetune.model.interface import Draw, Level
@@ -18,7 +17,7 @@ from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
 from shoritui.finetune.model.shape import shape_named
 from shoritui.finetune.model.weights import Dense, LayerWeights, Weights
-from shoritui.gguf.shape import PROJECTIONS, Shape, shape_of_config
+from shoritui.gguf.shape import PROJECTIONS, shape_of_config
 from tests.finetune.model import plain
 
 CPU = torch.device("cpu")
@@ -266,16 +265,3 @@ def test_noise_on_the_embedding_is_as_strong_as_it_says() -> None:
         assert part.std().item() == pytest.approx(most / 3**0.5, rel=0.05)
         assert abs(part.mean().item()) < 0.03 * most
     assert torch.equal(fast.embedded(ids, fast.micro((0, 500))), plainly)
-
-
-def test_a_window_that_is_long_enough_changes_nothing_and_a_shorter_one_is_told() -> None:
-    shape = shape_named("tiny")
-    settings = {name: getattr(shape, name) for name in shape.__slots__}
-    fast = network()
-    pack = plain.pack(60, 30)
-    expected = fast.loss(pack, None, Level.INPUTS).total
-    fast.shape = Shape(**settings | {"window": 60})
-    assert torch.equal(fast.loss(pack, None, Level.INPUTS).total, expected)
-    fast.shape = Shape(**settings | {"window": 59})
-    with pytest.raises(UserError, match="sequence_len to 59"):
-        fast.loss(pack, None, Level.INPUTS)
