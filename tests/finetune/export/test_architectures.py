@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shoritui.engine import Adapter, Engine, EngineOptions, Finished, Outcome, Sampling, Segment
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train, Watch
 from shoritui.finetune.export.export import Order, Proof, export_tier
 from shoritui.finetune.export.verify import GELU_TOLERANCE
+from shoritui.finetune.model.generic import linears_of
 from shoritui.finetune.run.train import train
+from shoritui.gguf.converted import model_of_folder
+from shoritui.gguf.llama_cpp import LlamaFile
+from shoritui.gguf.lora.peft import read_peft
+from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.model import write_model
+from shoritui.gguf.shape import read_config
 from shoritui.gguf.write import About
-from tests.gguf.kinds import make_kind
-from tests.gguf.tiny import VOCABULARY, model_in
+from tests.finetune.export.trained import make_trained
+from tests.gguf.kinds import KINDS, make_kind
+from tests.gguf.tiny import VOCABULARY, error, loaded, model_in
 from tests.gguf.vocabularies import shipped, write_pieces
 
 pytestmark = pytest.mark.slow
@@ -25,6 +33,11 @@ EXACT = (
 )
 ROUNDED = ("gemma 2", "gemma 3", "gpt-2", "gpt-neox")
 """llama.cpp rounds their GELU to half precision."""
+ABOUT = About("tiny")
+DOCUMENTS = [
+    np.arange(3, 60, dtype=np.int32),
+    np.random.default_rng(2).integers(3, 320, 90).astype(np.int32),
+]
 TEXT = "▀title\nThe lamp▄\n▀message\nAda: _Oh,_ said Ada.▄\n▀message\nBrin: It is lit.▄\n"
 PROMPT = [Segment("▀title\nThe lamp▄\n"), Segment("▀message\nAda:")]
 
@@ -67,6 +80,19 @@ async def written(model: Path, *adapters: Path) -> Outcome:
     raise AssertionError("a generation ends with Finished")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_llama_cpp_puts_an_adapter_on_every_linear_layer(kind: str, tmp_path: Path) -> None:
+    folder = make_kind(tmp_path / "base", kind)
+    linears, _ = linears_of(loaded(folder))
+    trained = make_trained(folder, tmp_path / "adapter", DOCUMENTS, target_modules=list(linears))
+    model = model_of_folder(folder, read_config(folder), needs_tokens=False)
+    write_model(tmp_path / "base.gguf", model, "f32", ABOUT)
+    write_lora(tmp_path / "adapter.gguf", read_peft(trained.adapter), model.base, ABOUT)
+    with LlamaFile(tmp_path / "base.gguf") as file:
+        found = file.logits(DOCUMENTS, tmp_path / "adapter.gguf", threads=1)
+    assert error(found, trained.logits) <= (1e-5 if trained.is_exact else GELU_TOLERANCE)
+
+
 @pytest.mark.parametrize("kind", EXACT + ROUNDED)
 async def test_it_is_trained_exported_proved_and_put_on(kind: str, tmp_path: Path) -> None:
     config = make_config(tmp_path, kind)
@@ -76,7 +102,7 @@ async def test_it_is_trained_exported_proved_and_put_on(kind: str, tmp_path: Pat
     assert proof.texts == 5 and proof.agreement.error <= most
     whole, proof = export(config, "f32")
     assert proof.texts == 5 and proof.agreement.error <= most
-    write_model(tmp_path / "base.gguf", model_in(tmp_path / "base"), "f32", About("base"))
+    write_model(tmp_path / "base.gguf", model_in(tmp_path / "base"), "f32", ABOUT)
     apart, together = await written(tmp_path / "base.gguf", adapter), await written(whole)
     assert apart.prompt_tokens == together.prompt_tokens > 0
     assert apart.text == together.text

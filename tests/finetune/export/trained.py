@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from shoritui.finetune.export.reference import with_llama_cpps_gelu
 from shoritui.finetune.model.adapter import SavedAdapter, save
 from shoritui.gguf.lora.layout import Base
 from shoritui.gguf.lora.peft import read_peft
 from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.read import Floats
 from shoritui.gguf.write import About, Kind
-from tests.gguf.tiny import logits_of
+from tests.gguf.tiny import DOCUMENTS, logits_of
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -27,10 +31,17 @@ class Trained:
     base: Path
     adapter: Path
     logits: list[Floats]
-    """With the adapter on, fp32."""
+    """With the adapter on, fp32; GELU as llama.cpp computes it."""
+    is_exact: bool = True
+    """Whether there is no GELU."""
 
 
-def make_trained(base: Path, folder: Path, **changes: Any) -> Trained:
+def make_trained(
+    base: Path,
+    folder: Path,
+    documents: Sequence[npt.NDArray[np.int32]] = DOCUMENTS,
+    **changes: Any,
+) -> Trained:
     """An adapter on all linear layers that is strong enough to be heard."""
     classes: Any = AutoModelForCausalLM
     model = classes.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
@@ -42,7 +53,8 @@ def make_trained(base: Path, folder: Path, **changes: Any) -> Trained:
             if "lora_B" in name:
                 parameter.normal_(0, 0.1)
     adapted.save_pretrained(folder, save_embedding_layers=False)
-    return Trained(base, folder, logits_of(adapted))
+    is_rounded = with_llama_cpps_gelu(adapted)
+    return Trained(base, folder, logits_of(adapted, documents), not is_rounded)
 
 
 def write_saved(
