@@ -14,6 +14,7 @@ import numpy as np
 
 from shoritui.errors import UserError
 from shoritui.gguf.architectures import (
+    KINDS,
     Architecture,
     Config,
     architecture_of,
@@ -38,6 +39,8 @@ _MADE_ANEW: Final = (
     *(".attention.bias", ".attention.masked_bias"),
 )
 """Old folders hold what follows from the config."""
+_READS: Final = re.compile(r"(?:^|\.)(?:language_model|lm_head)\.")
+"""The part of a model that also sees or hears."""
 _OF_A_HEAD: Final = re.compile(r"\.norms\.\d+$")
 """A norm of each head; in a GGUF they are one tensor, as those of experts are."""
 
@@ -45,13 +48,15 @@ _OF_A_HEAD: Final = re.compile(r"\.norms\.\d+$")
 def model_of_folder(folder: Path, config: Config, *, needs_tokens: bool = True) -> Model:
     """Return the model of a folder, as it can be written to a GGUF.
 
-    `config` is what its config.json says, or more of it. Without `needs_tokens`, one that has no
+    Of one that also sees or hears, it is the part that reads and writes. `config` is what its
+    config.json says, or more of it. Without `needs_tokens`, one that has no
     vocabulary that GGUF can hold is returned without it.
 
     Raises:
         UserError: It is of an architecture that is not known here, or quantised, or not complete.
     """
     where = str(folder / "config.json")
+    config, is_part = _reading(config)
     if config.get("quantization_config"):
         raise UserError(f"{where}: its weights are quantised: export from the base that is not.")
     tokens: Vocabulary | None = None
@@ -61,7 +66,19 @@ def model_of_folder(folder: Path, config: Config, *, needs_tokens: bool = True) 
         if needs_tokens:
             raise
     checkpoint = Checkpoint(folder)
-    return converted(config, tokens, checkpoint.shapes, checkpoint.floats, where)
+    sizes = checkpoint.shapes
+    if is_part:
+        sizes = {name: size for name, size in sizes.items() if _READS.search(name)}
+    return converted(config, tokens, sizes, checkpoint.floats, where)
+
+
+def _reading(config: Config) -> tuple[Config, bool]:
+    """Return the config of what reads text, and whether it is a part of the model only."""
+    part = config.get("text_config")
+    if config.get("model_type") in KINDS or not isinstance(part, Mapping):
+        return config, False
+    shared = ("tie_word_embeddings", "quantization_config")
+    return {**part, **{key: config[key] for key in shared if key in config}}, True
 
 
 def converted(

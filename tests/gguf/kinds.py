@@ -57,6 +57,16 @@ def _like(**changes: Any) -> dict[str, Any]:
     return _SIZES | changes
 
 
+_SEES: Final = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
+
+
 KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "llama": ("Llama", _like(head_dim=32)),
     "llama with biases": ("Llama", _like(attention_bias=True, mlp_bias=True)),
@@ -66,6 +76,14 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         _like(rope_parameters={"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}),
     ),
     "mistral nemo": ("Mistral", _like(head_dim=32, sliding_window=None)),
+    "mistral small 3.1": (
+        "Mistral3",
+        {
+            "text_config": _like(model_type="mistral", head_dim=32, sliding_window=None),
+            "vision_config": _SEES | {"model_type": "pixtral"},
+            "tie_word_embeddings": False,
+        },
+    ),
     "mixtral": ("Mixtral", _like(num_local_experts=4, num_experts_per_tok=2)),
     "arcee": ("Arcee", _like()),
     "bloom": ("Bloom", _BLOOM),
@@ -91,6 +109,10 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
                 "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
             },
         },
+    ),
+    "gemma 3, with eyes": (
+        "Gemma3Vision",
+        {"text_config": _GEMMA, "vision_config": _SEES, "mm_tokens_per_image": 4},
     ),
     "glm 4": ("Glm4", _like(head_dim=32)),
     "gpt-2": ("GPT2", _GPT2 | {"initializer_range": 0.2}),
@@ -141,8 +163,13 @@ def make_kind(folder: Path, kind: str, vocabulary: int = 320) -> Path:
     transformers: Any = importlib.import_module("transformers")
     name, sizes = KINDS[kind]
     torch.manual_seed(5)
-    classes = getattr(transformers, f"{name}{'LMHeadModel' if name == 'GPT2' else 'ForCausalLM'}")
-    model = classes(settings_of(kind)(**sizes, vocab_size=vocabulary))
+    if "text_config" in sizes:
+        sizes = sizes | {"text_config": sizes["text_config"] | {"vocab_size": vocabulary}}
+    else:
+        sizes = sizes | {"vocab_size": vocabulary}
+    model = getattr(transformers, _CLASSES.get(name, f"{name}ForCausalLM"))(
+        settings_of(kind)(**sizes)
+    )
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if any(part in parameter_name for part in ("norm", "bias", "ln_")):
@@ -153,6 +180,14 @@ def make_kind(folder: Path, kind: str, vocabulary: int = 320) -> Path:
 
 def settings_of(kind: str) -> Any:
     """transformers' class of its config."""
-    name = KINDS[kind][0]
     transformers: Any = importlib.import_module("transformers")
-    return getattr(transformers, f"{name}{'Text' if name == 'Gemma3' else ''}Config")
+    name = KINDS[kind][0]
+    return getattr(transformers, _CONFIGS.get(name, f"{name}Config"))
+
+
+_CONFIGS: Final = {"Gemma3": "Gemma3TextConfig", "Gemma3Vision": "Gemma3Config"}
+_CLASSES: Final = {
+    "GPT2": "GPT2LMHeadModel",
+    "Gemma3Vision": "Gemma3ForConditionalGeneration",
+    "Mistral3": "Mistral3ForConditionalGeneration",
+}

@@ -52,7 +52,8 @@ def test_its_gguf_gives_its_logits(kind: str, tmp_path: Path) -> None:
 
 
 def test_every_row_of_the_table_is_proved() -> None:
-    assert {settings_of(kind).model_type for kind in KINDS} == set(KNOWN)
+    alone = (kind for kind, (_, sizes) in KINDS.items() if "text_config" not in sizes)
+    assert {settings_of(kind).model_type for kind in alone} == set(KNOWN)
 
 
 @pytest.mark.parametrize("kind", ["gemma 2", "qwen 3, experts", "stablelm 2", "gpt-2", "cohere"])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
+from shoritui.finetune.export.reference import class_of
 from shoritui.gguf.architectures import architecture_of, hyperparameters
 from shoritui.gguf.converted import model_of_folder
 from shoritui.gguf.llama_cpp import LlamaFile
@@ -78,7 +79,7 @@ def transformers_logits(
 
 def loaded(folder: Path) -> Any:
     """The model as transformers has it, in fp32."""
-    classes: Any = AutoModelForCausalLM
+    classes = class_of(AutoConfig.from_pretrained(folder))
     return classes.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 

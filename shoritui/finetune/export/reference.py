@@ -71,10 +71,10 @@ def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
 def _adapted(folder: Path, adapter: Path) -> Any:
     from accelerate import cpu_offload, init_empty_weights
     from peft import PeftConfig, PeftModel, get_peft_model
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    classes: Any = AutoModelForCausalLM
     config = AutoConfig.from_pretrained(folder)
+    classes = class_of(config)
     with init_empty_weights(include_buffers=False):
         empty = classes.from_config(config, dtype=torch.float32, attn_implementation="eager")
         tied = dict(getattr(empty, "all_tied_weights_keys", None) or {})
@@ -85,6 +85,15 @@ def _adapted(folder: Path, adapter: Path) -> Any:
         return model
     base = classes.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     return PeftModel.from_pretrained(base, str(adapter)).eval()
+
+
+def class_of(config: Any) -> Any:
+    """Return what loads a model of this config; what also sees pictures goes by another name."""
+    import transformers
+
+    writes: Any = transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+    name = "AutoModelForCausalLM" if type(config) in writes else "AutoModelForImageTextToText"
+    return getattr(transformers, name)
 
 
 @torch.no_grad()
@@ -127,14 +136,15 @@ def _stored(name: str) -> str:
     return name.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
-def with_llama_cpps_gelu(model: nn.Module) -> bool:
-    """Let a model compute GELU as llama.cpp does; return whether it has any.
+def with_llama_cpps_gelu(model: Any) -> bool:
+    """Let what reads text in a model compute GELU as llama.cpp does; return whether it has any.
 
     There it is a table for numbers in half precision, of the form with tanh.
     """
+    decoder: nn.Module = model.get_decoder()
     found = [
         (module, name)
-        for module in model.modules()
+        for module in decoder.modules()
         for name, child in module.named_children()
         if "gelu" in type(child).__name__.lower()
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def exported(trained: Trained, path: Path) -> Path:
     ids=["all linear layers", "rsLoRA", "queries and keys", "the head"],
 )
 def test_at_run_time_it_gives_pefts_logits(
-    tiny: Path, base_file: Path, tmp_path: Path, settings: dict[str, object]
+    tiny: Path, base_file: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     trained = make_trained(tiny, tmp_path / "adapter", **settings)
     found = llama_logits(base_file, exported(trained, tmp_path / "adapter.gguf"))

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
 
 from shoritui.finetune.export.reference import with_llama_cpps_gelu
 from shoritui.finetune.model.adapter import SavedAdapter, save
@@ -21,7 +20,7 @@ from shoritui.gguf.lora.peft import read_peft
 from shoritui.gguf.lora.write import write_lora
 from shoritui.gguf.read import Floats
 from shoritui.gguf.write import About, Kind
-from tests.gguf.tiny import DOCUMENTS, logits_of
+from tests.gguf.tiny import DOCUMENTS, loaded, logits_of
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -43,8 +42,7 @@ def make_trained(
     **changes: Any,
 ) -> Trained:
     """An adapter on all linear layers that is strong enough to be heard."""
-    classes: Any = AutoModelForCausalLM
-    model = classes.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    model = loaded(base)
     settings: dict[str, Any] = {"r": 4, "lora_alpha": 6, "target_modules": LINEARS}
     adapted: Any = get_peft_model(model, LoraConfig(**(settings | changes), task_type="CAUSAL_LM"))
     torch.manual_seed(5)
