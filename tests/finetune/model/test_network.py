@@ -43,6 +43,10 @@ def network(dtype: torch.dtype = torch.float32, **lora: Any) -> Network:
 
 @pytest.fixture(scope="module")
 def peft() -> Any:
+    return adapted_mistral()
+
+
+def adapted_mistral() -> Any:
     """A small Mistral with an adapter that does something, in fp32, without dropout."""
     from peft import LoraConfig, get_peft_model
     from transformers import MistralConfig, MistralForCausalLM
