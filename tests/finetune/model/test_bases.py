@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 import torch
 
+from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
-from shoritui.finetune.data.packs import Pack
+from shoritui.finetune.data.packs import Pack, Sample, pack_of
+from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.model.generic import open_generic
 from shoritui.finetune.model.interface import Draw, Level, Trainable
 from shoritui.finetune.model.load import open_model
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.precision import Precision, Tuning
+from tests import smollm2
 from tests.finetune.model import plain
 
 CPU = torch.device("cpu")
@@ -166,3 +170,32 @@ def test_a_document_read_piece_by_piece_has_the_logits_of_the_whole(base: Path) 
     for end, start in ((30, 0), (31, 30), (40, 31)):
         found = reading.read(ids[start:end])
         torch.testing.assert_close(found, expected[end - 1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_smollm2_learns_by_its_real_weights_as_in_fp64() -> None:
+    """Out of its GGUF, from text that somebody wrote.
+
+    Its first token is thousands of times as large as the others, on which autograd's way back
+    through norms loses digits: transformers and PEFT are further from fp64 than the fast network.
+    """
+    folder = folder_of(Base(str(smollm2.installed())), lambda event: None)
+    tokenizer = open_tokenizer(folder)
+    documents = []
+    for text in ("She had not slept. The harbour was loud with gulls.", "*The door falls shut.*"):
+        ids = np.array(tokenizer.ids(text, first=True), np.int32)
+        documents.append(Sample(ids, np.arange(len(ids)) > 0, "text"))
+    pack, config = pack_of(tuple(documents)), config_of()
+    slow = open_generic(config, config.tiers[0].train, folder, CPU, lambda event: None)
+    fill(slow)
+    other, theirs = taught(slow, pack)
+    del slow
+    fast = opened(folder)
+    loss, found = taught(fast, pack)
+    expected = plain.loss(fast, pack, None)
+    expected.backward()  # type: ignore[no-untyped-call]
+    gradients = plain.gradients(fast)
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-6)
+    torch.testing.assert_close(loss.by_document, other.by_document, rtol=1e-5, atol=0)
+    ours = plain.furthest(found, gradients)
+    assert ours < 3e-5 and ours <= plain.furthest(theirs, gradients) < 3e-4
