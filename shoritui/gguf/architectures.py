@@ -48,6 +48,11 @@ class Architecture:
     transposes: bool = False
     """Whether the folder has its matrices with a column for each output."""
 
+    @property
+    def rounds_gelu(self) -> bool:
+        """Whether llama.cpp takes its activation from a table in half precision."""
+        return self.activation == _TANH
+
 
 def architecture_of(config: Config, where: str) -> Architecture:
     """Return how the model of a config.json stands in a GGUF.

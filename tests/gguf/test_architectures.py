@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from shoritui.errors import UserError
-from shoritui.finetune.export.llama_cpp import LlamaFile
+from shoritui.finetune.export.llama_cpp import LlamaFile, quantize
 from shoritui.finetune.export.reference import with_llama_cpps_gelu
 from shoritui.gguf.architectures import KINDS as KNOWN
 from shoritui.gguf.converted import model_of_folder
@@ -65,6 +65,13 @@ def test_other_formats_are_near(kind: str, tmp_path: Path) -> None:
         found = converted(folder, tmp_path / "other.gguf", form)
         assert error(found, exact) < 0.2
         assert (tmp_path / "other.gguf").stat().st_size < (tmp_path / "f32.gguf").stat().st_size
+
+
+@pytest.mark.parametrize("kind", ["gemma 2", "qwen 3, experts", "falcon 40b"])
+def test_llama_cpp_makes_k_quants_of_it(kind: str, tmp_path: Path) -> None:
+    exact = converted(make_kind(tmp_path / "model", kind), tmp_path / "f16.gguf", "f16")
+    quantize(tmp_path / "f16.gguf", tmp_path / "q6_k.gguf", "q6_k")
+    assert error(answer(tmp_path / "q6_k.gguf"), exact) < 0.2
 
 
 def test_a_gguf_is_a_model_of_the_same_numbers(tmp_path: Path) -> None:

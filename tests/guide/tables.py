@@ -86,6 +86,17 @@ def training_keys_table() -> str:
     return _actions_tables(ACTIONS)
 
 
+def architectures_table() -> str:
+    from shoritui.gguf.architectures import KINDS
+
+    rounded = [name for name in sorted(KINDS) if KINDS[name].rounds_gelu]
+    exact = [name for name in sorted(KINDS) if not KINDS[name].rounds_gelu]
+    rows = ["| difference from PyTorch | `model_type` in config.json |", "|---|---|"]
+    for most, names in (("0.00001", exact), ("0.0003, as llama.cpp rounds GELU", rounded)):
+        rows.append(f"| at most {most} | {', '.join(f'`{name}`' for name in names)} |")
+    return "\n".join(rows)
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "keys": keys_table,
     "training-keys": training_keys_table,
@@ -94,6 +105,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "sampling": sampling_table,
     "settings": settings_table,
     "cards": cards_table,
+    "architectures": architectures_table,
 }
 
 

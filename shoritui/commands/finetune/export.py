@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION: Final = """\
 Write a trained tier as a LoRA GGUF (the default), as a merged model, or as a PEFT folder. No
-compiler or other program is needed.
+compiler or other program is needed. `shoritui help training` lists the architectures.
 """
 _WORTH_A_LINE: Final = 1 << 27
 """Bytes; what is smaller is there at once."""

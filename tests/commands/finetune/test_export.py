@@ -7,19 +7,23 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from shoritui import cli
+from shoritui.demo import model_path
 from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Base
 from shoritui.finetune.export.export import FORMS
 from shoritui.gguf.model import write_model
-from shoritui.gguf.write import About
+from shoritui.gguf.read import GgufFile
+from shoritui.gguf.write import About, Tensor, Value, write_gguf
 from tests.finetune.export.trained import Trained, as_config, make_trained
 from tests.gguf.tiny import error, llama_logits, model_in
 
@@ -79,6 +83,37 @@ def test_the_shipped_base_is_proved_on_its_own_file(
     config = as_config(trained, tmp_path, "demo")
     assert run(config, "--tier", "low", "--verify", "--json") == 0
     assert json.loads(capsys.readouterr().out)["verified"]["logits_error"] < 1e-5
+
+
+def test_a_merged_model_keeps_all_that_stood_in_its_base(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its vocabulary, its template, its own words: as they are, whatever their types."""
+    source = GgufFile(model_path())
+    own: dict[str, Value] = {
+        "tokenizer.chat_template": "{{ it }}",
+        "llama.odd": (1.5, 2.5),
+        "odd.flag": True,
+    }
+    tensors = [
+        Tensor(name, place.shape, "Q8_0" if place.kind == 8 else "F32", _rows(source, name))
+        for name, place in source.tensors.items()
+    ]
+    write_gguf(tmp_path / "base.gguf", {**source.verbatim(""), **own}, tensors)
+    folder = folder_of(Base(str(tmp_path / "base.gguf")), lambda event: None)
+    config = as_config(make_trained(folder, tmp_path / "adapter"), tmp_path, "base.gguf")
+    assert (
+        run(config, "--tier", "low", "--as", "bf16", "--to", tmp_path / "out.gguf", "--verify") == 0
+    )
+    before, after = (GgufFile(tmp_path / f"{name}.gguf").verbatim("") for name in ("base", "out"))
+    assert capsys.readouterr().err == ""
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert changed == {"general.name", "general.description", "general.file_type"}
+    assert before["tokenizer.chat_template"] == after["tokenizer.chat_template"]
+
+
+def _rows(file: GgufFile, name: str) -> Callable[[], Iterable[npt.NDArray[np.uint8]]]:
+    return lambda: file.raw_rows(name)
 
 
 def test_what_fails_its_proof_is_not_kept(
