@@ -58,6 +58,32 @@ def folder_of(base: Base, report: Report, here: Path = Path(), *, weights: bool 
     return _checked(_pulled(base, report, weights), base.model, weights)
 
 
+def at_hand(base: Base, here: Path = Path()) -> Path | None:
+    """Return the folder or the GGUF file of a base, if its vocabulary at least is on this machine.
+
+    Nothing is downloaded; None if it is not there.
+    """
+    path = demo.named(base.model) or user_path(base.model, here)
+    if path.is_dir() or (path.suffix.lower() == ".gguf" and path.is_file()):
+        return path
+    if path.exists() or not _HUB_ID.fullmatch(base.model):
+        return None
+    quieten()
+    from huggingface_hub import snapshot_download
+
+    with suppress(Exception):  # it is not there
+        return Path(
+            snapshot_download(
+                base.model,
+                revision=base.revision or None,
+                allow_patterns=list(_VOCABULARY),
+                ignore_patterns=_NOT_WANTED,
+                local_files_only=True,
+            )
+        )
+    return None
+
+
 def _of_gguf(path: Path, report: Report) -> Path:
     """Return the folder with the same model, which is made once for a content and kept."""
     from shoritui.gguf.folder import VERSION, write_folder

@@ -53,6 +53,10 @@ class Sheet:
     data: dict[str, Any]
     text: str
 
+    def line(self, path: KeyPath) -> int:
+        """Return the line of a key or an element, or of the nearest thing around it."""
+        return line_of(key_lines(self.text), path)
+
     def raise_first(self, problems: Iterable[Problem]) -> None:
         """Raise the problem that stands first in the file as a `UserError`; count the others."""
         if found := self._placed(problems):

@@ -15,7 +15,8 @@ from shoritui.finetune.config.load import chosen
 from shoritui.text import clean
 
 DESCRIPTION: Final = """\
-Find duplicates (also across tiers), unclosed marks, curly quotes, web addresses, user names,
+Find all that a run would refuse: what cannot be read, blocks longer than sequence_len, tiers with
+nothing to learn. Find duplicates (also across tiers), unclosed marks, curly quotes, web addresses, user names,
 out-of-character talk, narration in the first person or present tense, repeated phrases and empty
 blocks, each with its file and line. Score each conversation, to help you sort it into a tier.
 Show some of them as the model will read them, at least one of each source.

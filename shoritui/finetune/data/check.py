@@ -13,14 +13,17 @@ from shoritui.blockml.narration import words_of
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.config.tag_filter import parse_where
+from shoritui.finetune.data.checks.refusals import UNCHECKED, finding_of, refusals
 from shoritui.finetune.data.conversations import (
     Conversation,
     conversations_of,
     filled,
     find,
+    name_of,
 )
 from shoritui.finetune.data.findings import Checked, Finding, Kind, check_conversation
 from shoritui.finetune.data.held_out import held_out
+from shoritui.finetune.data.preferences import Preference, preferences_of
 from shoritui.finetune.data.sources import Sources, Told
 from shoritui.finetune.events import Preparing, Report
 from shoritui.text import counted, table
@@ -54,6 +57,8 @@ class Findings:
     """By file and line."""
     conversations: tuple[Conversation, ...] = ()
     """What the rows are of."""
+    is_measured: bool = True
+    """Whether it was looked at how many tokens blocks have."""
 
     @property
     def errors(self) -> int:
@@ -72,8 +77,13 @@ def check_data(config: Config, report: Report = lambda event: None) -> Findings:
     files = _Files(config)
     tiers: dict[int, list[str]] = defaultdict(list)
     found: dict[int, Conversation] = {}
+    read: dict[str, list[Conversation] | list[Preference]] = {}
     for tier in config.tiers:
-        for conversation in files.read(tier):
+        if tier.kind == "preference":
+            read[tier.name] = list(files.preferences(tier))
+            continue
+        read[tier.name] = told = list(files.read(tier))
+        for conversation in told:
             tiers[id(conversation)].append(tier.name)
             found[id(conversation)] = conversation
     checked: list[Checked] = []
@@ -84,9 +94,11 @@ def check_data(config: Config, report: Report = lambda event: None) -> Findings:
     report(Preparing("checking conversations", len(found), len(found)))
     rows = tuple(Row(each, tuple(tiers[key])) for key, each in zip(found, checked, strict=True))
     findings = [finding for each in checked for finding in each.findings]
-    findings += [*files.problems, *_copies(config, rows, list(found.values()))]
-    ordered = tuple(sorted(findings, key=lambda each: (each.file, each.line)))
-    return Findings(rows, ordered, tuple(found.values()))
+    problems = files.problems
+    findings += [*problems, *_copies(config, rows, list(found.values()))]
+    refused, is_measured = refusals(config, read, problems, report)
+    ordered = tuple(sorted(findings + refused, key=lambda each: (each.file, each.line)))
+    return Findings(rows, ordered, tuple(found.values()), is_measured)
 
 
 class _Files:
@@ -113,16 +125,30 @@ class _Files:
     def read(self, tier: Tier) -> Iterator[Conversation]:
         """What a tier reads."""
         where = parse_where(tier.where)
-        try:
-            files = find(self._folder, tier.files)
-        except UserError as error:
-            sentence = f"tier {tier.name}: {error}"
-            self._problems.append(Finding(self._config, 0, "error", "unusable", sentence))
-            return
-        for file in files:
+        for file in self._files(tier):
             if file not in self._read:
                 self._read[file] = list(self._conversations(file))
             yield from (each for each in self._read[file] if where.allows(each.tags))
+
+    def preferences(self, tier: Tier) -> Iterator[Preference]:
+        """What a tier of preferences reads."""
+        where = parse_where(tier.where)
+        for file in self._files(tier):
+            name = name_of(file, self._folder)
+            for each in preferences_of(file, name):
+                if isinstance(each, UserError):
+                    found = finding_of(str(each), name)
+                    self._told[name, found.sentence].append(found.line)
+                elif where.allows(each.tags):
+                    yield each
+
+    def _files(self, tier: Tier) -> list[Path]:
+        try:
+            return find(self._folder, tier.files)
+        except UserError as error:
+            sentence = f"tier {tier.name}: {error}"
+            self._problems.append(Finding(self._config, 0, "error", "unusable", sentence))
+            return []
 
     def _conversations(self, file: Path) -> Iterator[Conversation]:
         for each in conversations_of(file, self._sources):
@@ -150,6 +176,7 @@ def _copies(
             tier.data.evaluation,
         )
         for tier in config.tiers
+        if tier.kind == "conversation"
     )
     single = list(first.values())
     for pair in near_duplicates([_words(conversations[index]) for index in single]):
@@ -194,6 +221,8 @@ def lines_of(findings: Findings) -> Iterator[str]:
         yield from table([_HEAD, *rows], right=range(len(_HEAD) - 1))
         yield ""
         yield _SCORE
+    if not findings.is_measured:
+        yield UNCHECKED
     errors, warnings = findings.errors, findings.warnings
     yield f"Conversations: {len(findings.rows):,}. Errors: {errors:,}. Warnings: {warnings:,}."
 
@@ -235,6 +264,7 @@ def facts_of(findings: Findings) -> dict[str, Any]:
             for row in findings.rows
         ],
         "findings": [asdict(finding) for finding in findings.findings],
+        "measured": findings.is_measured,
         "errors": findings.errors,
         "warnings": findings.warnings,
     }

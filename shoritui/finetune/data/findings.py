@@ -15,6 +15,8 @@ from shoritui.finetune.data.conversations import Conversation
 Severity = Literal["error", "warning"]
 Kind = Literal[
     "unusable",
+    "too long",
+    "speaker",
     "duplicate",
     "near-duplicate",
     "held out",

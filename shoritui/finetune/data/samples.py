@@ -13,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, takewhile
 from typing import Final
 
@@ -118,6 +119,18 @@ def hinted(conversation: Conversation, tokenizer: Tokenizer, rule: Rule) -> list
     return _with_hints(conversation, list(map(len, tokenizer.many(bodies))), rule)
 
 
+def too_long(conversation: Conversation, tokenizer: Tokenizer, rule: Rule) -> list[TooLong]:
+    """Return every block of a conversation that has no room in a sample."""
+    texts = list(map(render, hinted(conversation, tokenizer, rule)))
+    sizes = list(map(len, tokenizer.many(texts)))
+    begun = cache(lambda at: len(tokenizer.ids(texts[at], first=True)))
+    found: list[TooLong] = []
+    cuts_of(conversation.parts, sizes, begun, rule.sequence_len, found.append)
+    # Where what must stand before a message fills a sample alone, no later one has room either.
+    full = next((at for at, each in enumerate(found) if each.before > rule.sequence_len), None)
+    return found if full is None else found[: full + 1]
+
+
 def nested(tokenizer: Tokenizer, texts: Sequence[Sequence[str]]) -> Iterator[list[list[int]]]:
     """Yield the ids of lists of texts, all asked for at once."""
     ids = iter(tokenizer.many(list(chain.from_iterable(texts))))
@@ -184,10 +197,7 @@ def _tokenized(
     try:
         cuts = cuts_of(parts, sizes, begin, rule.sequence_len)
     except TooLong as error:
-        raise UserError(
-            f"{conversation.place(error.part)}: {error}, but sequence_len is "
-            f"{rule.sequence_len:,}: shorten it, or choose a larger sequence_len."
-        ) from None
+        raise UserError(f"{conversation.place(error.part)}: {error}.") from None
     samples = [
         sample_of(
             cut, pieces, begun[(*cut.repeated, *cut.new)[0]], conversation.place(cut.new.start)
@@ -233,9 +243,18 @@ _ORDER: Final[tuple[Role, ...]] = ("title", "tags", "lore", "description", "scen
 class TooLong(ValueError):
     """A block that has no room: `part` is the one, and the message says how much it takes."""
 
-    def __init__(self, part: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, part: int, size: int, before: int, limit: int) -> None:
+        beside = f", {before:,} of them what must stand before it" if before else ""
+        super().__init__(
+            f"this block takes {size:,} tokens{beside}, but sequence_len is {limit:,}: shorten it, "
+            "or choose a larger sequence_len"
+        )
         self.part = part
+        self.before = before
+
+
+def _raise(error: TooLong) -> None:
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,15 +267,17 @@ class Cut:
 
 
 def cuts_of(
-    parts: Sequence[Part], sizes: Sequence[int], begun: Callable[[int], int], limit: int
+    parts: Sequence[Part],
+    sizes: Sequence[int],
+    begun: Callable[[int], int],
+    limit: int,
+    refuse: Callable[[TooLong], None] = _raise,
 ) -> list[Cut]:
     """Cut a conversation at its messages' ends, so that each part is as long as fits.
 
     A cut has at most `limit` tokens; `sizes` are those of each part, and `begun` is asked for those
-    of a part that begins a document.
-
-    Raises:
-        TooLong: A message does not fit, with the blocks in force before it.
+    of a part that begins a document. A message that does not fit, with the blocks in force before
+    it, is refused and left out.
     """
 
     def length(cut: Cut) -> int:
@@ -274,7 +295,10 @@ def cuts_of(
         cut = Cut(in_force(parts, unit), unit)
         size = length(cut)
         if size > limit:
-            raise TooLong(unit.stop - 1, _sentence(size, size - sizes[unit.stop - 1]))
+            last = unit.stop - 1
+            refuse(TooLong(last, size, size - sizes[last], limit))
+            size = limit + 1
+            continue
         cuts.append(cut)
     return cuts
 
@@ -328,8 +352,3 @@ def _role(part: Part) -> Role | None:
 
 def _is_spoken(part: Part) -> bool:
     return _role(part) in _SPOKEN
-
-
-def _sentence(size: int, before: int) -> str:
-    beside = f", {before:,} of them what must stand before it" if before else ""
-    return f"this block takes {size:,} tokens{beside}"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final
 
-from shoritui import demo
 from shoritui.blockml import Block, Part, render_all
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.data.check import Findings
+from shoritui.finetune.data.checks.refusals import vocabulary_of
 from shoritui.finetune.data.conversations import Conversation, find
 from shoritui.finetune.data.samples import Rule, hinted
 from shoritui.finetune.data.sources import Sources
-from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer, tokenizer_of_gguf
-from shoritui.folders import user_path
+from shoritui.finetune.data.tokenizer import Tokenizer
 
 _LINES: Final = (30, 14)
 """How many lines of a long conversation are shown, of its beginning and its end."""
@@ -77,16 +77,9 @@ def _bare(conversation: Conversation) -> list[Part]:
 
 
 def _vocabulary(config: Config) -> Tokenizer | None:
-    """Return the base's vocabulary if it is here; nothing is downloaded for it."""
-    try:
-        model = config.base.model
-        path = demo.named(model) or user_path(model, config.path.parent)
-        if path.is_dir():
-            return open_tokenizer(path)
-        is_gguf = path.suffix.lower() == ".gguf" and path.is_file()
-        return tokenizer_of_gguf(path) if is_gguf else None
-    except UserError:
-        return None
+    with suppress(UserError):  # what is wrong with it is a finding
+        return vocabulary_of(config)
+    return None
 
 
 def lines_of(each: Shown) -> Iterator[str]:

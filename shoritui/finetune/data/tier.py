@@ -29,6 +29,7 @@ from shoritui.finetune.data.samples import Rule, Tokenized, tokenize
 from shoritui.finetune.data.sources import Sources
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import Preparing, Report
+from shoritui.gguf.shape import read_config
 
 _AT_ONCE: Final = 32
 """Conversations between two reports."""
@@ -76,7 +77,7 @@ def prepare(
         (frozenset(each.digest for each in tokenized[tier.name]), tier.data.evaluation)
         for tier in config.tiers
     )
-    return {tier.name: _tier_data(tier, tokenized[tier.name], held) for tier in config.tiers}
+    return {tier.name: tier_data(tier, tokenized[tier.name], held) for tier in config.tiers}
 
 
 def _tokenized(
@@ -112,13 +113,35 @@ def _reader(
     return len(conversations), lambda some: tokenize(conversations[some], tokenizer, rule)
 
 
-def _tier_data(tier: Tier, tokenized: tuple[Tokenized, ...], held: frozenset[str]) -> TierData:
+def check_tokens(folder: Path, data: Iterable[TierData]) -> None:
+    """Check that the base has every token, since a GPU would only say that it failed.
+
+    Raises:
+        UserError: Its tokenizer is another model's.
+    """
+    facts = read_config(folder)
+    text = facts.get("text_config")  # of a base that also sees pictures
+    size = (text if isinstance(text, dict) else facts).get("vocab_size")
+    samples = (s for one in data for side in (one.train, one.evaluation) for s in side)
+    highest = max(int(sample.ids.max()) for sample in samples)
+    if isinstance(size, int) and highest >= size:
+        raise UserError(
+            f"{folder}: its tokenizer makes the token {highest}, but config.json says a vocab_size "
+            f"of {size}: they are not of one model."
+        )
+
+
+def tier_data(tier: Tier, tokenized: tuple[Tokenized, ...], held: frozenset[str]) -> TierData:
+    """Return a tier's samples on both sides.
+
+    Raises:
+        UserError: It has nothing to learn from.
+    """
     sides = ([e for e in tokenized if (e.digest in held) == is_held] for is_held in (False, True))
     train, evaluation = (_ordered(side, tier.together) for side in sides)
     if not train:
-        raise UserError(
-            f"Tier {tier.name!r} has nothing to learn from: {_reason(tier, tokenized)}."
-        )
+        tokens = [bool(each.samples) for each in tokenized]
+        raise UserError(nothing_to_learn(tier, tokens))
     fingerprint = hashlib.sha256()
     for side in (train, evaluation):
         fingerprint.update(len(side).to_bytes(8, "little"))
@@ -128,13 +151,15 @@ def _tier_data(tier: Tier, tokenized: tuple[Tokenized, ...], held: frozenset[str
     return TierData(train, evaluation, tokenized, held & here, fingerprint.hexdigest())
 
 
-def _reason(tier: Tier, tokenized: Sequence[Tokenized]) -> str:
-    if not tokenized:
+def nothing_to_learn(tier: Tier, has_samples: Sequence[bool]) -> str:
+    """Return why a tier, of which each conversation has samples or not, has nothing to learn."""
+    why = f"every {tier.kind} is held out; lower evaluation in [data]"
+    if not has_samples:
         filtered = f" that where = {tier.where!r} lets through" if tier.where else ""
-        return f"there is no {tier.kind}{filtered} in its files"
-    if not any(each.samples for each in tokenized):
-        return "[data] learn, speakers and not_speakers leave no token to learn"
-    return f"every {tier.kind} is held out; lower evaluation in [data]"
+        why = f"there is no {tier.kind}{filtered} in its files"
+    elif not any(has_samples):
+        why = "[data] learn, speakers and not_speakers leave no token to learn"
+    return f"Tier {tier.name!r} has nothing to learn from: {why}."
 
 
 def _ordered(tokenized: Iterable[Tokenized], together: int) -> tuple[Sample, ...]:

@@ -5,7 +5,7 @@ Nothing here needs torch, so a run in which nothing changed ends in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from shoritui.finetune.cache.keys import Root, keys_of
 from shoritui.finetune.cache.tiers import TierStore
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.packs import Pack, packed, steps_of
-from shoritui.finetune.data.tier import TierData, prepare
+from shoritui.finetune.data.tier import TierData, check_tokens, prepare
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from shoritui.finetune.events import PlannedTier, Preparing, Report, Reported, RunStarted
-from shoritui.gguf.shape import read_config
 
 Stop = Callable[[], bool]
 """Asked now and then whether to save and end."""
@@ -117,27 +116,13 @@ def outline(config: Config, report: Report, stop: Stop = lambda: False) -> Outli
     if tokenizer.warning:
         report(Reported(tokenizer.warning))
     data = prepare(config, tokenizer, report)
-    _check_tokens(folder, data.values())
+    check_tokens(folder, data.values())
     report(Preparing("looking for what is trained already", 0, 0))
     fingerprints = {name: one.fingerprint for name, one in data.items()}
     root = Root(fingerprint_of(folder), tokenizer.fingerprint, config.base, config.lora)
     keys = keys_of(config, root, fingerprints)
     tiers = tuple(_outlined(tier, keys[tier.name], data[tier.name]) for tier in config.tiers)
     return Outline(folder, tokenizer, tiers)
-
-
-def _check_tokens(folder: Path, data: Iterable[TierData]) -> None:
-    """Check that the base has every token, since a GPU would only say that it failed."""
-    facts = read_config(folder)
-    text = facts.get("text_config")  # of a base that also sees pictures
-    size = (text if isinstance(text, dict) else facts).get("vocab_size")
-    samples = (s for one in data for side in (one.train, one.evaluation) for s in side)
-    highest = max(int(sample.ids.max()) for sample in samples)
-    if isinstance(size, int) and highest >= size:
-        raise UserError(
-            f"{folder}: its tokenizer makes the token {highest}, but config.json says a vocab_size "
-            f"of {size}: they are not of one model."
-        )
 
 
 def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:

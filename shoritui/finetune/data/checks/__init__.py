@@ -1,0 +1,1 @@
+"""What a run would refuse of a config's data, found before it; and what is mended by itself."""
