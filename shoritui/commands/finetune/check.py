@@ -16,10 +16,10 @@ from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Find all that a run would refuse: what cannot be read, blocks longer than sequence_len, tiers with
-nothing to learn. Find duplicates (also across tiers), unclosed marks, curly quotes, web addresses, user names,
-out-of-character talk, narration in the first person or present tense, repeated phrases and empty
-blocks, each with its file and line. Score each conversation, to help you sort it into a tier.
-Show some of them as the model will read them, at least one of each source.
+nothing to learn. Find duplicates (also across tiers), unclosed marks, curly quotes, web addresses,
+user names, out-of-character talk, narration in the first person or present tense, repeated phrases
+and empty blocks, each with its file and line. Score each conversation, to help you sort it into a
+tier. Show some of them as the model will read them, at least one of each source.
 The exit code is 1 if some of the data cannot be used.
 """
 
