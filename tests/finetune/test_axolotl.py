@@ -27,7 +27,7 @@ from shoritui.finetune.axolotl.keys import (
     SCHEDULES,
 )
 from shoritui.finetune.config.load import load, parse_config
-from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train
+from shoritui.finetune.config.model import Base, Config, Data, Lora, Preference, Tier, Train
 from shoritui.finetune.config.starter import shipped
 from shoritui.finetune.config.write import text_of
 from shoritui.text import one_line
@@ -242,7 +242,7 @@ def test_merged_mappings_do_not_grow_without_end(tmp_path: Path) -> None:
 
 
 OTHER_KINDS = {
-    "rl": "rl: dpo",
+    "rl": "rl: kto",
     "adapter": "adapter:",
     "lisa_n_layers": "lisa_n_layers: 4\nlisa_step_interval: 20",
     "unfrozen_parameters": "unfrozen_parameters: [^lm_head.weight$]",
@@ -266,6 +266,39 @@ def test_another_kind_of_training_is_refused_by_name(
     said = capsys.readouterr().err
     assert f"x.yaml: {key}" in said and "only LoRA adapters that learn text are imported" in said
     assert not target.exists()
+
+
+def test_preferences_by_dpo_become_a_tier_and_go_back(tmp_path: Path) -> None:
+    dpo = "rl: dpo\nrl_beta: 0.3\ndpo_label_smoothing: 0.1\ndpo_norm_loss: true\n"
+    config, notes = taken(tmp_path, f"{SHORT}sequence_len: 512\n{dpo}")
+    (tier,) = config.tiers
+    assert tier.kind == "preference"
+    assert tier.preference == Preference(0.3, 0.1, length_normalised=True, pairs=1)
+    assert tier.train.sequence_len == 1024  # of both documents of a pair
+    assert not [note for note in notes if "rl_beta" in note or "dpo_" in note]
+    rest = replace(tier, files=("swipes.jsonl",), preference=Preference(0.3, pairs=3))
+    config = replace(config, tiers=(rest,))
+    row = {
+        "context": "▀title\nA▄\n",
+        "chosen": "▀message\nAda: Yes.▄\n",
+        "rejected": ["▀message\nAda: No.▄\n", "▀message\nAda: Oh.▄\n"],
+    }
+    write(config.path.parent / "swipes.jsonl", json.dumps(row))
+    files = dict(files_of(config))
+    rows = [json.loads(line) for line in files[f"data/{tier.name}.jsonl"].splitlines()]
+    prompt = "▀title\nA▄\n▀message\nAda:"
+    assert rows == [
+        {"prompt": prompt, "chosen": " Yes.▄", "rejected": f" {no}.▄"} for no in ("No", "Oh")
+    ]
+    back = yaml.safe_load(files[f"{tier.name}.yaml"])
+    assert (back["rl"], back["rl_beta"], back["sequence_len"]) == ("dpo", 0.3, 512)
+    assert back["gradient_accumulation_steps"] == 3 * tier.train.accumulation
+
+
+def test_what_only_preferences_have_is_named_without_them(tmp_path: Path) -> None:
+    config, notes = taken(tmp_path, f"{SHORT}rl_beta: 0.3\n")
+    assert config.tiers[0].preference == Preference()
+    assert any("rl_beta: it counts only where rl is dpo" in note for note in notes)
 
 
 @pytest.mark.parametrize("adapter", ["llama-adapter", "mora", "prefix"])
@@ -361,7 +394,7 @@ def test_any_key_is_stated_or_named_or_refused(tmp_path: Path, more: dict[str, o
     assert parse_config(config.path, text_of(config)) == config
     tier = config.tiers[0]
     tables = {"base": config.base, "lora": config.lora, "train": tier.train}
-    tables |= {"data": tier.data, "watch": config.watch}
+    tables |= {"data": tier.data, "preference": tier.preference, "watch": config.watch}
     for key, value in given_.items():
         if any(note.startswith(f"0.yaml: {one_line(key)}: ") for note in notes):
             continue
@@ -407,6 +440,8 @@ def says_apart(config: Config, key: str, value: object) -> bool:
             return is_on
         case "fp16" | "float16" | "float32":
             return not is_on or train.precision == ("fp32" if key == "float32" else "bf16")
+        case "rl":
+            return (config.tiers[0].kind == "preference") is (value == "dpo")
         case "excess_length_strategy":
             return value == "raise"
         case "plugins":
@@ -455,6 +490,8 @@ def comparable_tier(tier: Tier) -> Tier:
     return replace(
         tier,
         data=replace(tier.data, evaluation=float(int(held)) if held >= 1 else held),
+        kind="conversation",
+        preference=Preference(),
         train=replace(train, warmup_ratio=ratio),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from shoritui.blockml import Block, Length, Part, render_all
+from shoritui.blockml import Block, Length, Part, message_header, render, render_all
 from shoritui.demo import DEMO, SMOLLM2
 from shoritui.finetune.axolotl.keys import OPTIMIZERS, PAIRS, PLAIN
 from shoritui.finetune.axolotl.stages import yaml_library
@@ -20,6 +20,11 @@ from shoritui.folders import user_path
 SCRIPT: Final = "train.sh"
 _OUTPUT: Final = "outputs"
 _ALL_LEARNT: Final = Data().learn
+_PREFERENCE_TYPE: Final = {
+    **{f"field_{side}": side for side in ("prompt", "chosen", "rejected")},
+    **{f"{side}_format": f"{{{side}}}" for side in ("prompt", "chosen", "rejected")},
+}
+"""Axolotl's own type of a data set whose texts are taken as they are."""
 _LEFT_OUT: Final = {
     *("neftune_noise_alpha", "peft_use_rslora", "loraplus_lr_ratio", "revision_of_model"),
     "eval_steps",
@@ -56,16 +61,28 @@ def settings_of(config: Config, tier: Tier) -> Mapping[str, Any]:
         values["bnb_config_kwargs"] = {"bnb_4bit_use_double_quant": base.double_quant}
     if tier.after:
         values["lora_model_dir"] = f"{_OUTPUT}/{tier.after}"
-    values["datasets"] = [
-        {"path": f"data/{tier.name}.jsonl", "ds_type": "json", "type": "completion"}
-    ]
+    is_preference = tier.kind == "preference"
+    kind = _PREFERENCE_TYPE if is_preference else "completion"
+    values["datasets"] = [{"path": f"data/{tier.name}.jsonl", "ds_type": "json", "type": kind}]
+    if is_preference:
+        values["datasets"][0]["split"] = "train"
+        values["rl"] = "dpo"
+        # A step has as many pairs, one a batch; and here both documents of a pair count as one.
+        train = replace(
+            train,
+            accumulation=train.accumulation * tier.preference.pairs,
+            sequence_len=train.sequence_len // 2,
+            packing=False,
+        )
     values["output_dir"] = f"{_OUTPUT}/{tier.name}"
     if lora.targets:
         values["lora_target_modules"] = _targets(lora.targets)
     else:
         values["lora_target_linear"] = True
     tables = {"base": base, "lora": lora, "train": train, "data": tier.data, "watch": config.watch}
-    for pair in PAIRS:
+    if is_preference:
+        tables["preference"] = tier.preference
+    for pair in (pair for pair in PAIRS if pair.table in tables):
         value = getattr(tables[pair.table], pair.ours)
         if value != pair.unset or pair.theirs not in _LEFT_OUT:
             is_whole = isinstance(value, float) and value.is_integer()
@@ -86,7 +103,7 @@ def settings_of(config: Config, tier: Tier) -> Mapping[str, Any]:
         ),
         "bf16": train.precision == "bf16",
         "fp16": False,
-        "train_on_inputs": True,
+        **({} if is_preference else {"train_on_inputs": True}),
         "pad_to_sequence_len": False,
         "gradient_checkpointing": True,
         "flash_attention": True,
@@ -126,6 +143,12 @@ def notes_of(config: Config) -> list[str]:
 
 def _notes(tier: Tier) -> Iterator[str]:
     data, train = tier.data, tier.train
+    if tier.kind == "preference":
+        if tier.preference.pairs > 1:
+            yield f"{tier.name}: each step of axolotl's has as many pairs as a full one here."
+        if tier.after:
+            yield f"{tier.name}: in older axolotls the reference is the base without an adapter."
+        return
     if set(data.learn) != set(_ALL_LEARNT) or data.speakers or data.not_speakers:
         yield f"{tier.name}: axolotl learns every block of a completion; learn, speakers and "
         "not_speakers are lost."
@@ -142,9 +165,31 @@ def _first(words: Mapping[str, str], ours: str) -> str:
 
 
 def _rows(config: Config, tier: Tier) -> Iterator[str]:
-    """Yield the tier's conversations, one JSON object a line."""
+    """Yield the tier's conversations, one JSON object a line, or its pairs."""
+    if tier.kind == "preference":
+        yield from _pairs(config, tier)
+        return
     for parts in _conversations(config, tier):
         yield json.dumps({"text": render_all(parts)}, ensure_ascii=False) + "\n"
+
+
+def _pairs(config: Config, tier: Tier) -> Iterator[str]:
+    from shoritui.finetune.data.conversations import find
+    from shoritui.finetune.data.preferences import read
+
+    folder = config.path.parent
+    for each in read(folder, find(folder, tier.files), parse_where(tier.where).allows):
+        header = message_header(each.chosen.name, each.chosen.length)
+        chosen, *rejected = (
+            render(one).removesuffix("\n").removeprefix(header) for one in each.messages
+        )
+        for other in rejected:
+            row = {
+                "prompt": render_all(each.context) + header,
+                "chosen": chosen,
+                "rejected": other,
+            }
+            yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _conversations(config: Config, tier: Tier) -> Iterator[Sequence[Part]]:

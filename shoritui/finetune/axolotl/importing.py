@@ -33,6 +33,7 @@ from shoritui.finetune.config.model import (
     Config,
     Data,
     Lora,
+    Preference,
     Tier,
     Train,
     Watch,
@@ -46,7 +47,7 @@ _NAMES: Final = ("low", "mid", "high", "top", "top-pg13")
 _ONLY: Final = "only LoRA adapters that learn text are imported"
 _NO_LINEAR: Final = {"embed_tokens", "lm_head", "wte", "embed_in", "embed_out"}
 
-_Record = TypeVar("_Record", Base, Lora, Train, Data, Watch)
+_Record = TypeVar("_Record", Base, Lora, Train, Data, Preference, Watch)
 _Word = TypeVar("_Word", bound=str)
 
 
@@ -84,6 +85,9 @@ def config_of(files: Sequence[Path], target: Path) -> tuple[Config, list[str]]:
 
 def _refuse(stage: Stage) -> None:
     """Refuse what asks for another kind of training than a LoRA adapter's on text."""
+    kind = stage.values.get("rl")
+    if _asks(kind) and not _is_dpo(stage):
+        raise stage.wrong("rl", f" is {told(kind)}; {_ONLY}, or preferences by dpo")
     for key, why in REFUSED.items():
         if _asks(stage.values.get(key)):
             raise stage.wrong(key, f": {why}; {_ONLY}")
@@ -103,6 +107,10 @@ def _asks(value: object) -> bool:
     """Return whether a value asks for something: not if it is false, zero or empty."""
     is_off = isinstance(value, str) and value.casefold() in ("false", "no", "off")
     return bool(value) and not is_off
+
+
+def _is_dpo(stage: Stage) -> bool:
+    return stage.values.get("rl") == "dpo"
 
 
 def _plugins(stage: Stage) -> Iterator[str]:
@@ -131,13 +139,32 @@ def _name_all(stages: Sequence[Stage]) -> None:
 
 def _tier(stages: Sequence[Stage], index: int, target: Path) -> Tier:
     stage = stages[index]
-    return Tier(
+    tier = Tier(
         name=stage.name,
         files=_files(stage, target),
         after=_after(stages, index),
         train=_train(stage),
         data=_data(stage),
+        preference=_preference(stage),
     )
+    if not _is_dpo(stage):
+        return tier
+    if tier.after:
+        stage.note(
+            "rl", "the reference is the adapter that it goes on from; in older axolotls, the base"
+        )
+    # Theirs is the most that one of a pair's two documents may have.
+    train = replace(tier.train, sequence_len=2 * tier.train.sequence_len)
+    return replace(tier, kind="preference", train=train)
+
+
+def _preference(stage: Stage) -> Preference:
+    if _is_dpo(stage):
+        return replace(_record(Preference(), "preference", stage), pairs=1)
+    for pair in PAIRS:
+        if pair.table == "preference" and pair.theirs in stage.values:
+            stage.note(pair.theirs, "it counts only where rl is dpo")
+    return Preference()
 
 
 def _after(stages: Sequence[Stage], index: int) -> str:
@@ -178,7 +205,13 @@ def _patterns(stage: Stage, dataset: object, folder: Path) -> Iterator[str]:
         raise stage.wrong("datasets", ": each of them should have a path")
     place = dataset["path"]
     kind = dataset.get("type")
-    if kind not in (None, "completion"):
+    if _is_dpo(stage):
+        stage.note(
+            "datasets",
+            f"{place} should hold preferences as `shoritui chats export --preferences` writes "
+            "them; no prompt format is applied here",
+        )
+    elif kind not in (None, "completion"):
         called = f"of type {kind}" if isinstance(kind, str) else "of a format of its own"
         stage.note("datasets", f"{place} is {called}; no prompt format is applied here")
     for key, value in dataset.items():
@@ -359,6 +392,12 @@ def _precision(stage: Stage) -> Literal["bf16", "fp32"]:
 
 
 def _data(stage: Stage) -> Data:
+    if _is_dpo(stage):
+        stage.note("train_on_inputs", "of preferences the messages alone are learnt")
+        stage.note(
+            "excess_length_strategy", "the oldest messages before a pair are left out if it is long"
+        )
+        return _record(Data(), "data", stage)
     if not stage.flag("train_on_inputs"):
         stage.note("train_on_inputs", "all blocks are learnt; leave some out as learn of [data]")
     if stage.text("excess_length_strategy") != "raise":

@@ -43,6 +43,9 @@ PAIRS: Final = (
     Pair("neftune_noise_alpha", "train", "neftune", 0.0),
     Pair("seed", "train", "seed", 42),
     Pair("val_set_size", "data", "evaluation", 0.0),
+    Pair("rl_beta", "preference", "beta", 0.1),
+    Pair("dpo_label_smoothing", "preference", "label_smoothing", 0.0),
+    Pair("dpo_norm_loss", "preference", "length_normalised", False),
     Pair("eval_steps", "watch", "evaluate_every", 0),
     Pair("save_steps", "watch", "save_every", 10),
 )
@@ -80,7 +83,7 @@ READ_APART: Final = frozenset(
         *("lora_target_linear", "lora_target_modules", "lora_model_dir"),
         *("optimizer", "lr_scheduler", "warmup_steps", "warmup_ratio", "batch_size"),
         *("bf16", "fp16", "bfloat16", "float16", "float32"),
-        *("train_on_inputs", "datasets", "output_dir", "excess_length_strategy", "plugins"),
+        *("rl", "train_on_inputs", "datasets", "output_dir", "excess_length_strategy", "plugins"),
         *FORMER_NAMES,
     }
 )
@@ -92,7 +95,6 @@ _RELORA: Final = "ReLoRA merges adapters into the model while it trains"
 _DISTILLED: Final = "distillation learns from another model's probabilities"
 _OTHER_LOSS: Final = "it learns by another loss"
 REFUSED: Final[dict[str, str]] = {
-    "rl": "preferences and rewards are learnt by it",
     "reward_model": _REWARD,
     "process_reward_model": _REWARD,
     "num_labels": _REWARD,
@@ -101,7 +103,8 @@ REFUSED: Final[dict[str, str]] = {
     "pretraining_dataset": "pretraining reads raw text without an end",
     **dict.fromkeys(("relora", "relora_steps", "jagged_restart_steps"), _RELORA),
     **dict.fromkeys(("kd_trainer", "kd_ce_alpha", "kd_alpha"), _DISTILLED),
-    **dict.fromkeys(("use_eaft", "ebft", "diffusion", "orpo_alpha"), _OTHER_LOSS),
+    **dict.fromkeys(("use_eaft", "ebft", "diffusion", "orpo_alpha", "rpo_alpha"), _OTHER_LOSS),
+    "dpo_use_weighting": _OTHER_LOSS,
     "trainer_cls": "a trainer of its own is asked for",
     "use_pose": "PoSE trains at positions that are skipped",
     "qat": "weights are rounded while they are trained",
@@ -161,6 +164,8 @@ _REASONS: Final[dict[str, str]] = {
             *("dataloader_num_workers", "dataloader_pin_memory", "dataloader_prefetch_factor"),
             *("dataset_processes", "dataset_num_proc", "sample_packing_bin_size"),
             *("sample_packing_group_size", "sample_packing_eff_est", "total_num_tokens"),
+            *("dpo_padding_free", "dpo_use_logits_to_keep", "dpo_use_liger_kernel"),
+            *("precompute_ref_log_probs", "dpo_generate_during_eval"),
         ),
         _SPEED,
     ),
@@ -206,6 +211,7 @@ _REASONS: Final[dict[str, str]] = {
         ("peft_layers_to_transform", "lora_layers_to_transform", "peft_layers_pattern"),
         _ALL_LAYERS,
     ),
+    "rl_adapter_ref_model": "the reference is what the tier goes on from; it takes no memory",
     "eval_batch_size": "evaluation reads one pack at a time here; its loss is the same",
     "load_in_8bit": "the base is held in 4 bits or as it is",
     "save_total_limit": "one state to go on from is kept for each tier",

@@ -14,7 +14,9 @@ from shoritui.finetune.config.model import (
     Base,
     Config,
     Data,
+    Kind,
     Lora,
+    Preference,
     Prompt,
     Source,
     Tier,
@@ -100,6 +102,8 @@ def configs(draw: st.DrawFn) -> Config:
                 where=draw(st.sampled_from(["", "not explicit", '"a b" and (c or not d)'])),
                 train=Train(**draw(table("train"))),
                 data=Data(**draw(table("data"))),
+                kind=draw(st.sampled_from(get_args(Kind))),
+                preference=Preference(**draw(table("preference"))),
             )
         )
     watch = draw(table("watch"))
