@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,16 +49,20 @@ class Sources:
         self._config = config.path.name
         self._sources: dict[Path, Source] = {}
         self._readings: dict[int, Reading] = {}
+        read = _read_by_tiers(config, find)
         for number, source in enumerate(config.sources, 1):
+            told = f"{self._config}: source {number}"
             try:
                 files = find(self.folder, source.files)
             except UserError as error:
-                raise UserError(f"{self._config}: source {number}: {error}") from None
+                raise UserError(f"{told}: {error}") from None
+            if config.tiers and read.isdisjoint(files):
+                raise UserError(f"{told}: no tier reads its files; name them in a tier's data too.")
             for file in files:
                 if self._sources.setdefault(file, source) is not source:
                     raise UserError(
-                        f"{self._config}: {one_line(file.name)} is in two of the sources: name "
-                        "other files in one of them."
+                        f"{told}: {one_line(file.name)} is in another source too; name other "
+                        "files in one of them."
                     )
 
     def reading(self, path: Path) -> Reading:
@@ -118,6 +123,15 @@ class Sources:
             found = [path] if path.exists() else card_files([Path(name)])
             files += [file for each in found for file in toml_files(each)]
         return files
+
+
+def _read_by_tiers(config: Config, find: Callable[[Path, Sequence[str]], list[Path]]) -> set[Path]:
+    """Return the files that tiers read, as far as they are there."""
+    files: set[Path] = set()
+    for tier in config.tiers:
+        with suppress(UserError):
+            files.update(find(config.path.parent, tier.files))
+    return files
 
 
 def _key(word: str) -> str:

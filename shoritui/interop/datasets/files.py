@@ -17,7 +17,9 @@ from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
 
 LARGEST: Final = 64 << 20
-"""Bytes of one conversation, or of a text: the whole library of a reader would fit."""
+"""Bytes of one conversation."""
+_LARGEST_TEXT: Final = 512 << 20
+"""Bytes of a text, which is read as a whole."""
 _CHUNK: Final = 1 << 16
 _BEGINNING: Final = 1 << 20
 """Bytes by which a format is told; a chat's first line may hold its whole scene."""
@@ -47,8 +49,8 @@ def text_of(path: Path) -> str:
         Unusable: It cannot be read, is too large, or is no text in UTF-8.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise Unusable(0, f"it has more than {size(LARGEST)} in one text: split it")
+        if path.stat().st_size > _LARGEST_TEXT:
+            raise Unusable(0, f"this text has more than {size(_LARGEST_TEXT)}: split it")
         content = path.read_bytes()
     except OSError as error:
         raise Unusable(0, f"it cannot be read: {error.strerror}") from None
@@ -100,7 +102,7 @@ class _Elements:
         self._text = ""
         self._at = 0
         self._line = 1
-        self._is_whole = False
+        self._is_whole, self._is_text = False, True
 
     def read(self) -> Iterator[tuple[int, object]]:
         try:
@@ -120,7 +122,9 @@ class _Elements:
             self._at += 1
             if rest := self._next():
                 raise Unusable(self._line, f"expected the end of the file, not {rest!r}")
-        except Unusable as error:
+        except Unusable as told:
+            line = self._line + self._text.count("\n", self._at)
+            error = told if self._is_text else Unusable(line, _ENCODING)
             yield error.line, error
 
     def _next(self) -> str:
@@ -164,6 +168,6 @@ class _Elements:
         try:
             self._text += self._decoder.decode(content, self._is_whole)
         except UnicodeDecodeError as error:
-            before = self._text.count("\n", self._at)
-            line = self._line + before + error.object.count(b"\n", 0, error.start)
-            raise Unusable(line, _ENCODING) from None
+            # What stands before it is read all the same.
+            self._text += error.object[: error.start].decode("utf-8-sig")
+            self._is_whole, self._is_text = True, False

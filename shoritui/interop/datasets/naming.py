@@ -43,6 +43,8 @@ _ANYBODY: Final = {"user": "user", "character": "char"}
 """Words that stand there for a side."""
 _HINT: Final = re.compile(r"\s*+\(length ?[=:] ?(\w{1,20})\):?[ \t]*\n?", re.IGNORECASE)
 _HINT_BELOW: Final = re.compile(r"\n\(length ?[=:] ?(\w{1,20})\)\s*+\Z", re.IGNORECASE)
+_PLACES: Final = ("<first>", "<second>")
+"""What LimaRP's texts have in place of names."""
 _HEAD: Final = ("title", "tags", "lore", "description", "scenario")
 
 
@@ -151,9 +153,9 @@ class _Names:
             **({"char": others[0]} if len(others) == 1 else {}),
         }
         self.placeholders = {
-            role: self.called(role) for role in talk.names if role[:1] == "<" and role[-1:] == ">"
+            role: self.called(role) for role in talk.names if role.casefold() in _PLACES
         }
-        """What stands for names in LimaRP's texts."""
+        """What stands for names in the texts."""
         self.missing = Counter[str]()
         """The roles without a name, and how many messages each has."""
         cast = {name for each in reading.cast for name in (each.name, *each.aliases)}

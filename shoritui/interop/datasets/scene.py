@@ -58,13 +58,12 @@ def _missing(found: Found, cast: Sequence[Character]) -> list[str]:
         part.body for part in found.parts if isinstance(part, Block) and part.role == "description"
     ]
     by_name = {
-        name.casefold(): each
-        for each in reversed(cast)
-        for name in (*each.aliases, each.name)
-        if each.description
+        name.casefold(): each for each in reversed(cast) for name in (*each.aliases, each.name)
     }
-    wanted = [(name, by_name[name.casefold()]) for name in spoken if name.casefold() in by_name]
-    user = next((name for name, each in wanted if each.user), "")
+    known = {name: by_name[name.casefold()] for name in spoken if name.casefold() in by_name}
+    users = [name for name in spoken if name not in known or known[name].user]
+    user = users[0] if len(users) == 1 else ""
+    wanted = [(name, each) for name, each in known.items() if each.description]
     bodies = []
     for name, each in sorted(wanted, key=lambda pair: pair[1].user):
         text = _settled(tuple(cast), user, each.name)
