@@ -3,7 +3,7 @@
 from typing import Final
 
 DESCRIPTION: Final = """\
-Train an adapter on folders of BlockML conversations, tier by tier, as
+Train an adapter on folders of conversations, tier by tier, as
 ShoriRP's model card describes: QLoRA on a frozen base. `init` writes a config
 and folders to start with. What has not changed since the last run is not
 trained again, and an interrupted run continues where it stopped.
