@@ -30,6 +30,7 @@ from shoritui.finetune.config.load import load, parse_config
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Preference, Tier, Train
 from shoritui.finetune.config.starter import shipped
 from shoritui.finetune.config.write import text_of
+from shoritui.finetune.data.conversations import find, read
 from shoritui.text import one_line
 from tests.finetune.config.strategies import configs
 from tests.finetune.data.conftest import shipped_tokenizer
@@ -144,7 +145,16 @@ def test_what_is_not_given_is_what_axolotl_takes(tmp_path: Path) -> None:
         ("some_new_key: 3", "some_new_key: it has no counterpart here"),
         ("flash_attention: true", "flash_attention: attention is always"),
         ("lora_model_dir: elsewhere", "no file before writes to elsewhere; it goes on from the"),
-        ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca; no prompt format is applied"),
+        ("datasets: [{path: x, type: alpaca}]", "x is of type alpaca: it is read, and learnt as"),
+        ("datasets: [{path: x, type: context_qa}]", "x is of type context_qa; no prompt format is"),
+        (
+            "datasets: [{path: x, type: chat_template, roles_to_train: [gpt]}]",
+            "roles_to_train of x is not known here",
+        ),
+        (
+            "datasets: [{path: x, type: chat_template, field_messages: rows}]",
+            "field_messages of x is not known here",
+        ),
         ("datasets: [{path: x, field: body}]", "field of x is not known here"),
         ("datasets: []", "datasets: none is named; put conversations into data/0"),
         ("datasets: [{path: x, type: {format: a}}]", "x is of a format of its own; no prompt"),
@@ -359,6 +369,32 @@ def test_data_files_of_a_kind_of_file(tmp_path: Path) -> None:
     assert [note for note in notes if "there is no" in note] == [
         "0.yaml: datasets: there is no data/b.jsonl here; put conversations there."
     ]
+
+
+def test_data_sets_of_known_types_are_read_once_it_is_said_who_is_who(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Hm."}, {"role": "assistant", "content": "Oh."}]
+    write(tmp_path / "chat.jsonl", json.dumps({"messages": turns}))
+    write(tmp_path / "share.jsonl", json.dumps({"conversations": turns}))
+    write(tmp_path / "alpaca.jsonl", json.dumps({"instruction": "Hm.", "output": "Oh."}))
+    text = """datasets:
+  - {path: chat.jsonl, type: chat_template}
+  - {path: share.jsonl, type: chat_template, field_messages: conversations}
+  - {path: alpaca.jsonl, type: alpaca}
+"""
+    config, notes = taken(tmp_path, SHORT + text, SHORT + text)
+    assert {each.files[0]: each.format for each in config.sources} == {
+        "chat.jsonl": "messages",
+        "share.jsonl": "sharegpt",
+        "alpaca.jsonl": "alpaca",
+    }
+    assert sum("should say who its roles are" in note for note in notes) == 6
+    config = parse_config(config.path, text_of(config))
+    files = find(tmp_path, config.tiers[0].files)
+    with pytest.raises(UserError, match="to the names of its"):
+        read(config, files)
+    who = {"user": "Mara", "char": "Ilse"}
+    named = replace(config, sources=tuple(replace(each, names=who) for each in config.sources))
+    assert len(read(named, files)) == 3
 
 
 WRITABLE = st.characters(exclude_categories=["Cs", "Cc"])

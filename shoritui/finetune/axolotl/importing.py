@@ -34,12 +34,14 @@ from shoritui.finetune.config.model import (
     Data,
     Lora,
     Preference,
+    Source,
     Tier,
     Train,
     Watch,
     is_tier_name,
 )
 from shoritui.folders import user_path
+from shoritui.interop.datasets import Format
 from shoritui.toml import Rule, item_of, type_parts
 
 _NAMES: Final = ("low", "mid", "high", "top", "top-pg13")
@@ -67,6 +69,7 @@ def config_of(files: Sequence[Path], target: Path) -> tuple[Config, list[str]]:
     for stage in stages:
         _refuse(stage)
     _name_all(stages)
+    sources = _sources(stages, target)
     tiers = [_tier(stages, index, target) for index in range(len(stages))]
     first, *others = stages
     config = Config(
@@ -75,6 +78,7 @@ def config_of(files: Sequence[Path], target: Path) -> tuple[Config, list[str]]:
         base=_base(first, target),
         lora=_lora(first),
         watch=_record(Watch(), "watch", first),
+        sources=sources,
     )
     for stage in others:
         _note_what_differs(stage, config, target, first.path.name)
@@ -141,7 +145,7 @@ def _tier(stages: Sequence[Stage], index: int, target: Path) -> Tier:
     stage = stages[index]
     tier = Tier(
         name=stage.name,
-        files=_files(stage, target),
+        files=stage.patterns,
         after=_after(stages, index),
         train=_train(stage),
         data=_data(stage),
@@ -187,38 +191,55 @@ def _after(stages: Sequence[Stage], index: int) -> str:
     return above
 
 
-def _files(stage: Stage, target: Path) -> tuple[str, ...]:
-    datasets = stage.values.get("datasets", [])
-    if not isinstance(datasets, list):
-        raise stage.wrong("datasets", " should be a list")
-    found = tuple(
-        pattern for each in datasets for pattern in _patterns(stage, each, target.absolute().parent)
-    )
-    if not found:
-        found = (f"data/{stage.name}/*",)
-        stage.note("datasets", f"none is named; put conversations into data/{stage.name}")
-    return found
+def _sources(stages: Sequence[Stage], target: Path) -> tuple[Source, ...]:
+    """Return what the data sets of all stages are; each stage gets its file patterns."""
+    formats: dict[str, Format] = {}
+    for stage in stages:
+        datasets = stage.values.get("datasets", [])
+        if not isinstance(datasets, list):
+            raise stage.wrong("datasets", " should be a list")
+        found: dict[str, None] = {}
+        for each in datasets:
+            format_, patterns = _dataset(stage, each, target.absolute().parent)
+            found.update(dict.fromkeys(patterns))
+            if format_ is not None:
+                formats |= dict.fromkeys(patterns, format_)
+        if not found:
+            found[f"data/{stage.name}/*"] = None
+            stage.note("datasets", f"none is named; put conversations into data/{stage.name}")
+        stage.patterns = tuple(found)
+    return tuple(Source((pattern,), format_) for pattern, format_ in formats.items())
 
 
-def _patterns(stage: Stage, dataset: object, folder: Path) -> Iterator[str]:
+def _dataset(stage: Stage, dataset: object, folder: Path) -> tuple[Format | None, list[str]]:
+    """Return a data set's format, unless it is BlockML or unknown, and its file patterns."""
     if not isinstance(dataset, dict) or not isinstance(dataset.get("path"), str):
         raise stage.wrong("datasets", ": each of them should have a path")
     place = dataset["path"]
     kind = dataset.get("type")
+    key = dataset.get("field_messages", "messages")
+    format_ = None if _is_dpo(stage) else _format(kind, key)
+    known = {"path", "type", "data_files", *(["field_messages"] if format_ else [])}
     if _is_dpo(stage):
         stage.note(
             "datasets",
             f"{place} should hold preferences as `shoritui chats export --preferences` writes "
             "them; no prompt format is applied here",
         )
+    elif format_ is not None:
+        stage.note(
+            "datasets",
+            f"{place} is of type {kind}: it is read, and learnt as BlockML; names of its "
+            "[[source]] should say who its roles are",
+        )
     elif kind not in (None, "completion"):
         called = f"of type {kind}" if isinstance(kind, str) else "of a format of its own"
         stage.note("datasets", f"{place} is {called}; no prompt format is applied here")
-    for key, value in dataset.items():
-        if key in ("path", "type", "data_files") or value is None:
+    for name, value in dataset.items():
+        if name in known or value is None:
             continue
-        if (key, value) not in (("field", "text"), ("split", "train"), ("ds_type", "json")):
-            named = key if isinstance(key, str) else told(key)
+        if (name, value) not in (("field", "text"), ("split", "train"), ("ds_type", "json")):
+            named = name if isinstance(name, str) else told(name)
             stage.note("datasets", f"{named} of {place} is not known here")
     files = dataset.get("data_files") or []
     files = [files] if isinstance(files, str) else files
@@ -226,8 +247,26 @@ def _patterns(stage: Stage, dataset: object, folder: Path) -> Iterator[str]:
         raise stage.wrong("datasets", f": data_files of {place} should be a file or a list of them")
     if place in BUILDERS and files:  # the path is a kind of file, and no place
         place = ""
-    for name in files or [""]:
-        yield _pattern(stage, Path(place, name), folder)
+    return format_, [_pattern(stage, Path(place, name), folder) for name in files or [""]]
+
+
+def _format(kind: object, key: object) -> Format | None:
+    """Return the format that a type of axolotl's is here; None if it is none.
+
+    Args:
+        kind: The type.
+        key: Where a conversation's turns stand.
+    """
+    match kind, key:
+        case "alpaca", _:
+            return "alpaca"
+        case "sharegpt", _:
+            return "sharegpt"
+        case "chat_template", "conversations" | "conversation":
+            return "sharegpt"
+        case "chat_template", "messages":
+            return "messages"
+    return None
 
 
 def _pattern(stage: Stage, path: Path, folder: Path) -> str:

@@ -44,6 +44,8 @@ class Stage:
     """What is given; a key without a value is not."""
     name: str = ""
     notes: list[str] = field(default_factory=list)
+    patterns: tuple[str, ...] = ()
+    """Its files, as patterns from the new config's folder."""
 
     def note(self, key: str, sentence: str) -> None:
         """Note what becomes of a key."""

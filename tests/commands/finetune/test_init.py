@@ -76,7 +76,7 @@ def test_every_setting_is_in_it_and_explained(folder: Path) -> None:
                 assert any(line.startswith(f"#   {key}: ") for line in lines), key
                 continue
             at = [number for number, line in enumerate(lines) if line.startswith(f"{key} = ")]
-            if key not in ("after", "where"):
+            if key not in ("after", "where", "kind"):
                 assert at, key
             if table not in ("tier", "prompt"):
                 assert any(lines[number - 1].startswith("# ") for number in at), key
