@@ -190,9 +190,8 @@ def _rope_keys(config: Config) -> Keys:
         keys |= {"rope.scaling.type": kind, "rope.scaling.factor": float(rope["factor"])}
     if kind == "yarn":
         keys["rope.scaling.original_context_length"] = _first_context(config, rope)
-        if rope.get("attention_factor") is not None:
-            natural = 0.1 * math.log(float(rope["factor"])) + 1
-            keys["rope.scaling.attn_factor"] = float(rope["attention_factor"]) / natural
+        if (strength := _yarn_strength(rope)) is not None:
+            keys["rope.scaling.attn_factor"] = strength / _mscale(float(rope["factor"]))
         for ours, theirs in (("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")):
             if rope.get(ours) is not None:
                 keys[f"rope.scaling.{theirs}"] = float(rope[ours])
@@ -201,6 +200,21 @@ def _rope_keys(config: Config) -> Keys:
         keys["rope.scaling.original_context_length"] = first
         keys["rope.scaling.attn_factor"] = _long_factor(config, rope, first)
     return keys
+
+
+def _yarn_strength(rope: Config) -> float | None:
+    """Return by what yarn multiplies queries and keys; None where it is as its factor says."""
+    if rope.get("attention_factor") is not None:
+        return float(rope["attention_factor"])
+    if rope.get("mscale") and rope.get("mscale_all_dim"):
+        factor = float(rope["factor"])
+        above, below = float(rope["mscale"]), float(rope["mscale_all_dim"])
+        return _mscale(factor, above) / _mscale(factor, below)
+    return None
+
+
+def _mscale(factor: float, weight: float = 1.0) -> float:
+    return 0.1 * weight * math.log(factor) + 1 if factor > 1 else 1.0
 
 
 def _first_context(config: Config, rope: Config) -> int:
@@ -301,6 +315,11 @@ def _parallel(config: Config) -> Keys:
     return {"use_parallel_residual": bool(config.get("use_parallel_residual"))}
 
 
+def _temperature(config: Config) -> Keys:
+    beta = rope_of(config).get("llama_4_scaling_beta")
+    return {} if beta is None else {"attention.temperature_scale": float(beta)}
+
+
 def _neox(config: Config) -> Keys:
     return _parallel(config) | {"attention.head_count_kv": int(config["num_attention_heads"])}
 
@@ -322,6 +341,7 @@ _LLAMA: Final = Architecture("llama")
 KINDS: Final[Mapping[str, Architecture]] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
+    "ministral3": Architecture("mistral3", keys=_temperature),
     "mixtral": _LLAMA,
     "arcee": Architecture("arcee", activation=_SQUARED),
     "bloom": Architecture("bloom", activation=_TANH),

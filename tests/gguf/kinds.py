@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,6 +85,19 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "tie_word_embeddings": False,
         },
     ),
+    "llama, yarn": ("Llama", _like(rope_parameters=_YARN)),
+    "llama, yarn as told": ("Llama", _like(rope_parameters=_YARN | {"attention_factor": 1.3})),
+    "ministral 3": (
+        "Ministral3",
+        _like(
+            head_dim=32,
+            rope_parameters={
+                **_YARN,
+                **{"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1},
+                "original_max_position_embeddings": 32,
+            },
+        ),
+    ),
     "mixtral": ("Mixtral", _like(num_local_experts=4, num_experts_per_tok=2)),
     "arcee": ("Arcee", _like()),
     "bloom": ("Bloom", _BLOOM),
@@ -124,6 +138,10 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "olmo": ("Olmo", _like(clip_qkv=3.0)),
     "olmo 2": ("Olmo2", _like()),
     "olmo 3": ("Olmo3", _like(num_hidden_layers=5, sliding_window=16)),
+    "olmo 3, yarn": (
+        "Olmo3",
+        _like(num_hidden_layers=5, sliding_window=16, rope_parameters=_YARN),
+    ),
     "olmoe": ("Olmoe", _like(num_key_value_heads=4, num_experts=4, num_experts_per_tok=2)),
     "phi": ("Phi", _like(partial_rotary_factor=0.5)),
     "phi 3": ("Phi3", _like(sliding_window=None)),
@@ -161,7 +179,7 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 def make_kind(folder: Path, kind: str, vocabulary: int = 320) -> Path:
     """The folder, as transformers writes it, without a tokenizer."""
     transformers: Any = importlib.import_module("transformers")
-    name, sizes = KINDS[kind]
+    name, sizes = deepcopy(KINDS[kind])  # a config changes what it is given
     torch.manual_seed(5)
     if "text_config" in sizes:
         sizes = sizes | {"text_config": sizes["text_config"] | {"vocab_size": vocabulary}}
