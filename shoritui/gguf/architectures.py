@@ -9,7 +9,8 @@ logits, in `tests/gguf/test_architectures.py`: what is not in it is refused by n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -66,10 +67,8 @@ def architecture_of(config: Config, where: str) -> Architecture:
             f"{where}: no GGUF is written here of a model of the kind {printable(kind)!r}, only of "
             f"{', '.join(sorted(KINDS))}: export with --as peft."
         )
-    try:
+    with _told(where):
         reason = _misfit(config, found)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
-        raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
     if reason:
         raise UserError(f"{where}: {reason}, so no GGUF is written of it: export with --as peft.")
     return found
@@ -99,14 +98,33 @@ def _rope_misfit(rope: Config) -> str:
 
 def hyperparameters(config: Config, architecture: Architecture, where: str) -> Keys:
     """Return what a GGUF states of such a model; `UserError` if a number is missing or wrong."""
-    try:
+    with _told(where):
         keys = _general(config) | _rope_keys(config) | architecture.keys(config)
         if architecture.sliding:
             keys["attention.sliding_window"] = int(config["sliding_window"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
+        for key, value in keys.items():
+            most = _MOST.get(key, _MOST_OF_ALL)
+            if not isinstance(value, str) and not 0 <= value <= most:  # type: ignore[operator]
+                raise ValueError(f"{key} is {value}")
+        rope_tensors(config)
     named: Keys = {f"{architecture.name}.{key}": value for key, value in keys.items()}
     return {"general.architecture": architecture.name, **named}
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Turn what is wrong with a config into a sentence."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        said = printable(str(error))[:_WORDS_SHOWN]
+        raise UserError(f"{where}: a size is missing or wrong ({said}).") from None
+
+
+_WORDS_SHOWN: Final = 200
+_MOST_OF_ALL: Final = 2**31 - 1
+_MOST: Final = {"block_count": 2**12, "rope.dimension_count": 2**16, "attention.head_count": 2**16}
+"""Far more than any model has: what claims more is damaged, or means harm."""
 
 
 def _first(config: Config, *names: str) -> Any:

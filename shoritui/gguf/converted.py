@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,23 +60,25 @@ def model_of_folder(folder: Path, config: Config, *, needs_tokens: bool = True) 
     config, is_part = _reading(config)
     if config.get("quantization_config"):
         raise UserError(f"{where}: its weights are quantised: export from the base that is not.")
-    tokens: Vocabulary | None = None
-    try:
-        tokens = vocabulary_of_folder(folder, config)
-    except UserError:
-        if needs_tokens:
-            raise
     checkpoint = Checkpoint(folder)
     sizes = checkpoint.shapes
     if is_part:
         sizes = {name: size for name, size in sizes.items() if _READS.search(name)}
-    return converted(config, tokens, sizes, checkpoint.floats, where)
+    model = converted(config, None, sizes, checkpoint.floats, where)
+    try:
+        tokens = gguf_vocabulary(vocabulary_of_folder(folder, config))
+    except UserError:
+        if needs_tokens:
+            raise
+        return model
+    return replace(model, metadata={**model.metadata, **tokens}, has_vocabulary=True)
 
 
 def _reading(config: Config) -> tuple[Config, bool]:
     """Return the config of what reads text, and whether it is a part of the model only."""
     part = config.get("text_config")
-    if config.get("model_type") in KINDS or not isinstance(part, Mapping):
+    is_known = str(config.get("model_type")) in KINDS
+    if is_known or not isinstance(part, Mapping):
         return config, False
     shared = ("tie_word_embeddings", "quantization_config")
     return {**part, **{key: config[key] for key in shared if key in config}}, True
@@ -156,7 +159,7 @@ class _Tensors:
                     f"{self._where}: the weights have {printable(name)}, for which "
                     f"a {self._architecture.name} of this config.json has no place."
                 )
-            for part in layout.parts(module, self._sizes[name][0]):
+            for part in layout.parts(module, next(iter(self._sizes[name]), 0)):
                 found = f"{part.name.removesuffix('weight')}{kind}"
                 parts.setdefault(found, []).append((name, part.rows))
         if EMBEDDING not in parts:
@@ -207,4 +210,4 @@ def _whole(metadata: Mapping[str, Value], architecture: Architecture, key: str) 
 
 def _in_order(name: str) -> list[tuple[int, str]]:
     """Sort numbers in a name as numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
+    return [(len(part) if part.isdecimal() else 0, part) for part in name.split(".")]

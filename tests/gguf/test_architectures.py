@@ -132,3 +132,25 @@ def test_a_tensor_that_is_missing_is_named(name: str, sentence: str, tmp_path: P
     save_file(tensors, path)
     with pytest.raises(UserError, match=sentence):
         model_of_folder(folder, read_config(folder), needs_tokens=False)
+
+
+STRANGE: tuple[Any, ...] = (None, -1, 0, 10**12, 1e300, "x\x1b[2J", [], [[]], {}, {"a": {}}, True)
+
+
+@pytest.mark.parametrize("kind", ["llama 3", "gemma 3", "qwen 2, experts", "phi 3, long", "gpt-2"])
+def test_a_config_of_anything_is_converted_or_told(kind: str, tmp_path: Path) -> None:
+    folder = make_kind(tmp_path / "model", kind)
+    config = read_config(folder)
+    for key in config:
+        for value in STRANGE:
+            try:
+                model_of_folder(folder, config | {key: value}, needs_tokens=False)
+            except UserError as told:
+                assert str(told).isprintable(), key
+    for key, value in config.get("rope_parameters", {}).items():
+        for strange in STRANGE:
+            rope = config["rope_parameters"] | {key: strange}
+            try:
+                model_of_folder(folder, config | {"rope_parameters": rope}, needs_tokens=False)
+            except UserError as told:
+                assert str(told).isprintable(), (key, value)
