@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -280,11 +281,14 @@ def test_a_best_adapter_that_is_damaged_is_not_replaced_by_another(
         run(worse, damage)
 
 
-def test_a_tokenizer_of_another_base_is_told(config: Config, base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("says", [{"vocab_size": 300}, {"text_config": {"vocab_size": 300}}])
+def test_a_tokenizer_of_another_base_is_told(
+    says: dict[str, Any], config: Config, base: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     shutil.copytree(base, other)
     facts = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps({**facts, "vocab_size": 300}))
+    (other / "config.json").write_text(json.dumps({**facts, **says}))
     with pytest.raises(UserError, match="a vocab_size of 300"):
         run(replace(config, base=replace(config.base, model=str(other))))
 
