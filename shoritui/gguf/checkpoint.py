@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from shoritui.errors import UserError
 from shoritui.gguf.read import Floats
-from shoritui.gguf.shape import HEAD, Shape
+from shoritui.gguf.shape import EMBEDDING, HEAD, Shape
 from shoritui.gguf.write import ByteProgress
 from shoritui.text import printable
 
@@ -33,6 +34,12 @@ _WHOLE: Final = "model.safetensors"
 _NOT_READ: Final = ("consolidated", "adapter_")
 _MADE_ANEW: Final = ".rotary_emb.inv_freq"
 """Old folders hold what follows from the config."""
+_READS: Final = re.compile(
+    r"(?:(?:model\.)?language_model\.(?:model\.)?|(?=lm_head\.))(?P<rest>.+)"
+)
+"""What reads in a model that also sees: before transformers 5 a model in it, since then a part."""
+_ROWS: Final = 4096
+"""Rows of a matrix that are compared at a time."""
 _ALIGNMENT: Final = 8
 _LONGEST_HEADER: Final = 100_000_000
 """In bytes, as in the format's own library."""
@@ -65,12 +72,19 @@ class Place:
 class Checkpoint:
     """The tensors of a folder by name, each read when it is asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read which tensors there are; `UserError` if none, or a file is missing or damaged."""
+    def __init__(self, folder: Path, *, reads_only: bool = False) -> None:
+        """Read which tensors there are; `UserError` if none, or a file is missing or damaged.
+
+        Of a model that also sees, `reads_only` gives those of the part that reads, by the names
+        that they have in a model which does nothing else.
+        """
         self.folder = folder
         self._places: dict[str, Place] = {}
         for path in _files(folder):
             self._places |= places_in(path)
+        if reads_only:
+            found = ((_READS.match(name), place) for name, place in self._places.items())
+            self._places = {_alone(match["rest"]): place for match, place in found if match}
 
     def check(self, shape: Shape) -> None:
         """See that there is what a model of this shape needs, in plain numbers, and no more.
@@ -94,6 +108,17 @@ class Checkpoint:
                 f"{self.folder}: the weights have {printable(min(strange))}, for which a model of "
                 "this config.json has no place."
             )
+
+    @property
+    def has_own_head(self) -> bool:
+        """Whether there is an output head other than the embedding, whatever a config says."""
+        if HEAD not in self._places or EMBEDDING not in self._places:
+            return HEAD in self._places
+        (kind, head), (other, embedding) = self.stored(HEAD), self.stored(EMBEDDING)
+        if kind != other or head.shape != embedding.shape:
+            return True
+        starts = range(0, len(head), _ROWS)
+        return any((head[at : at + _ROWS] != embedding[at : at + _ROWS]).any() for at in starts)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -135,6 +160,10 @@ def floats_at(place: Place) -> Floats:
 def _mapped(place: Place) -> npt.NDArray[Any]:
     kind = NUMPY[place.dtype]  # type: ignore[index]
     return np.memmap(place.path, kind, "c", place.offset, place.shape)
+
+
+def _alone(name: str) -> str:
+    return name if name == HEAD else f"model.{name}"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -117,6 +117,8 @@ class Shape:
     """Layers that do not know positions."""
     unwindowed: tuple[int, ...] = ()
     """Layers whose attention looks back at all, whatever `window` says."""
+    inner: str = "model"
+    """The module that the layers are in, as Hugging Face has it."""
 
     def window_of(self, layer: int) -> int:
         """Return the most tokens that attention looks back in a layer; 0 for all."""
@@ -161,10 +163,14 @@ class Shape:
         return self.sizes(module) if kind == "weight" else self.sizes(module)[:1]
 
     @staticmethod
-    def path(layer: int, projection: str) -> str:
-        """Return the module's name in a checkpoint, such as `model.layers.0.mlp.up_proj`."""
+    def stored(layer: int, projection: str) -> str:
+        """Return the name of a linear layer's tensors, such as `model.layers.0.mlp.up_proj`."""
         block = "self_attn" if projection in PROJECTIONS[:4] else "mlp"
         return f"model.layers.{layer}.{block}.{projection}"
+
+    def path(self, layer: int, projection: str) -> str:
+        """Return the name of a linear layer's module."""
+        return self.inner + self.stored(layer, projection).removeprefix("model")
 
     def rotated_heads(self, name: str) -> int:
         """Return the heads by which a tensor's rows must be reordered; 0 if they need not."""

@@ -101,7 +101,7 @@ def weights_of(
     Raises:
         UserError: A tensor is missing, of another shape, unknown, or damaged.
     """
-    checkpoint = Checkpoint(folder)
+    checkpoint = Checkpoint(folder, reads_only=shape.inner != "model")
     checkpoint.check(shape)
 
     def stored(name: str) -> Tensor:
@@ -129,9 +129,9 @@ def weights_of(
                 attention_norm=plain(f"model.layers.{layer}.input_layernorm.weight"),
                 mlp_norm=plain(f"model.layers.{layer}.post_attention_layernorm.weight"),
                 projections={
-                    name: frozen(f"{shape.path(layer, name)}.weight") for name in PROJECTIONS
+                    name: frozen(f"{shape.stored(layer, name)}.weight") for name in PROJECTIONS
                 },
-                biases={name: plain(f"{shape.path(layer, name)}.bias") for name in shape.biased},
+                biases={name: plain(f"{shape.stored(layer, name)}.bias") for name in shape.biased},
                 head_norms=head_norms(layer) if shape.has_head_norms else None,
             )
         )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config
+from shoritui.gguf.checkpoint import Checkpoint
 from shoritui.gguf.shape import Shape, read_config, rope_of_config, shape_of_config
 from shoritui.text import printable
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 """What the fast network computes."""
+_SEEING = ("internvl", "llava", "mistral3")
+"""Bases that also see pictures; their part that reads may be one of these ARCHITECTURES."""
 _ROTATIONS = ("default", "linear", "dynamic", "llama3", "yarn")
 
 _NAMED = {
@@ -40,16 +44,25 @@ def fast_shape(folder: Path, config: Config) -> Shape | str:
     """
     where = str(folder / "config.json")
     facts = completed(read_config(folder), where)
+    inner = "model"
+    if facts.get("model_type") in _SEEING:
+        ties = {"tie_word_embeddings": facts.get("tie_word_embeddings", False)}
+        facts, inner = {**facts["text_config"], **ties}, "model.language_model"
     longest = max(tier.train.sequence_len for tier in config.tiers)
-    return misfit(facts, longest) or shape_of_config(facts, where)
+    if reason := misfit(facts, longest):
+        return reason
+    shape = replace(shape_of_config(facts, where), inner=inner)
+    # As transformers has it: a head that is there is the head, also where the config ties it.
+    own_head = shape.is_tied and Checkpoint(folder, reads_only=inner != "model").has_own_head
+    return replace(shape, is_tied=False) if own_head else shape
 
 
 def completed(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return a config.json of one of ARCHITECTURES with what transformers takes where it is mute.
+    """Return a config.json of what is listed here with what transformers takes where it is mute.
 
     `UserError` names `where` if transformers does not take it; other configs are as they were.
     """
-    if config.get("model_type") not in ARCHITECTURES:
+    if config.get("model_type") not in ARCHITECTURES + _SEEING:
         return config
     transformers: Any = import_module("transformers")
     try:

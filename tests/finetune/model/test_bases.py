@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from shoritui.errors import UserError
 from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
 from shoritui.finetune.data.packs import Pack, Sample, pack_of
@@ -54,6 +57,7 @@ YARN_IN_FULL = stretched(
     beta_slow=2,
     truncate=False,
 )
+SEES: Final = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
 BASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "Llama 2": ("Llama", {"num_key_value_heads": 4}),
     "Llama 3.1": ("Llama", LLAMA3),
@@ -73,6 +77,31 @@ BASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "Qwen 3": ("Qwen3", {"head_dim": 24}),
     "Qwen 3, with biases": ("Qwen3", {"head_dim": 16, "attention_bias": True, **YARN}),
+    "Mistral Small 3.1": (
+        "Mistral3",
+        {
+            "text_config": {**SIZES, "model_type": "mistral", "head_dim": 24},
+            "vision_config": {**SEES, "model_type": "pixtral", "num_attention_heads": 2},
+            "image_token_index": 10,
+        },
+    ),
+    "Llava": (
+        "Llava",
+        {
+            "text_config": {**SIZES, "model_type": "llama", "attention_bias": True},
+            "vision_config": {**SEES, "model_type": "clip_vision_model", "num_attention_heads": 2},
+            "image_token_index": 10,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "InternVL": (
+        "InternVL",
+        {
+            "text_config": {**SIZES, "model_type": "qwen3", "head_dim": 16},
+            "vision_config": {**SEES, "num_attention_heads": 2},
+            "image_token_id": 10,
+        },
+    ),
     "SmolLM 3": ("SmolLM3", {"no_rope_layers": [1, 0, 1], "pad_token_id": 0}),
 }
 
@@ -94,8 +123,10 @@ def saved(folder: Path, kind: str, changes: dict[str, Any]) -> Path:
     """A model of noise, of whose numbers none is just 0 or 1."""
     transformers: Any = importlib.import_module("transformers")
     torch.manual_seed(5)
-    config = getattr(transformers, f"{kind}Config")(**SIZES | changes)
-    model = getattr(transformers, f"{kind}ForCausalLM")(config)
+    sees = "vision_config" in changes
+    config = getattr(transformers, f"{kind}Config")(**(changes if sees else SIZES | changes))
+    auto = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    model = auto.from_config(config)
     for name, parameter in model.named_parameters():
         if name.endswith("norm.weight"):
             parameter.data.uniform_(0.5, 1.5)
@@ -170,6 +201,43 @@ def test_a_document_read_piece_by_piece_has_the_logits_of_the_whole(base: Path) 
     for end, start in ((30, 0), (31, 30), (40, 31)):
         found = reading.read(ids[start:end])
         torch.testing.assert_close(found, expected[end - 1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("before", ["language_model.model.", "model.language_model."])
+def test_weights_of_what_reads_have_their_names_of_old_and_new(before: str, tmp_path: Path) -> None:
+    folder = saved(tmp_path, *BASES["Mistral Small 3.1"])
+    ids = plain.samples(20, vocabulary=160)[0].ids
+    expected = opened(folder).logits(ids)
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    named = {re.sub(r".*language_model\.model\.", before, name): tensors[name] for name in tensors}
+    save_file(named, path, metadata={"format": "pt"})
+    assert torch.equal(opened(folder).logits(ids), expected)
+    del named[f"{before}layers.1.mlp.up_proj.weight"]
+    save_file(named, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"the weights have no model\.layers\.1\.mlp\.up_proj"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [("SmolLM 2", "lm_head.weight"), ("Mistral Small 3.1", "language_model.lm_head.weight")],
+)
+def test_a_head_that_is_there_is_the_head(base: str, name: str, tmp_path: Path) -> None:
+    """Whatever the config says, or transformers where it is mute: Mistral Small 3.1's does not."""
+    folder, config = saved(tmp_path, *BASES[base]), config_of()
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    embedding = next(one for key, one in tensors.items() if key.endswith("embed_tokens.weight"))
+    save_file(tensors | {name: embedding.clone()}, path, metadata={"format": "pt"})
+    assert opened(folder).shape.is_tied
+    save_file(tensors | {name: embedding.flip(0)}, path, metadata={"format": "pt"})
+    fast = opened(folder)
+    slow = open_generic(config, config.tiers[0].train, folder, CPU, lambda event: None)
+    fill(slow)
+    ids = plain.samples(20, vocabulary=160)[0].ids
+    assert not fast.shape.is_tied
+    torch.testing.assert_close(fast.logits(ids), slow.logits(ids), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -229,7 +229,7 @@ LATENT: dict[str, Any] = {
     **{"first_k_dense_replace": 1, "moe_intermediate_size": 32, "num_key_value_heads": 4},
 }
 SEES: dict[str, Any] = {
-    "text_config": {**SIZES, "model_type": "mistral", "head_dim": 24, "sliding_window": None},
+    "text_config": {**GEMMA, "model_type": "gemma2"},
     "vision_config": {"model_type": "pixtral", "hidden_size": 32, "num_hidden_layers": 1},
     "image_token_index": 10,
 }
@@ -242,7 +242,7 @@ MANY: dict[str, tuple[dict[str, Any], str, str]] = {
     "Mixtral": (EXPERTS, "k_proj o_proj q_proj v_proj", "experts"),
     "DeepseekV3": (LATENT, "kv_a_proj_with_mqa kv_b_proj o_proj q_a_proj q_b_proj", "experts"),
     "Mamba": ({**SIZES, "state_size": 4}, "dt_proj in_proj x_proj", "out_proj"),
-    "Mistral3": (SEES, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
+    "Llava": (SEES, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
     "Cohere2": (GEMMA, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
     "Falcon": (SIZES, "dense dense_4h_to_h dense_h_to_4h query_key_value", ""),
     "Gemma3": (GEMMA, "down_proj gate_proj k_proj o_proj q_proj up_proj v_proj", ""),
@@ -273,6 +273,7 @@ def test_an_architecture_that_transformers_knows_learns(kind: str, tmp_path: Pat
     config = config_of("none" if kind == "Mamba" else "nf4", dropout=0.0)
     told: list[Preparing | Reported] = []
     model = open_model(config, saved(tmp_path, kind, sizes), CPU, told.append)
+    assert not model.is_fast
     assert {adapter.kind_of(one) for one in adapter.linears_in(values(model))} == {*layers.split()}
     said = " ".join(event.text for event in told if isinstance(event, Reported))
     assert left in said and ("stay as they are" in said) == bool(left)
