@@ -71,6 +71,26 @@ def test_the_demo_is_planned_and_an_earlier_run_tells_how_fast_it_goes(
     assert speed.tokens == 250 and "250 tokens per second" in speed.source
 
 
+def test_a_tier_of_preferences_is_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "▀message\nMara: {}▄\n"
+    row = {
+        "context": "▀title\nThe lamp▄\n",
+        "chosen": message.format("Yes."),
+        "rejected": [message.format("No."), message.format("She thought about it.")],
+    }
+    (tmp_path / "swipes.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    tier = '[[tier]]\nname = "taste"\nkind = "preference"\ndata = ["swipes.jsonl"]\n'
+    (tmp_path / "finetune.toml").write_text('base = "demo"\n' + tier, encoding="utf-8")
+    assert main(["finetune", "plan"]) == 0
+    assert "1 (2 pairs)" in capsys.readouterr().out
+    assert main(["finetune", "plan", "--json"]) == 0
+    [found] = json.loads(capsys.readouterr().out)["tiers"]
+    assert (found["kind"], found["pairs"], found["packs"]) == ("preference", 2, 1)
+    assert found["seconds"] > 0 and found["level"] == "all"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

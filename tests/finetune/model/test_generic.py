@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import torch
 from torch import Tensor
 
 from shoritui.errors import UserError
-from shoritui.finetune.config.model import Base, Config, Lora, Tier, Train
+from shoritui.finetune.config.model import Base, Config, Lora, Preference, Tier, Train
 from shoritui.finetune.data.packs import Pack, Sample, pack_of
 from shoritui.finetune.events import Preparing, Reported
 from shoritui.finetune.model import adapter
 from shoritui.finetune.model.interface import Draw, Level, Trainable
 from shoritui.finetune.model.load import open_model
 from shoritui.finetune.model.optimizer import make_optimizer
+from shoritui.finetune.run.objectives import Pairs
 
 CPU = torch.device("cpu")
 SIZES: dict[str, Any] = {
@@ -112,6 +115,30 @@ def values(model: Trainable) -> dict[str, Tensor]:
 
 def by_document(model: Trainable, pack: Pack) -> list[float]:
     return [float(one) for one in model.loss(pack, None, Level.INPUTS).by_document]
+
+
+@pytest.mark.parametrize("folder", ["olmo", "gemma"])
+def test_preferences_are_learnt_through_transformers_as_by_the_fast_network(
+    folder: str, request: pytest.FixtureRequest
+) -> None:
+    model = opened(request.getfixturevalue(folder))
+    pack = pack_of((SAMPLES[0], SAMPLES[1]))
+    before = model.loss(pack, None, Level.INPUTS).by_document
+    known = replace(pack, reference=before.numpy() + np.array([0.5, -1.5]))
+    draw, settings = Draw(1, 2, 0), Preference(beta=0.5)
+    total = Pairs(settings).total(known, model.loss(pack, draw, Level.INPUTS).by_document)
+    found = torch.autograd.grad(total, list(model.adapter.values()))
+    losses = model.loss(pack, draw, Level.INPUTS).by_document
+    ratios = [
+        float(loss) for loss in torch.from_numpy(np.asarray(known.reference)) - losses.detach()
+    ]
+    margin = 0.5 * (ratios[0] - ratios[1])
+    scale = 0.5 / (1 + math.exp(margin))
+    weighed = scale * losses[0] - scale * losses[1]
+    expected = torch.autograd.grad(weighed, list(model.adapter.values()))
+    assert float(total.detach()) == pytest.approx(math.log1p(math.exp(-margin)))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
 
 
 def test_it_is_said(olmo: Path) -> None:
