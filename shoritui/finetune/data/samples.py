@@ -156,6 +156,11 @@ def _hint(message: Block, tokens: int, name: str, rule: Rule) -> Length | None:
         return None
     if data.hints == "keep":
         return message.length
+    return earned(tokens, data)
+
+
+def earned(tokens: int, data: Data) -> Length:
+    """Return the hint that a message of so many tokens has."""
     if data.hint_limits:
         return LENGTHS[bisect_left(data.hint_limits, tokens)]
     return length_for(tokens)
