@@ -50,7 +50,9 @@ _LAYER: Final = {
 }
 _ROTATES_HALVES: Final = ("qwen2", "qwen3")
 """Architectures whose heads GGUF rotates as Hugging Face does."""
-_LAYERS_DIFFER: Final = ("qwen2", "qwen3", "smollm3")
+_OF_THEIR_OWN: Final = (*_ROTATES_HALVES, "smollm3")
+"""Architectures that GGUF does not call llama."""
+_LAYERS_DIFFER: Final = (*_OF_THEIR_OWN, "ministral")
 """Architectures of which some layers may look back at all and others not."""
 _YARN: Final = (
     *("attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"),
@@ -74,6 +76,8 @@ class RopeScaling:
     """For llama3 and yarn."""
     yarn: tuple[tuple[str, float], ...] = ()
     """What else a config says of yarn, such as `beta_fast`, by transformers' names."""
+    query_growth: float = 0.0
+    """How queries of Ministral 3 grow beyond `original_context`."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -242,8 +246,8 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
             window=int((kind != ARCHITECTURE and config.get("sliding_window")) or 0),
             is_tied=bool(config.get("tie_word_embeddings", False)),
             context=int(config.get("max_position_embeddings") or 2048),
-            rope_scaling=_scaling_of_config(config),
-            architecture=kind if kind in _LAYERS_DIFFER else ARCHITECTURE,
+            rope_scaling=_scaling_of_config(config, kind),
+            architecture=kind if kind in _OF_THEIR_OWN else ARCHITECTURE,
             biased=_biased(config, kind),
             has_head_norms=kind == "qwen3",
             unrotated=tuple(i for i, rotates in enumerate(_rotating(config, kind)) if not rotates),
@@ -262,7 +266,7 @@ def rope_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return old | dict(config.get("rope_parameters") or {})
 
 
-def _scaling_of_config(config: Mapping[str, Any]) -> RopeScaling | None:
+def _scaling_of_config(config: Mapping[str, Any], model: str) -> RopeScaling | None:
     rope = rope_of_config(config)
     kind = rope["rope_type"]
     if kind in ("linear", "dynamic"):
@@ -273,7 +277,8 @@ def _scaling_of_config(config: Mapping[str, Any]) -> RopeScaling | None:
     if kind == "yarn":
         factor = float(rope.get("factor") or config["max_position_embeddings"] / original)
         more = tuple((name, float(rope[name])) for name in _YARN if rope.get(name) is not None)
-        return RopeScaling(kind, factor, original_context=original, yarn=more)
+        growth = float(rope["llama_4_scaling_beta"]) if model == "ministral3" else 0.0
+        return RopeScaling(kind, factor, original_context=original, yarn=more, query_growth=growth)
     return RopeScaling(
         *("llama3", float(rope["factor"])),
         *(float(rope["low_freq_factor"]), float(rope["high_freq_factor"]), original),
@@ -283,7 +288,7 @@ def _scaling_of_config(config: Mapping[str, Any]) -> RopeScaling | None:
 def _biased(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
     if kind == "qwen2":
         return PROJECTIONS[:3]
-    attention = PROJECTIONS[:4] if kind != "mistral" and config.get("attention_bias") else ()
+    attention = PROJECTIONS[:4] if "stral" not in kind and config.get("attention_bias") else ()
     has_others = kind in (ARCHITECTURE, "smollm3") and config.get("mlp_bias")
     return attention + (PROJECTIONS[4:] if has_others else ())
 

@@ -32,7 +32,7 @@ from shoritui.finetune.model.dropout import DropoutMask, key_of, mask_of, noise_
 from shoritui.finetune.model.interface import Draw, Level, Loss
 from shoritui.finetune.model.precision import Precision, Tuning, tuning_for
 from shoritui.finetune.model.projection import DenseProjections, Factors, FusedProjections
-from shoritui.finetune.model.rotation import Rotation, rotation_of
+from shoritui.finetune.model.rotation import Rotation, rotations_of
 from shoritui.finetune.model.weights import Weights, random_weights
 from shoritui.gguf.shape import Shape
 
@@ -108,7 +108,8 @@ class MicroStep:
 
     starts: tuple[int, ...]
     """Where documents begin, and the number of tokens."""
-    rotation: Rotation
+    rotations: tuple[Rotation, Rotation]
+    """Of queries and of keys."""
     draw: Draw | None
     """None where nothing is random: in evaluation."""
     level: Level
@@ -186,14 +187,14 @@ class Attention:
         """Queries (0) or keys (1), normalised and turned where this base does that."""
         if self.head_norms:
             heads, _ = normalised(heads, self.head_norms[side], self.shape.norm_epsilon)
-        return micro.rotation.turned(heads, span) if self.rotates else heads
+        return micro.rotations[side].turned(heads, span) if self.rotates else heads
 
     def _placed_backward(
         self, side: int, grad: Tensor, heads: Tensor | None, span: slice, micro: MicroStep
     ) -> Tensor:
         """The gradient of what was placed; `heads` is wanted where it was normalised."""
         if self.rotates:
-            grad = micro.rotation.turned_back(grad, span)
+            grad = micro.rotations[side].turned_back(grad, span)
         if self.head_norms is None or heads is None:
             return grad
         norm = self.head_norms[side]
@@ -612,7 +613,7 @@ class Network:
         parks = draw is not None and level == Level.OFFLOAD
         return MicroStep(
             starts=starts,
-            rotation=rotation_of(starts, self.shape, self.device, first),
+            rotations=rotations_of(starts, self.shape, self.device, first),
             draw=draw,
             level=level,
             precision=tuning.precision,

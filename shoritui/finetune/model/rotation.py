@@ -32,10 +32,13 @@ class Rotation:
         return _turned(heads, self.cosine[span], -self.sine[span])
 
 
-def rotation_of(
+def rotations_of(
     starts: Sequence[int], shape: Shape, device: torch.device, first: int = 0
-) -> Rotation:
-    """The angles of documents laid end to end, whose first token is at place `first` of each."""
+) -> tuple[Rotation, Rotation]:
+    """The angles of documents laid end to end, whose first token is at place `first` of each.
+
+    Of queries and of keys, which are the same unless queries grow with their place.
+    """
     lengths = [end - start for start, end in pairwise(starts)]
     positions = torch.cat([torch.arange(first, first + length) for length in lengths])
     speeds, strength = _speeds(shape)
@@ -43,7 +46,13 @@ def rotation_of(
     cosine, sine = angles.cos()[:, None], angles.sin()[:, None]
     if strength != 1:
         cosine, sine = cosine * strength, sine * strength
-    return Rotation(cosine, sine)
+    keys = Rotation(cosine, sine)
+    scaling = shape.rope_scaling
+    if scaling is None or scaling.query_growth == 0:
+        return keys, keys
+    rounds = (positions.to(device) / scaling.original_context).floor()[:, None, None]
+    growth = 1 + scaling.query_growth * rounds.log1p()
+    return Rotation(cosine * growth, sine * growth), keys
 
 
 @cache

@@ -14,7 +14,7 @@ from shoritui.gguf.checkpoint import Checkpoint
 from shoritui.gguf.shape import Shape, read_config, rope_of_config, shape_of_config
 from shoritui.text import printable
 
-ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+ARCHITECTURES = ("llama", "mistral", "ministral", "ministral3", "qwen2", "qwen3", "smollm3")
 """What the fast network computes."""
 _SEEING = ("internvl", "llava", "mistral3")
 """Bases that also see pictures; their part that reads may be one of these ARCHITECTURES."""

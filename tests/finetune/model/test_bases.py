@@ -47,7 +47,8 @@ def stretched(kind: str, **settings: Any) -> dict[str, Any]:
 LLAMA3 = stretched(
     "llama3", low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32
 )
-YARN = stretched("yarn", original_max_position_embeddings=32)
+BEGINNING: Final = {"original_max_position_embeddings": 32}
+YARN = stretched("yarn", **BEGINNING)
 YARN_IN_FULL = stretched(
     "yarn",
     original_max_position_embeddings=32,
@@ -77,6 +78,18 @@ BASES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "Qwen 3": ("Qwen3", {"head_dim": 24}),
     "Qwen 3, with biases": ("Qwen3", {"head_dim": 16, "attention_bias": True, **YARN}),
+    "Ministral": (
+        "Ministral",
+        {
+            "head_dim": 16,
+            "sliding_window": 20,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        },
+    ),
+    "Ministral 3": (
+        "Ministral3",
+        {"head_dim": 24, **stretched("yarn", **{**BEGINNING, "llama_4_scaling_beta": 0.3})},
+    ),
     "Mistral Small 3.1": (
         "Mistral3",
         {
