@@ -14,6 +14,7 @@ from shoritui.blockml import Block, Part, length_for, render
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.config.tag_filter import parse_where
+from shoritui.finetune.data import preferences
 from shoritui.finetune.data.conversations import find, read
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.export.llama_cpp import LlamaFile
@@ -176,13 +177,24 @@ def _texts(config: Config, tier: Tier, tokenizer: Tokenizer) -> Iterator[tuple[s
 
     Messages come with the hint that is written and with the one that their length makes.
     """
-    folder = config.path.parent
     for each in _ancestors(config, tier):
-        wanted = parse_where(each.where).allows
-        for conversation in read(config, find(folder, each.files), wanted):
-            for index, part in enumerate(conversation.parts):
-                for text in dict.fromkeys(map(render, _hinted(part, tokenizer))):
-                    yield conversation.place(index), text, index == 0
+        for place, part, first in _parts(config, each):
+            for text in dict.fromkeys(map(render, _hinted(part, tokenizer))):
+                yield place, text, first
+
+
+def _parts(config: Config, tier: Tier) -> Iterator[tuple[str, Part, bool]]:
+    """Yield a tier's blocks as they are written: the place, and if one begins a document."""
+    folder, wanted = config.path.parent, parse_where(tier.where).allows
+    files = find(folder, tier.files)
+    if tier.kind == "preference":
+        for preference in preferences.read(folder, files, wanted):
+            for index, part in enumerate((*preference.context, *preference.messages)):
+                yield preference.source, part, index == 0
+        return
+    for conversation in read(config, files, wanted):
+        for index, part in enumerate(conversation.parts):
+            yield conversation.place(index), part, index == 0
 
 
 def _ancestors(config: Config, tier: Tier) -> list[Tier]:

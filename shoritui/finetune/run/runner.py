@@ -139,9 +139,10 @@ class _Runner:
 
     def _opened(self, clock: Clock) -> Run:
         config, outlined = self._config, self._outlined
-        samples = [s for tier in outlined.tiers for s in tier.data.evaluation] or [
-            s for tier in outlined.tiers for s in tier.data.train
-        ]
+        # Of a pair one document is enough: both have the same context.
+        samples = [
+            *(s for tier in outlined.tiers for s in tier.data.evaluation[:: tier.tier.together]),
+        ] or [s for tier in outlined.tiers for s in tier.data.train[:: tier.tier.together]]
         prompts = (
             sample_prompts(config, outlined.tokenizer, samples) if config.watch.reply_every else []
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.load import load as load_config
+from shoritui.finetune.config.model import Tier
 from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.finetune.export.llama_cpp import LlamaFile
 from shoritui.finetune.export.reference import Reference, reference
@@ -101,6 +103,13 @@ def test_other_tokens_are_told_with_their_place(trained: Trained, tmp_path: Path
         # In the later tier, the earlier one's texts are compared as well.
         assert check_tokens(file, tokenizer, config, config.tiers[1]) == 10
         assert check_tokens(file, tokenizer, config, config.tiers[0]) == 5
+        row = {"context": "▀title\nA▄\n", "chosen": "▀message\nMara: Yes.▄\n"}
+        row_text = json.dumps({**row, "rejected": ["▀message\nMara: No.▄\n"]})
+        (tmp_path / "swipes.jsonl").write_text(row_text, encoding="utf-8")
+        taste = Tier("taste", ("swipes.jsonl",), after="low", kind="preference")
+        tasted = replace(config, tiers=(*config.tiers, taste))
+        # The title, and each message without a hint and with the one that its length makes.
+        assert check_tokens(file, tokenizer, tasted, taste) == 5 + 1 + 2 * 2
     pieces = model.metadata["tokenizer.ggml.tokens"]
     assert isinstance(pieces, list | tuple)
     wrong = ["▁siad" if piece == "▁said" else str(piece) for piece in pieces]
