@@ -51,7 +51,7 @@ Strategy = Literal["choose", "in-turn", "natural", "pooled", "model"]
 
 
 class AdapterFile(msgspec.Struct, frozen=True):
-    """A LoRA adapter, and how strongly it counts. A scale out of range: `UserError`."""
+    """A LoRA adapter and how strongly it counts. A scale out of range: `UserError`."""
 
     path: Annotated[str, FILLED]
     scale: Annotated[float, Meta(ge=-1000, le=1000)] = 1.0
@@ -92,7 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Disk space, in GB, for the saved cache that lets a reopened story continue at once; 0 saves
     nothing."""
     adapters: list[AdapterFile] = []
-    """LoRA adapters to apply, such as `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
+    """LoRA adapters to apply, GGUFs or PEFT folders, such as
+    `[{path = "~/loras/noir.gguf", scale = 0.8}]`."""
     alternatives: Literal["auto", 0, 1, 2] = "auto"
     """How many retries to write while you read; `auto` writes 1 on a GPU, none on a CPU."""
     keep_following: Literal["ask", "keep", "branch"] = "ask"

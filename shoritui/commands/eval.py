@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=named_path,
         action=_OfModel,
-        help="a LoRA adapter (GGUF) for that model",
+        help="a LoRA adapter for that model: a GGUF, or a PEFT folder",
     )
     parser.add_argument(
         "--preset",
@@ -244,7 +244,7 @@ def _subjects(
         model = model_file(each.model, settings.model)
         usual = adapters(settings.adapters) if each.model is None and not each.adapters else ()
         own = tuple(Adapter(path) for path in each.adapters) or usual
-        parts = [printable(part.stem) for part in (model, *(one.path for one in own))]
+        parts = [printable(name) for name in (model.stem, *(one.name for one in own))]
         guides: list[GuideSetting] = each.guides or ["auto"]
         for name, guide in product(each.presets or [SETTINGS.preset], guides):
             check_preset(name, known, config_dir() / "presets")

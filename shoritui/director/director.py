@@ -673,7 +673,7 @@ class Director(PresenceActs, Deciding):
         info, chat = self.engine.info, self.chat
         if info is None:
             return Origin(by, asked=asked)
-        adapters = tuple(adapter.path.stem for adapter in info.adapters)
+        adapters = tuple(adapter.name for adapter in info.adapters)
         model, seed = info.path.stem or info.server, chat.sampling.seed
         return Origin(by, model, chat.preset, seed, adapters, asked)
 

@@ -51,10 +51,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter in GGUF form, and how strongly it counts."""
+    """A LoRA adapter, and how strongly it counts."""
 
     path: Path
+    """A LoRA GGUF, or the folder that PEFT saved."""
     scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """What it is called: a file without its ending, or a folder."""
+        return self.path.name.removesuffix(".gguf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,9 @@ def key_of(*parts: object) -> str:
 def files_of(subject: Subject) -> tuple[object, ...]:
     """Return what tells a subject's model and adapters from others."""
     scaled = [(subject.model, 1.0), *((each.path, each.scale) for each in subject.adapters)]
+    scaled += [
+        (file, 1.0) for path, _ in scaled[1:] if path.is_dir() for file in sorted(path.iterdir())
+    ]
     stats = [(path.stat(), path, scale) for path, scale in scaled]
     return tuple((str(path), one.st_size, one.st_mtime_ns, scale) for one, path, scale in stats)
 

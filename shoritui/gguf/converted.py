@@ -159,7 +159,7 @@ class _Tensors:
                     f"{self._where}: the weights have {printable(name)}, for which "
                     f"a {self._architecture.name} of this config.json has no place."
                 )
-            for part in layout.parts(module, next(iter(self._sizes[name]), 0)):
+            for part in layout.parts(module, self._sizes[name] or (0,)):
                 found = f"{part.name.removesuffix('weight')}{kind}"
                 parts.setdefault(found, []).append((name, part.rows))
         if EMBEDDING not in parts:

@@ -42,6 +42,8 @@ SCALARS: Final = {
 """GGUF's types of one number, by their ids."""
 STRING: Final = 8
 ARRAY: Final = 9
+PART: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.DOTALL)
+"""How the parts of a split model are named, without the suffix."""
 _U32: Final = SCALARS[4]
 _U64: Final = SCALARS[10]
 _CHUNK: Final = 2**20

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.engine.interface import Adapter
+from shoritui.engine.llama.adapter_folder import lora_gguf
 from shoritui.engine.llama.context import Context, LoadedAdapter
 from shoritui.engine.llama.model import Model
-from shoritui.engine.llama.probe import check_adapters
+from shoritui.engine.llama.probe import ARCHITECTURE, check_adapters
 from shoritui.errors import UserError
+from shoritui.text import printable
 
 _HEAD: Final = 1 << 20
 _SAMPLE: Final = 1 << 16
@@ -21,8 +23,9 @@ _SAMPLES: Final = 32
 class Adapters:
     """Loads each adapter once; llama.cpp keeps them until the model goes."""
 
-    def __init__(self, model: Model, context: Context) -> None:
+    def __init__(self, model: Model, path: Path, context: Context) -> None:
         self._model = model
+        self._path = path
         self._context = context
         self._loaded: dict[bytes, LoadedAdapter] = {}
 
@@ -42,15 +45,16 @@ class Adapters:
         return keys
 
     def _load(self, path: Path) -> tuple[bytes, LoadedAdapter]:
-        check_adapters(self._model.metadata("general.architecture") or "", [Adapter(path)])
-        key = fingerprint(path)
+        file = lora_gguf(path, self._path)
+        check_adapters([Adapter(file)], self._path, self._model.metadata(ARCHITECTURE) or "")
+        key = fingerprint(file)
         if key not in self._loaded:
             try:
-                self._loaded[key] = LoadedAdapter(self._model, path)
+                self._loaded[key] = LoadedAdapter(self._model, file)
             except ValueError:
                 raise UserError(
-                    f"{path} is no LoRA adapter of {self._model.description}: expected a GGUF "
-                    "adapter that was made for this very model."
+                    f"{printable(path)} is no LoRA adapter of {self._model.description}: expected "
+                    "one that was made for this very model."
                 ) from None
         return key, self._loaded[key]
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from shoritui.engine.interface import Adapter, ContextMode, EngineOptions, ModelInfo
 from shoritui.engine.llama import library
+from shoritui.engine.llama.adapter_folder import lora_gguf
 from shoritui.engine.llama.memory_estimate import (
     AvailableMemory,
     LoadPlan,
@@ -26,6 +27,7 @@ from shoritui.gguf.header import Header, read_header
 from shoritui.host.machine import machine_memory
 from shoritui.text import printable
 
+ARCHITECTURE: Final = "general.architecture"
 DEFAULT_N_CTX: Final = 8192
 _MOST_LAYERS: Final = 1024
 _PLAUSIBLE: Final = 4
@@ -70,20 +72,23 @@ def probe(path: Path, options: EngineOptions) -> Probe:
         model.free()
 
 
-def check_adapters(architecture: str, adapters: Sequence[Adapter]) -> int:
+def check_adapters(adapters: Sequence[Adapter], model: Path, architecture: str) -> int:
     """The bytes that the adapters take; `UserError` if one is none for this kind of model."""
-    return sum(_adapter_bytes(adapter.path, architecture) for adapter in adapters)
+    files = (lora_gguf(adapter.path, model) for adapter in adapters)
+    return sum(_adapter_bytes(file, architecture) for file in files)
 
 
 def _adapter_bytes(path: Path, architecture: str) -> int:
     if not path.exists():
-        raise UserError(f"{printable(path)}: there is no such adapter file.")
+        raise UserError(f"{printable(path)}: there is no such adapter file or folder.")
     header, name = read_header(path), printable(path.name)
     if header.text("general.type") != "adapter":
-        raise UserError(f"{name} is no adapter: expected a LoRA adapter in GGUF form.")
+        raise UserError(
+            f"{name} is no adapter: expected a LoRA GGUF, or the folder that PEFT saved."
+        )
     if (kind := header.text("adapter.type")) != "lora":
         raise UserError(f"{name} is an adapter of the type {kind!r}: expected 'lora'.")
-    if (made_for := header.text("general.architecture")) != architecture:
+    if (made_for := header.text(ARCHITECTURE)) != architecture:
         raise UserError(
             f"{name} is an adapter for {made_for or 'another kind of'} models, "
             f"the model is of the kind {architecture}: take one that was made for it."
@@ -92,8 +97,8 @@ def _adapter_bytes(path: Path, architecture: str) -> int:
 
 
 def _probe(model: Model, header: Header, path: Path, options: EngineOptions) -> Probe:
-    architecture = header.text("general.architecture")
-    adapter_bytes = check_adapters(architecture, options.adapters)
+    architecture = header.text(ARCHITECTURE)
+    adapter_bytes = check_adapters(options.adapters, path, architecture)
     sizes = _sizes(model, header)
     _check_sizes(sizes, model.n_params, path)
     sizes = replace(sizes, size_bytes=sizes.size_bytes + adapter_bytes)
@@ -170,7 +175,7 @@ def _sizes(model: Model, header: Header) -> ModelSizes:
     """The sizes, of which some models state one for each layer."""
 
     def numbers(key: str) -> tuple[int, ...]:
-        return header.numbers(f"{header.text('general.architecture')}.{key}")
+        return header.numbers(f"{header.text(ARCHITECTURE)}.{key}")
 
     def largest(key: str, default: int = 0) -> int:
         return max(numbers(key), default=default)

@@ -75,7 +75,7 @@ class Runtime:
         self._model = Model(path, n_gpu_layers=info.n_gpu_layers, on_progress=on_progress)
         tuner, seconds_per_id = try_out(self._model, found, options, abort)
         layout = place_context(self._model, found, options, abort, seconds_per_id)
-        self._adapters = Adapters(self._model, layout.context)
+        self._adapters = Adapters(self._model, path, layout.context)
         self._made_of = (fingerprint(path), info.llama_cpp, options.kv_type, info.gpu)
         kv_store = None
         if options.kv_store is not None and not self._model.is_recurrent:

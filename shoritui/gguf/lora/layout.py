@@ -10,17 +10,20 @@ convert_hf_to_gguf.py writes a base.
 
 from __future__ import annotations
 
+import glob
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shoritui.errors import UserError
-from shoritui.gguf.shape import rows_for_gguf
+from shoritui.gguf.header import PART
+from shoritui.gguf.lora.orders import COLUMNS, FUSED, ROWS, Heads
+from shoritui.gguf.read import GgufFile
 from shoritui.text import printable
 
 if TYPE_CHECKING:
-    from shoritui.gguf.read import GgufFile
     from shoritui.gguf.shape import Rows
 
 _EXPERT: Final = re.compile(r"\.experts\.(\d+)\.")
@@ -42,6 +45,10 @@ class Base:
     kv_heads: tuple[int, ...]
     tensors: Mapping[str, tuple[int, ...]]
     """The sizes of the GGUF's tensors by name, rows first."""
+    linear_heads: tuple[int, int] = (0, 0)
+    """Of linear attention, those of keys and of values."""
+    linear_width: int = 0
+    """The width of such a key's head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +58,62 @@ class Part:
     name: str
     rows: Rows | None = None
     """For each of its rows the layer's; None for all as they are."""
+    columns: Rows | None = None
+    """Likewise."""
     expert: int | None = None
     """Which of the experts that the tensor holds."""
 
 
+def base_of(path: Path) -> Base:
+    """Return what a model's file says, and the other parts of a split model.
+
+    `UserError` if it cannot be read, or lacks something.
+    """
+    base = base_of_gguf(GgufFile(path))
+    tensors = dict(base.tensors)
+    for part in _others(path):
+        tensors |= {name: place.shape for name, place in GgufFile(part).tensors.items()}
+    return replace(base, tensors=tensors)
+
+
 def base_of_gguf(file: GgufFile) -> Base:
-    """Return what a model's file says; `UserError` if it lacks something."""
+    """Return what one file says; `UserError` if it lacks something."""
     architecture = file.text("general.architecture")
     blocks = file.whole(f"{architecture}.block_count")
     if not 0 < blocks <= _MOST_BLOCKS:
         raise UserError(f"{printable(file.path)} is damaged: it claims {blocks} blocks.")
     heads = _each(file, f"{architecture}.attention.head_count", (0,) * blocks)
-    return Base(
-        architecture,
-        blocks,
-        heads,
-        _each(file, f"{architecture}.attention.head_count_kv", heads),
-        {name: place.shape for name, place in file.tensors.items()},
+    kv_heads = _each(file, f"{architecture}.attention.head_count_kv", heads)
+    tensors = {name: place.shape for name, place in file.tensors.items()}
+    keys, values, width = (
+        file.whole(f"{architecture}.ssm.{name}", 0)
+        for name in ("group_count", "time_step_rank", "state_size")
     )
+    return Base(architecture, blocks, heads, kv_heads, tensors, (keys, values), width)
+
+
+def _others(path: Path) -> list[Path]:
+    """Return the further parts of a split model, of which llama.cpp is given the first."""
+    split = PART.fullmatch(path.stem)
+    if split is None:
+        return []
+    names = f"{glob.escape(split['stem'])}-*-of-{split['count']}{glob.escape(path.suffix)}"
+    return sorted(part for part in path.parent.glob(names) if part != path)
 
 
 def _each(file: GgufFile, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
     """Return a number of each block, which is often stated once for all."""
-    if several := file.metadata.get(key):
-        listed = several if isinstance(several, tuple) else (several,) * len(default)
-        if len(listed) == len(default) and all(isinstance(each, int) for each in listed):
-            return listed
-    return default
+    stated = file.metadata.get(key)
+    listed = stated if isinstance(stated, tuple) else (stated,) * len(default)
+    numbers = tuple(each for each in listed if isinstance(each, int))
+    return numbers if len(numbers) == len(default) else default
 
 
 class Layout:
     """The tensors of a base by the names of Hugging Face's modules."""
 
     def __init__(self, base: Base) -> None:
-        """`UserError` if the `gguf` package does not know the architecture."""
+        """`UserError` if how such a model is converted is not known."""
         from gguf import MODEL_ARCH_NAMES
         from gguf.tensor_mapping import TensorNameMap
 
@@ -101,25 +130,36 @@ class Layout:
         self.base = base
         self._names: Any = own(kinds[base.architecture], base.blocks)
 
-    def parts(self, module: str, outputs: int) -> list[Part]:
-        """Return the tensors that a linear layer with so many outputs is.
+    def check_applied(self, module: str) -> None:
+        """`UserError` if an adapter of a module would be left out, or stored wrongly."""
+        architecture, kind = self.base.architecture, (self.name(module) or "").rpartition(".")[2]
+        if architecture in _NOT_KNOWN:
+            raise UserError(
+                f"How an adapter of a model of the architecture {architecture} is stored as a GGUF "
+                "is not known here: convert it with llama.cpp's convert_lora_to_gguf.py."
+            )
+        if kind and re.fullmatch(_NOT_APPLIED.get(architecture, ""), kind):
+            raise UserError(
+                f"The adapter is for {printable(module)}, where llama.cpp applies no adapter to a "
+                f"model of the architecture {architecture}: train it without, or merge it."
+            )
+
+    def parts(self, module: str, sizes: tuple[int, ...]) -> list[Part]:
+        """Return the tensors that a module of these sizes, rows first, is.
 
         `UserError` if there is none, or its rows cannot be sorted as this base has them.
         """
         plain = _WRAPPED.sub("", module)
-        expert = _EXPERT.search(plain)
-        name = self.name(module)
-        if name is None:
+        try:
+            return self._fused(plain, sizes[0]) or self._alone(module, sizes)
+        except (ValueError, ZeroDivisionError, IndexError):
             raise UserError(
-                f"The adapter is for {printable(module)}, and a model of the architecture "
-                f"{printable(self.base.architecture)} has no such layer: it is for another base."
-            )
-        if expert:
-            return [Part(f"{name}.weight", expert=int(expert[1]))]
-        return self._sorted(name, outputs)
+                f"{printable(module)} is {' x '.join(map(str, sizes))}, which the heads of its "
+                "base do not divide: it is of another base."
+            ) from None
 
     def name(self, module: str) -> str | None:
-        """Return GGUF's name of a module, without `.weight`; None if there is none."""
+        """Return GGUF's name of a module, without `.weight`; None if it has none of its own."""
         plain = _WRAPPED.sub("", module)
         mixtral = _MIXTRAL.fullmatch(plain)
         wanted = f"{mixtral[1]}.feed_forward.experts.{mixtral[2]}" if mixtral else plain
@@ -129,100 +169,67 @@ class Layout:
         found = (self._names.get_name(each) for each in candidates)
         return next((name for name in found if name is not None), None)
 
-    def _sorted(self, name: str, outputs: int) -> list[Part]:
-        prefix, _, kind = name.rpartition(".")
-        order = _ORDERS.get(self.base.architecture, {}).get(kind)
-        whole = f"{name}.weight"
-        if order is None or not (block := re.fullmatch(r"blk\.(\d+)", prefix)):
-            return [Part(whole)]
-        index = int(block[1])
-        heads, kv_heads = self.base.heads[index], self.base.kv_heads[index]
-        try:
-            rows = order(outputs, heads, kv_heads)
-        except (ValueError, ZeroDivisionError):
+    def _fused(self, module: str, outputs: int) -> list[Part]:
+        """Return the tensors into which a layer is cut; none if it is not cut."""
+        for pattern, cut in FUSED.get(self.base.architecture, ()):
+            if found := re.fullmatch(rf"model\.layers\.(\d+)\.{pattern}", module):
+                block = int(found[1])
+                rows = cut(outputs, self._heads(block))
+                return [
+                    Part(self._present(f"blk.{block}.{name}"), each) for name, each in rows.items()
+                ]
+        return []
+
+    def _alone(self, module: str, sizes: tuple[int, ...]) -> list[Part]:
+        name = self.name(module)
+        if name is None:
             raise UserError(
-                f"The adapter has {outputs} outputs for {printable(whole)}, which its base's "
-                f"{heads} heads do not divide: it is for another base."
-            ) from None
-        if isinstance(rows, dict):
-            return [Part(f"{prefix}.{part}.weight", each) for part, each in rows.items()]
-        return [Part(whole, rows)]
+                f"{printable(module)}: a model of the architecture "
+                f"{printable(self.base.architecture)} has no such layer, so this is of another one."
+            )
+        if expert := _EXPERT.search(module):
+            return [Part(f"{name}.weight", expert=int(expert[1]))]
+        prefix, _, kind = name.rpartition(".")
+        block = re.fullmatch(r"blk\.(\d+)", prefix)
+        rows = ROWS.get(self.base.architecture, {}).get(kind)
+        columns = COLUMNS.get(self.base.architecture, {}).get(kind)
+        if block is None or rows is columns is None:
+            return [Part(self._present(name))]
+        heads = self._heads(int(block[1]))
+        return [
+            Part(
+                f"{name}.weight",
+                rows(sizes[0], heads) if rows else None,
+                columns(sizes[1], heads) if columns else None,
+            )
+        ]
+
+    def _present(self, name: str) -> str:
+        """Return the tensor; a shared expert that a model without experts has is its only one."""
+        shared, alone = f"{name}.weight", f"{name.removesuffix('_shexp')}.weight"
+        tensors = self.base.tensors
+        return alone if alone in tensors and shared not in tensors else shared
+
+    def _heads(self, block: int) -> Heads:
+        base = self.base
+        return Heads(base.heads[block], base.kv_heads[block], *base.linear_heads, base.linear_width)
 
 
-_Order = Callable[[int, int, int], "Rows | dict[str, Rows]"]
-"""Of a layer's outputs, heads and key heads, its rows in GGUF's order, maybe in several tensors."""
-
-
-def _queries(outputs: int, heads: int, kv_heads: int) -> Rows:
-    return rows_for_gguf(heads, outputs)
-
-
-def _keys(outputs: int, heads: int, kv_heads: int) -> Rows:
-    return rows_for_gguf(kv_heads, outputs)
-
-
-def _by_head(outputs: int, heads: int, kv_heads: int) -> Rows:
-    """Each head's query, key and value stand together: GPT-NeoX, BLOOM."""
-    import numpy as np
-
-    return np.arange(outputs).reshape(heads, 3, -1).swapaxes(0, 1).reshape(-1)
-
-
-def _by_group(outputs: int, heads: int, kv_heads: int) -> Rows:
-    """The queries of a key head, it and its value stand together: Falcon."""
-    import numpy as np
-
-    return np.concatenate(list(_groups(outputs, heads, kv_heads).values()))
-
-
-def _groups(outputs: int, heads: int, kv_heads: int) -> dict[str, Rows]:
-    import numpy as np
-
-    rows = np.arange(outputs).reshape(kv_heads, heads // kv_heads + 2, -1)
-    parts = {"attn_q": rows[:, :-2], "attn_k": rows[:, -2], "attn_v": rows[:, -1]}
-    return {name: each.reshape(-1) for name, each in parts.items()}
-
-
-def _rotated(parts: dict[str, Rows], heads: int, kv_heads: int) -> dict[str, Rows]:
-    queries, keys = parts["attn_q"], parts["attn_k"]
-    return parts | {
-        "attn_q": queries[rows_for_gguf(heads, len(queries))],
-        "attn_k": keys[rows_for_gguf(kv_heads, len(keys))],
+_LATENT: Final = r"attn_(q|q_a|q_b|kv_a_mqa|kv_b|k_b|v_b)"
+_NOT_APPLIED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("deepseek2", "deepseek2-ocr", "mistral4"), rf"{_LATENT}|output"),
+    "glm-dsa": rf"{_LATENT}|indexer\..*|output",
+    "minicpm3": _LATENT,
+    "plm": _LATENT,
+    "gemma3n": r"altup_.*|per_layer_model_proj",
+    "gemma4": r"per_layer_model_proj",
+    **dict.fromkeys(("nemotron_h", "nemotron_h_moe"), r"ffn_latent_.*"),
+}
+"""Where llama.cpp multiplies without looking for an adapter, by the ends of names."""
+_NOT_KNOWN: Final = frozenset(
+    {
+        "falcon-h1",  # its conversion multiplies weights with numbers that a GGUF does not keep
+        "plamo", "plamo2", "plamo3", "refact", "mimo2", "cogvlm", "step35", "grok",  # other orders
+        "kimi-linear", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7",  # most of it without adapters
     }
-
-
-def _internlm2(outputs: int, heads: int, kv_heads: int) -> dict[str, Rows]:
-    return _rotated(_groups(outputs, heads, kv_heads), heads, kv_heads)
-
-
-def _packed(outputs: int, heads: int, kv_heads: int) -> dict[str, Rows]:
-    """Queries, keys and values one after the other: Baichuan, Bailing."""
-    import numpy as np
-
-    head, rest = divmod(outputs, heads + 2 * kv_heads)
-    if rest:
-        raise ValueError(outputs)
-    ends = [heads * head, (heads + kv_heads) * head]
-    names = ("attn_q", "attn_k", "attn_v")
-    parts = dict(zip(names, np.split(np.arange(outputs), ends), strict=True))
-    return _rotated(parts, heads, kv_heads)
-
-
-_LLAMA_LIKE: Final[Mapping[str, _Order]] = {"attn_q": _queries, "attn_k": _keys}
-_ORDERS: Final[Mapping[str, Mapping[str, _Order]]] = {
-    **dict.fromkeys(
-        (
-            "llama", "llama-embed", "mistral3", "arcee", "smollm3", "afmoe", "granite",
-            "granitemoe", "granitehybrid", "deci", "minicpm", "olmo", "chameleon", "xverse",
-            "arctic", "deepseek", "llada", "cogvlm",
-        ),
-        _LLAMA_LIKE,
-    ),
-    "gptneox": {"attn_qkv": _by_head},
-    "bloom": {"attn_qkv": _by_head},
-    "falcon": {"attn_qkv": _by_group},
-    "internlm2": {"attn_qkv": _internlm2},
-    "baichuan": {"attn_qkv": _packed},
-    "bailingmoe": {"attn_qkv": _packed},
-}  # fmt: skip
-"""By architecture and GGUF's name of the tensor, where rows stand otherwise than in PyTorch."""
+)  # fmt: skip

@@ -31,7 +31,8 @@ PREFIX: Final = "base_model.model."
 _PICKLE: Final = "adapter_model.bin"
 _LARGEST_RANK: Final = 1 << 16
 _LARGEST_ALPHA: Final = 1e9
-_PATTERN_SECONDS: Final = 1.0
+_PATTERN_SECONDS: Final = 0.2
+_MOST_PATTERNS: Final = 1024
 _NAME: Final = re.compile(
     r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])"
     r"(?:\.[^.]+)?(?(kind)|\.weight)"
@@ -72,8 +73,8 @@ class _Config(msgspec.Struct, frozen=True):
     use_rslora: bool | None = None
     bias: str | None = None
     init_lora_weights: bool | str | None = None
-    rank_pattern: dict[str, _Rank] | None = None
-    alpha_pattern: dict[str, _Alpha] | None = None
+    rank_pattern: Annotated[dict[str, _Rank], Meta(max_length=_MOST_PATTERNS)] | None = None
+    alpha_pattern: Annotated[dict[str, _Alpha], Meta(max_length=_MOST_PATTERNS)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,12 @@ class PeftAdapter:
         """By what the product of most layers' factors is multiplied."""
         return _scale(self.alpha, self.rank, self.rslora)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much all factors take in fp32."""
+        sizes = ((each.rank, sum(each.sizes)) for each in self.factors.values())
+        return sum(4 * rank * both for rank, both in sizes)
+
     def down(self, module: str) -> Floats:
         """Return A of a layer in fp32."""
         return floats_at(self.factors[module].down)
@@ -127,22 +134,15 @@ class PeftAdapter:
         return floats_at(self.factors[module].up)
 
 
-def is_peft(path: Path) -> bool:
-    """Return whether it is a folder in which PEFT saved an adapter."""
-    return (path / CONFIG_FILE).is_file()
-
-
 def read_peft(folder: Path) -> PeftAdapter:
     """Return the adapter of a folder, which this project, PEFT or another program wrote.
 
     `UserError` if it is none, is damaged, or is more than plain LoRA.
     """
-    config, values = _read_config(folder / CONFIG_FILE)
-    _check_plain(config, values, folder / CONFIG_FILE)
-    path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise UserError(_missing(folder))
-    found = Factored(path)
+    where, weights = files_of(folder)
+    config, values = _read_config(where)
+    _check_plain(config, values, where)
+    found = _Factored(weights)
     return PeftAdapter(
         folder,
         config.base_model_name_or_path or "",
@@ -154,15 +154,22 @@ def read_peft(folder: Path) -> PeftAdapter:
     )
 
 
-def _missing(folder: Path) -> str:
+def files_of(folder: Path) -> tuple[Path, Path]:
+    """Return the files of its settings and of its factors; `UserError` if one is missing."""
+    config, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
+    if config.is_file() and weights.is_file():
+        return config, weights
     shown = printable(folder)
-    if (folder / _PICKLE).is_file():
-        return (
-            f"{shown} holds {_PICKLE}, a pickle, which can run any program when it is read: save "
-            f"the adapter as safetensors where it was trained (PEFT's usual form), or take a copy "
-            f"with {WEIGHTS_FILE}."
+    if config.is_file() and (folder / _PICKLE).is_file():
+        raise UserError(
+            f"{shown} holds {_PICKLE}, a pickle, which may run any program when it is read: save "
+            "the adapter as safetensors, which is PEFT's usual way, or get a copy with "
+            f"{WEIGHTS_FILE}."
         )
-    return f"{shown} holds no {WEIGHTS_FILE}: expected an adapter that PEFT saved."
+    missing = WEIGHTS_FILE if config.is_file() else CONFIG_FILE
+    raise UserError(
+        f"{shown} has no {missing}: expected an adapter as PEFT saves it, or a LoRA GGUF."
+    )
 
 
 def _read_config(path: Path) -> tuple[_Config, dict[str, Any]]:
@@ -209,7 +216,7 @@ def _check_plain(config: _Config, values: Mapping[str, Any], path: Path) -> None
         )
 
 
-class Factored:
+class _Factored:
     """The pairs of tensors in a file of PEFT's."""
 
     def __init__(self, path: Path) -> None:

@@ -43,9 +43,14 @@ def _tensors(adapter: PeftAdapter, base: Base, alpha: float, kind: Kind) -> list
     layout = Layout(base)
     whole: list[Tensor] = []
     experts: dict[str, dict[int, str]] = {}
-    for module, factors in adapter.factors.items():
-        for part in layout.parts(module, factors.sizes[0]):
-            _check(module, factors, part, adapter, base)
+    for module in adapter.factors:
+        try:
+            parts = _parts(layout, module, adapter)
+        except UserError:
+            if not adapter.up(module).any():  # such as the eye's of a model that read only text
+                continue
+            raise
+        for part in parts:
             if part.expert is None:
                 whole += _pair(adapter, module, part, alpha, kind)
             else:
@@ -57,6 +62,16 @@ def _tensors(adapter: PeftAdapter, base: Base, alpha: float, kind: Kind) -> list
         if len(list(same)) > 1:
             raise UserError(f"The adapter has two pairs of factors for {printable(name)}.")
     return whole
+
+
+def _parts(layout: Layout, module: str, adapter: PeftAdapter) -> list[Part]:
+    """Return where a module's factors go; `UserError` if that is nowhere."""
+    factors = adapter.factors[module]
+    layout.check_applied(module)
+    parts = layout.parts(module, factors.sizes)
+    for part in parts:
+        _check(module, factors, part, adapter, layout.base)
+    return parts
 
 
 def _check(module: str, factors: Factors, part: Part, adapter: PeftAdapter, base: Base) -> None:
@@ -103,6 +118,7 @@ def _pair(
 
     def down() -> Floats:
         values = adapter.down(module)
+        values = values if part.columns is None else values[:, part.columns]
         return values.T if factors.is_embedding else values
 
     def up() -> Floats:

@@ -701,11 +701,11 @@ ACTIONS: tuple[Action[Host], ...] = (
         synonyms="lora finetune",
         title="Model: Apply an adapter",
         run=model.adapter,
-        help="Applies a LoRA adapter, beside any others, without reloading the model; `off` "
-        "removes all of them, a scale of 0 removes one.",
+        help="Applies a LoRA adapter (a GGUF or a PEFT folder), beside any others, without "
+        "reloading the model; `off` removes all of them, a scale of 0 removes one.",
         keys="alt+m",
         slash="adapter",
-        argument="[FILE [SCALE]|off]",
+        argument="[PATH [SCALE]|off]",
         choices=model.adapter_choices,
     ),
     Action(

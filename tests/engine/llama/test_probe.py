@@ -96,7 +96,7 @@ def test_what_the_head_size_cannot_do_is_refused(model: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("metadata", "told"),
     [
-        ({"general.architecture": "llama"}, "is no adapter: expected a LoRA adapter"),
+        ({"general.architecture": "llama"}, "is no adapter: expected a LoRA GGUF"),
         (
             {"general.type": "adapter", "adapter.type": "control_vector"},
             "is an adapter of the type 'control_vector': expected 'lora'",

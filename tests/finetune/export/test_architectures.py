@@ -106,3 +106,5 @@ async def test_it_is_trained_exported_proved_and_put_on(kind: str, tmp_path: Pat
     apart, together = await written(tmp_path / "base.gguf", adapter), await written(whole)
     assert apart.prompt_tokens == together.prompt_tokens > 0
     assert apart.text == together.text
+    folder = await written(tmp_path / "base.gguf", tmp_path / config.output / "low")
+    assert folder.text == apart.text

@@ -58,7 +58,7 @@ def test_at_run_time_it_gives_pefts_logits(
 
 def test_the_engine_takes_it(trained: Trained, tmp_path: Path) -> None:
     path = exported(trained, tmp_path / "adapter.gguf")
-    assert check_adapters("llama", [Adapter(path)]) == path.stat().st_size
+    assert check_adapters([Adapter(path)], path, "llama") == path.stat().st_size
     assert GgufFile(path).text("general.name") == "a�[31mname"
 
 

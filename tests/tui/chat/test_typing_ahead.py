@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from shoritui.demo import model_path
 from shoritui.director import Director
 from shoritui.settings import load_settings, save_settings
 from shoritui.tui.chat.app import ShoriTUI
-from tests.tui.conftest import enter, heard, idle, running, screen_text, until
+from tests.engine.adapter_file import write_adapter_folder
+from tests.tui.conftest import enter, heard, idle, news, running, screen_text, until
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +102,25 @@ async def test_an_adapter_that_is_not_there_is_told_in_one_sentence(home: Path) 
         await enter(app, pilot, "/adapter off")
         await pilot.pause(0.2)
         assert len(heard(app)) == 2  # The same sentence is not said twice.
+
+
+async def test_the_folder_that_peft_saved_is_put_on_and_a_wrong_one_is_told(home: Path) -> None:
+    folder = write_adapter_folder(home / "v0.2 noir", model_path())
+    wrong = write_adapter_folder(home / "wrong", model_path(), wide=2)
+    async with running() as (app, pilot):
+        await loaded(app, pilot)
+        await enter(app, pilot, f"/adapter {folder} 0.5")
+        await until(pilot, lambda: bool(heard(app)))
+        assert heard(app) == ["Adapters that are on: v0.2 noir at 0.5."]
+        assert app.director is not None and app.director.engine.info is not None
+        (worn,) = app.director.engine.info.adapters
+        assert (worn.path, worn.scale) == (folder, 0.5)
+        await enter(app, pilot, f"/adapter {wrong}")
+        await until(pilot, lambda: "trained on another base" in news(app))
+        assert all(each.isprintable() for each in heard(app))
+        assert [each.path for each in load_settings().adapters] == [str(folder)]
+        await send(app, pilot)
+        assert app.main.story.passages[-1].speaker
 
 
 @pytest.mark.parametrize("scale", ["inf", "-inf", "nan", "1e39"])

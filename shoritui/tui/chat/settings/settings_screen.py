@@ -27,7 +27,10 @@ _NAMES = [name for name in _FIELDS if name != "version"]
 _ELSEWHERE = {"theme": "theme", "model": "model", "keymap": "keys"}
 """The settings that an action of their own changes, by its id."""
 _LONG = ("instruction",)
-_ADAPTERS = "A file and how strongly it counts, such as ~/loras/noir.gguf 0.8; off removes all."
+_ADAPTERS = (
+    "A GGUF or PEFT folder and how strongly it counts, such as ~/loras/noir.gguf 0.8; off removes "
+    "all."
+)
 
 
 class SettingsScreen(Browser[None]):

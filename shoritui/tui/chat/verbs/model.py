@@ -81,7 +81,7 @@ async def adapter(host: Host, argument: str) -> None:
 
 
 def changed(worn: list[AdapterFile], argument: str) -> list[AdapterFile]:
-    """Return the adapters after `FILE [SCALE]` or `off`; a scale of 0 takes that one off.
+    """Return the adapters after `PATH [SCALE]` or `off`; a scale of 0 takes that one off.
 
     Raises:
         UserError: The scale is not finite, or out of range, or the path is none.
@@ -135,6 +135,9 @@ def _parted(argument: str) -> tuple[str, float]:
 
 def _told(files: list[AdapterFile]) -> str:
     if not files:
-        return "No adapter is on: /adapter FILE puts one on."
-    names = (f"{one_line(Path(each.path).stem)} at {each.scale:g}" for each in files)
+        return "No adapter is on: /adapter PATH puts one on."
+    names = (
+        f"{one_line(Path(each.path).name.removesuffix('.gguf'))} at {each.scale:g}"
+        for each in files
+    )
     return f"Adapters that are on: {', '.join(names)}."
