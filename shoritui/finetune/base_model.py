@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +87,9 @@ def at_hand(base: Base, here: Path = Path()) -> Path | None:
 
 def _of_gguf(path: Path, report: Report) -> Path:
     """Return the folder with the same model, which is made once for a content and kept."""
+    from shoritui.finetune.blank_model import blank_model
     from shoritui.gguf.folder import VERSION, write_folder
+    from shoritui.gguf.read import parts_of
 
     last = -1
 
@@ -97,11 +100,13 @@ def _of_gguf(path: Path, report: Report) -> Path:
             report(Preparing(f"unpacking {path.name}, MiB", last, total // _MIB))
 
     try:
-        key = f"{digests_of([path])[path]}-{VERSION}"
+        digests = list(digests_of(parts_of(path)).values())
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    whole = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
     return made_once(
-        cache_dir() / "finetune" / "bases" / key, lambda folder: write_folder(path, folder, written)
+        cache_dir() / "finetune" / "bases" / f"{whole}-{VERSION}",
+        lambda folder: write_folder(path, folder, blank_model, written),
     )
 
 

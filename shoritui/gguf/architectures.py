@@ -138,13 +138,13 @@ def _needed(config: Config, *names: str) -> int:
     return int(found)
 
 
-_EPSILONS: Final = {
+EPSILONS: Final = {
     "attention.layer_norm_rms_epsilon": ("rms_norm_eps",),
     "attention.layer_norm_epsilon": (
         *("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon", "norm_eps"),
     ),
 }
-_EXPERTS: Final = {
+EXPERTS: Final = {
     "expert_count": ("num_local_experts", "num_experts"),
     "expert_used_count": ("num_experts_per_tok",),
     "expert_feed_forward_length": ("moe_intermediate_size",),
@@ -169,10 +169,10 @@ def _general(config: Config) -> Keys:
         "attention.value_length": head_size,
         "vocab_size": _needed(config, "vocab_size"),
     }
-    for key, names in _EPSILONS.items():
+    for key, names in EPSILONS.items():
         if (value := _first(config, *names)) is not None:
             keys[key] = float(value)
-    for key, names in _EXPERTS.items():
+    for key, names in EXPERTS.items():
         if (value := _first(config, *names)) is not None:
             keys[key] = int(value)
     return keys
@@ -274,14 +274,16 @@ def rope_tensors(config: Config) -> dict[str, Floats]:
     return {ROPE_FACTORS: llama3_factors(scaling, theta, turned)}
 
 
+MULTIPLIERS: Final = {
+    "attention.scale": "attention_multiplier",
+    "embedding_scale": "embedding_multiplier",
+    "residual_scale": "residual_multiplier",
+    "logit_scale": "logits_scaling",
+}
+
+
 def _multipliers(config: Config) -> Keys:
-    names = {
-        "attention.scale": "attention_multiplier",
-        "embedding_scale": "embedding_multiplier",
-        "residual_scale": "residual_multiplier",
-        "logit_scale": "logits_scaling",
-    }
-    return {key: float(config[name]) for key, name in names.items()}
+    return {key: float(config[name]) for key, name in MULTIPLIERS.items()}
 
 
 def _caps(config: Config) -> Keys:

@@ -97,13 +97,14 @@ def converted(
     """
     architecture = architecture_of(config, where)
     metadata = hyperparameters(config, architecture, where)
-    tensors = _Tensors(config, architecture, metadata, sizes, floats, where)
+    tensors = Tensors(config, architecture, metadata, sizes, floats, where)
     metadata |= gguf_vocabulary(tokens)
     return Model(metadata, tensors.base, tensors.floats, tokens is not None)
 
 
-class _Tensors:
-    """A model's tensors by GGUF's names."""
+class Tensors:
+    """A model's tensors by GGUF's names: `base` has their sizes, `parts` the folder's that make
+    each, with the order of their rows."""
 
     def __init__(
         self,
@@ -114,18 +115,18 @@ class _Tensors:
         floats: Callable[[str], Floats],
         where: str,
     ) -> None:
-        self._architecture, self._where = architecture, where
+        self.architecture, self._where = architecture, where
         self._sizes, self._floats = sizes, floats
         self._factors = rope_tensors(config)
         name, layers = architecture.name, _whole(metadata, architecture, "block_count")
         heads = _whole(metadata, architecture, "attention.head_count")
         of_keys = _whole(metadata, architecture, "attention.head_count_kv")
         counts = (heads,) * layers, (of_keys,) * layers
-        self._parts = self._named(
+        self.parts = self._named(
             Layout(Base(name, layers, *counts, {})), bool(config.get("tie_word_embeddings"))
         )
         self._check_layers(layers)
-        whole = {each: self._size(each) for each in self._parts}
+        whole = {each: self._size(each) for each in self.parts}
         whole |= {each: array.shape for each, array in self._factors.items()}
         self.base = Base(name, layers, *counts, whole)
 
@@ -133,17 +134,17 @@ class _Tensors:
         """Return a tensor as the GGUF has it."""
         if name in self._factors:
             return self._factors[name]
-        parts = [self._part(name, part, rows) for part, rows in self._parts[name]]
+        parts = [self._part(name, part, rows) for part, rows in self.parts[name]]
         whole = parts[0] if len(parts) == 1 else np.stack(parts)
         return whole.reshape(self.base.tensors[name])
 
     def _part(self, name: str, part: str, rows: Rows | None) -> Floats:
         values = self._floats(part)
-        if self._is_transposed(name):
+        if self.is_transposed(name):
             values = values.T
         if rows is not None:
             values = values[rows]
-        ends = self._architecture.adds_one
+        ends = self.architecture.adds_one
         return values + np.float32(1) if ends and part.endswith(ends) else values
 
     def _named(self, layout: Layout, is_tied: bool) -> dict[str, list[tuple[str, Rows | None]]]:
@@ -157,21 +158,21 @@ class _Tensors:
             if kind not in ("weight", "bias") or layout.name(module) is None:
                 raise UserError(
                     f"{self._where}: the weights have {printable(name)}, for which "
-                    f"a {self._architecture.name} of this config.json has no place."
+                    f"a {self.architecture.name} of this config.json has no place."
                 )
             for part in layout.parts(module, self._sizes[name] or (0,)):
                 found = f"{part.name.removesuffix('weight')}{kind}"
                 parts.setdefault(found, []).append((name, part.rows))
         if EMBEDDING not in parts:
             raise UserError(f"{self._where} is not complete: the weights have no embeddings.")
-        if self._architecture.needs_head:
+        if self.architecture.needs_head:
             parts.setdefault(HEAD, parts[EMBEDDING])
         return parts
 
     def _check_layers(self, layers: int) -> None:
         """`UserError` unless every layer has what any of them has, and as many parts of it."""
         counts: dict[str, dict[int, int]] = {}
-        for name, parts in self._parts.items():
+        for name, parts in self.parts.items():
             if name.startswith("blk."):
                 _, index, kind = name.split(".", 2)
                 counts.setdefault(kind, {})[int(index)] = len(parts)
@@ -180,26 +181,27 @@ class _Tensors:
             for layer in range(layers):
                 if by_layer.get(layer, 0) != most:
                     found = next(at for at, count in by_layer.items() if count == most)
-                    like, _ = self._parts[f"blk.{found}.{kind}"][-1]
+                    like, _ = self.parts[f"blk.{found}.{kind}"][-1]
                     missing = re.sub(r"(?<=\.)\d+(?=\.)", str(layer), like, count=1)
                     raise UserError(
                         f"{self._where} is not complete: the weights have no {printable(missing)}."
                     )
 
     def _size(self, name: str) -> tuple[int, ...]:
-        parts = [part for part, _ in self._parts[name]]
+        parts = [part for part, _ in self.parts[name]]
         shape = self._sizes[parts[0]]
         if any(self._sizes[part] != shape for part in parts):
             raise UserError(
                 f"{self._where}: {printable(parts[0])} and its like are not of one size."
             )
-        if self._is_transposed(name):
+        if self.is_transposed(name):
             shape = shape[::-1]
         return shape if len(parts) == 1 else (len(parts), *shape)
 
-    def _is_transposed(self, name: str) -> bool:
+    def is_transposed(self, name: str) -> bool:
+        """Return whether a tensor stands in the folder with a column for each output."""
         is_matrix = name.startswith("blk.") and name.endswith(".weight") and "_norm." not in name
-        return self._architecture.transposes and is_matrix
+        return self.architecture.transposes and is_matrix
 
 
 def _whole(metadata: Mapping[str, Value], architecture: Architecture, key: str) -> int:

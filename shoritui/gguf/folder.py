@@ -1,80 +1,94 @@
-"""A llama in a GGUF file, written as a Hugging Face folder: config, weights, vocabulary."""
+"""A GGUF file of a known architecture, written as a Hugging Face folder."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
-from shoritui.errors import UserError
 from shoritui.files import check_space
 from shoritui.gguf.checkpoint import Dtype, Stored, write_safetensors
-from shoritui.gguf.read import GgufFile
-from shoritui.gguf.shape import (
-    ROPE_FACTORS,
-    Shape,
-    config_of,
-    gguf_names,
-    rows_from_gguf,
-    shape_of_gguf,
-)
+from shoritui.gguf.config import Blank, understood
+from shoritui.gguf.converted import Tensors
+from shoritui.gguf.read import Floats, GgufFile
 from shoritui.gguf.vocabulary.kept import keep
 from shoritui.gguf.write import KIND_IDS, ByteProgress
-from shoritui.text import printable
 
-VERSION: Final = 2
+if TYPE_CHECKING:
+    from shoritui.gguf.shape import Rows
+
+VERSION: Final = 3
 """Of what a folder holds: where it changes, folders that were kept are made anew."""
 _AS_STORED: Final[Mapping[int, Dtype]] = {KIND_IDS["F16"]: "F16", KIND_IDS["BF16"]: "BF16"}
 """Everything else becomes F32, which holds any of it exactly."""
 _DTYPES: Final[Mapping[Dtype, str]] = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
-def write_folder(source: Path, folder: Path, report: ByteProgress | None = None) -> None:
+def write_folder(
+    source: Path, folder: Path, blank: Blank, report: ByteProgress | None = None
+) -> None:
     """Write the same model into a folder that is there: config.json, weights, and its vocabulary.
 
-    Tensors that are quantised are there in F32. `UserError` if the file is missing, damaged, or
-    not a llama that can be read here, or if there is not enough room.
+    Tensors that are quantised are there in F32; some rows are in memory at a time. `blank` knows
+    the models of transformers. `UserError` if the file is missing, damaged, or not a model that
+    can be read here, or if there is not enough room.
     """
     file = GgufFile(source)
-    shape = shape_of_gguf(file)
-    _check(file, shape)
-    names = gguf_names(shape)
-    tensors = {name: _stored(file, other) for name, other in names.items()}
+    model = understood(file, blank)
+    origins = _origins(file, model.tensors)
+    tensors = {name: origin.stored for name, origin in origins.items()}
     wanted = sum(tensor.size_bytes for tensor in tensors.values())
     check_space(folder.parent, wanted, f"what {source.name} holds")
-    config = config_of(shape)
     keep(file, folder)
-    config["dtype"] = _DTYPES[_matrices(tensors)]
-    text = json.dumps(config, indent=2) + "\n"
+    config = {**model.config, "dtype": _DTYPES[_matrices(tensors)]}
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
 
     def data(name: str) -> Iterator[npt.NDArray[Any]]:
-        return _rows(file, names[name], shape.rotated_heads(name))
+        for floats in _floats(file, origins[name]):
+            yield _encoded(floats, tensors[name].dtype)
 
     write_safetensors(folder / "model.safetensors", tensors, data, report)
 
 
-def _check(file: GgufFile, shape: Shape) -> None:
-    """`UserError` unless the file has the tensors of such a llama, and no other."""
-    names = gguf_names(shape)
-    strange = file.tensors.keys() - set(names.values()) - {ROPE_FACTORS}
-    if strange:
-        raise UserError(
-            f"{file.path} holds {printable(min(strange))}, which a plain llama does not have: take "
-            "the model's own folder instead."
-        )
-    for name, other in names.items():
-        if other not in file.tensors:
-            raise UserError(f"{file.path} is not complete: {name} is missing.")
-        if file.shape(other) != shape.tensor_shape(name):
-            raise UserError(f"{file.path}: {other} has not the shape that its metadata says.")
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a tensor of the folder is in the file."""
+
+    name: str
+    stored: Stored
+    part: int
+    """Which of those that the file has as one."""
+    rows: Rows | None
+    """For each row of the file the folder's; None if they are the same."""
+    is_transposed: bool
+    added: int
+    """What the file has added to its numbers."""
 
 
-def _stored(file: GgufFile, name: str) -> Stored:
-    return Stored(_AS_STORED.get(file.tensors[name].kind, "F32"), file.shape(name))
+def _origins(file: GgufFile, tensors: Tensors) -> dict[str, _Origin]:
+    ends = tensors.architecture.adds_one
+    origins = {}
+    for name, parts in tensors.parts.items():
+        shape = file.shape(name) if len(parts) == 1 else file.shape(name)[1:]
+        is_transposed = tensors.is_transposed(name)
+        dtype = _AS_STORED.get(file.tensors[name].kind, "F32")
+        for part, (other, rows) in enumerate(parts):
+            origins[other] = _Origin(
+                name,
+                Stored(dtype, shape[::-1] if is_transposed else shape),
+                part,
+                rows,
+                is_transposed,
+                int(bool(ends) and other.endswith(ends)),
+            )
+    return origins
 
 
 def _matrices(tensors: Mapping[str, Stored]) -> Dtype:
@@ -83,7 +97,25 @@ def _matrices(tensors: Mapping[str, Stored]) -> Dtype:
     return kinds.pop() if len(kinds) == 1 else "F32"
 
 
-def _rows(file: GgufFile, name: str, heads: int) -> Iterator[npt.NDArray[Any]]:
-    order = rows_from_gguf(heads, file.shape(name)[0]) if heads else None
-    is_as_stored = file.tensors[name].kind in _AS_STORED
-    return file.raw_rows(name, order) if is_as_stored else file.rows(name, order)
+def _floats(file: GgufFile, origin: _Origin) -> Iterator[Floats]:
+    """Yield the numbers of a tensor as the folder has them, some rows at a time."""
+    shape = file.shape(origin.name)
+    order = None if origin.rows is None else np.argsort(origin.rows)
+    if len(shape) == 1:
+        values = np.concatenate(list(file.rows(origin.name)))
+        yield (values if order is None else values[order]) - origin.added
+        return
+    rows = math.prod(origin.stored.shape[:-1])
+    if origin.is_transposed:
+        yield np.concatenate(list(file.rows(origin.name))).T
+        return
+    if rows != math.prod(shape[:-1]):
+        order = origin.part * rows + (np.arange(rows) if order is None else order)
+    for values in file.rows(origin.name, order):
+        yield values - origin.added if origin.added else values
+
+
+def _encoded(floats: Floats, dtype: Dtype) -> npt.NDArray[Any]:
+    if dtype == "BF16":
+        return (np.ascontiguousarray(floats, "<f4").view("<u4") >> 16).astype("<u2")
+    return floats.astype("<f2" if dtype == "F16" else "<f4")

@@ -6,6 +6,7 @@ The data stay on the disk until they are asked for.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,14 +15,31 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.errors import UserError
-from shoritui.gguf.header import BLOCKS, Value, Verbatim, read_header
+from shoritui.gguf.header import BLOCKS, Place, Value, Verbatim, read_header
 from shoritui.text import printable
 
 Floats = npt.NDArray[np.float32]
 
+_FIRST: Final = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
 _VALUES_AT_ONCE: Final = 1 << 22
 """Dequantising needs a few times as much memory as it gives."""
 _T = TypeVar("_T", bound=Value)
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files of which one is the first, by its name; alone, if it is none of several.
+
+    `UserError` if one is missing.
+    """
+    found = _FIRST.fullmatch(path.name)
+    if not found:
+        return [path]
+    count = int(found[2])
+    parts = [path.with_name(f"{found[1]}-{n:05}-of-{count:05}.gguf") for n in range(2, count + 1)]
+    for part in parts:
+        if not part.is_file():
+            raise UserError(f"{part} is missing: {path.name} is the first of {count} files.")
+    return [path, *parts]
 
 
 class GgufFile:
@@ -31,7 +49,19 @@ class GgufFile:
         """`UserError` if it is no GGUF file, or a damaged one."""
         self.path = path
         self._header = read_header(path, whole=True)
-        self.tensors = self._header.tensors
+        self.tensors: dict[str, Place] = {}
+        """Of all files, if it is the first of several that make one."""
+        self._places: dict[str, Path] = {}
+        for each in parts_of(path):
+            header = self._header if each == path else read_header(each, whole=True)
+            self.tensors |= header.tensors
+            self._places |= dict.fromkeys(header.tensors, each)
+        count = self._header.number("split.count")
+        if count > len(parts_of(path)) or self._header.number("split.no"):
+            raise UserError(
+                f"{path} is a part of a model in {count} files: name the first of them, "
+                f"...-00001-of-{count:05}.gguf."
+            )
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -39,11 +69,14 @@ class GgufFile:
         return {**self._header.metadata, **self._header.lists}
 
     def verbatim(self, *beginnings: str) -> dict[str, Verbatim]:
-        """Return what stands in the metadata under all keys that begin so, as it stands there."""
+        """Return what stands in the metadata under all keys that begin so, as it stands there.
+
+        That it is in several files is left out.
+        """
         with self.path.open("rb") as file:
             values = {}
             for key, (start, end) in self._header.spans.items():
-                if key.startswith(beginnings):
+                if key.startswith(beginnings) and not key.startswith("split."):
                     file.seek(start)
                     values[key] = Verbatim(file.read(end - start))
         return values
@@ -116,7 +149,7 @@ class GgufFile:
         shape = (math.prod(leading), columns // values * size_bytes)
         if 0 in shape:  # which cannot be mapped
             return
-        data = np.memmap(self.path, np.uint8, "r", place.offset, shape)
+        data = np.memmap(self._places[name], np.uint8, "r", place.offset, shape)
         if not leading:
             yield data[0]
             return

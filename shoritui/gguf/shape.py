@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shoritui.errors import UserError
-from shoritui.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from shoritui.gguf.read import Floats, GgufFile
+    from shoritui.gguf.read import Floats
 
     Rows = npt.NDArray[np.intp]
 
@@ -206,13 +205,6 @@ def rows_for_gguf(heads: int, rows: int) -> Rows:
     return np.arange(rows).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
 
 
-def rows_from_gguf(heads: int, rows: int) -> Rows:
-    """Return for each row of Hugging Face's query or key matrix the row of a GGUF's that it is."""
-    import numpy as np
-
-    return np.arange(rows).reshape(heads, -1, 2).swapaxes(1, 2).reshape(-1)
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """Return what a folder's config.json says; `UserError` if it cannot be read."""
     path = folder / "config.json"
@@ -329,47 +321,6 @@ def config_of(shape: Shape) -> dict[str, Any]:
     }
 
 
-def shape_of_gguf(file: GgufFile) -> Shape:
-    """Return the shape that a GGUF states; `UserError` if it is not a plain llama."""
-    architecture, kind = file.text("general.architecture"), file.text("general.type", "model")
-    if architecture != ARCHITECTURE or kind != "model":
-        raise UserError(
-            f"{file.path} is no llama model but {printable(architecture)!r} of the type "
-            f"{printable(kind)!r}: take a GGUF of a Llama or Mistral model, or the folder of the "
-            "model itself."
-        )
-    if file.whole("llama.expert_count", 0):
-        raise UserError(f"{file.path} is a mixture of experts: take its folder instead.")
-    hidden, heads = file.whole("llama.embedding_length"), file.whole("llama.attention.head_count")
-    head_size = file.whole("llama.attention.key_length", hidden // max(heads, 1))
-    for key in ("llama.attention.value_length", "llama.rope.dimension_count"):
-        if file.whole(key, head_size) != head_size:
-            raise UserError(
-                f"{file.path}: {key} is not {head_size}, the width of a head, as here it must be."
-            )
-    if head_size < 2 or head_size % 2:
-        raise UserError(f"{file.path}: a head has the width {head_size}, which cannot be rotated.")
-    if "token_embd.weight" not in file.tensors:
-        raise UserError(f"{file.path} holds no token_embd.weight: it is no whole model.")
-    if (layers := file.whole("llama.block_count")) > len(file.tensors):
-        raise UserError(f"{file.path} is not complete: it has no tensors for {layers} layers.")
-    theta = file.number("llama.rope.freq_base", 10_000.0)
-    return Shape(
-        hidden=hidden,
-        intermediate=file.whole("llama.feed_forward_length"),
-        layers=layers,
-        heads=heads,
-        kv_heads=file.whole("llama.attention.head_count_kv", heads),
-        head_size=head_size,
-        vocabulary=next(iter(file.shape("token_embd.weight")), 0),
-        norm_epsilon=file.number("llama.attention.layer_norm_rms_epsilon"),
-        rope_theta=theta,
-        is_tied="output.weight" not in file.tensors,
-        context=file.whole("llama.context_length"),
-        rope_scaling=_scaling_of_gguf(file, theta, head_size),
-    )
-
-
 def llama3_factors(scaling: RopeScaling, theta: float, head_size: int) -> Floats:
     """Return by what each frequency of heads of this size is divided."""
     import numpy as np
@@ -381,26 +332,3 @@ def llama3_factors(scaling: RopeScaling, theta: float, head_size: int) -> Floats
     smooth = np.clip((turns - low) / (high - low), 0, 1)
     factors: Floats = (1 / ((1 - smooth) / scaling.factor + smooth)).astype(np.float32)
     return factors
-
-
-def _scaling_of_gguf(file: GgufFile, theta: float, head_size: int) -> RopeScaling | None:
-    import numpy as np
-
-    kind = file.text("llama.rope.scaling.type", "none")
-    if kind not in ("none", "linear"):
-        raise UserError(
-            f"{file.path} scales rotation by {printable(kind)!r}, which is not read here: take the "
-            "model's folder instead."
-        )
-    if ROPE_FACTORS not in file.tensors:
-        if kind == "none":
-            return None
-        return RopeScaling("linear", file.number("llama.rope.scaling.factor"))
-    stored = np.concatenate(list(file.rows(ROPE_FACTORS)))
-    scaling = RopeScaling("llama3", float(stored.max(initial=0)))
-    is_known = kind == "none" and stored.shape == (head_size // 2,)
-    if not is_known or not np.allclose(stored, llama3_factors(scaling, theta, head_size), 1e-4):
-        raise UserError(
-            f"{file.path} scales rotation in a way of its own: take the model's folder instead."
-        )
-    return scaling

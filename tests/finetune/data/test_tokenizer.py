@@ -20,7 +20,7 @@ from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from shoritui.gguf.read import GgufFile
 from shoritui.gguf.vocabulary import gguf_vocabulary
 from shoritui.gguf.vocabulary.kept import keep
-from shoritui.gguf.write import About, write_gguf
+from shoritui.gguf.write import write_gguf
 from tests import smollm2
 from tests.finetune.data.strategies import bodies, parts
 from tests.gguf.tiny import write_alone
@@ -199,6 +199,7 @@ def test_a_vocabulary_with_a_token_twice_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_vocabulary_is_told(tmp_path: Path) -> None:
-    write_gguf(tmp_path / "v.gguf", About("x").metadata | gguf_vocabulary(None), [])
+    metadata = {"general.architecture": "llama"} | gguf_vocabulary(None)
+    write_gguf(tmp_path / "v.gguf", metadata, [])
     with pytest.raises(UserError, match="has no vocabulary"):
         keep(GgufFile(tmp_path / "v.gguf"), tmp_path)
