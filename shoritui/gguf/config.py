@@ -199,6 +199,12 @@ class _Reading:
         elif rope["rope_type"] == "yarn" and share is not None:
             natural = 0.1 * float(np.log(rope.get("factor", 1.0))) + 1
             rope["attention_factor"] = _shortest(share) * natural
+        if (weight := said.get("rope.scaling.yarn_log_multiplier")) is not None:
+            rope["mscale"] = rope["mscale_all_dim"] = _shortest(weight)
+        if self._kind == "ministral3":  # transformers always scales queries by their places
+            rope["llama_4_scaling_beta"] = _shortest(said.get("attention.temperature_scale", 0.0))
+            context = file.whole(self._key("context_length"))
+            rope.setdefault("original_max_position_embeddings", context)
         if ROPE_FACTORS in file.tensors:
             rope |= self._llama3(theta, turned)
         return rope
@@ -235,6 +241,8 @@ class _Reading:
         silent = dict.fromkeys(_SAYS_NOTHING, _ANY)
         if self._architecture.name not in _SEE_WINDOWS:
             silent["attention.sliding_window"] = _ANY
+        if self._kind == "ministral3":
+            silent["rope.scaling.yarn_log_multiplier"] = _ANY
         if self._said.get("rope.scaling.type", "none") == "none":
             silent["rope.scaling.original_context_length"] = _ANY
         return silent | {

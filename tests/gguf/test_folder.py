@@ -324,3 +324,22 @@ def test_a_tensor_too_many_is_told(qwen: Path, tmp_path: Path) -> None:
 
 def whole(file: GgufFile, name: str) -> Any:
     return np.concatenate(list(file.rows(name))).reshape(file.shape(name))
+
+
+@pytest.mark.parametrize("is_stretched", [True, False])
+def test_mistral_3_as_llama_cpps_own_script_states_it(tmp_path: Path, is_stretched: bool) -> None:
+    """With a factor for positions and yarn's weight, or neither, as Mistral Small 3.2 has it."""
+    kind = "ministral 3" if is_stretched else "mistral nemo"
+    source = make_kind(tmp_path / "source", kind)
+    path = gguf_of(source, tmp_path / "there.gguf")
+    if is_stretched:
+        path = changed(path, mistral3__rope__scaling__yarn_log_multiplier=1.0)
+    else:
+        said = {
+            key.replace("llama.", "mistral3__").replace(".", "__"): value
+            for key, value in GgufFile(path).metadata.items()
+            if key.startswith("llama.")
+        }
+        path = changed(path, general__architecture="mistral3", **said)
+    back = folder_of_gguf(path, tmp_path / "back")
+    assert error(logits_of(loaded(back), SHORT), logits_of(loaded(source), SHORT)) < 1e-6
