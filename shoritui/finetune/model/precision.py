@@ -34,7 +34,9 @@ class Tuning:
     loss_chunk: int
     """Tokens whose logits exist at a time."""
     mask: torch.dtype = torch.bool
-    """Of dropout: bool takes the fewest bytes, but a processor is ten times faster at floats."""
+    """Of dropout: bool takes the fewest bytes, but a processor is ten times faster at integers."""
+    softmax_rows: int = 1024
+    """Tokens whose logits are made probabilities at a time: as many as a cache holds."""
 
 
 def tuning_for(kind: str, stream: torch.dtype) -> Tuning:
@@ -43,7 +45,8 @@ def tuning_for(kind: str, stream: torch.dtype) -> Tuning:
         return Tuning(Precision(stream, stream), chunk=2048, loss_chunk=1024)
     is_slow = stream != torch.float32 and not _has_fast_bf16()
     work = torch.float32 if is_slow else stream
-    return Tuning(Precision(stream, work), chunk=512, loss_chunk=512, mask=work)
+    mask = torch.int32 if work == torch.float32 else torch.int16
+    return Tuning(Precision(stream, work), chunk=512, loss_chunk=512, mask=mask, softmax_rows=16)
 
 
 def device_of(config: Config) -> torch.device:

@@ -95,16 +95,23 @@ class DenseProjections:
         """What lies between A and B: (tokens, ranks of all projections)."""
         return None if self.a is None else seen @ self.a.t()
 
-    def forward(self, x: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """Each projection of x, of which the adapter sees less, and what is between A and B."""
+    def forward(
+        self, x: Tensor, seen: Tensor, into: Sequence[Tensor] | None = None
+    ) -> tuple[Sequence[Tensor], Tensor | None]:
+        """Each projection of x, of which the adapter sees less, and what is between A and B.
+
+        The projections are written into tensors of their sizes, if such are given.
+        """
         low = self.low(seen)
-        outputs, place = [], 0
-        for weight, bias, b in zip(self.weights, self.biases, self.b, strict=True):
-            output = functional.linear(x, weight, bias)
+        outputs, place = into or [x.new_empty(len(x), len(weight)) for weight in self.weights], 0
+        for output, weight, bias, b in zip(outputs, self.weights, self.biases, self.b, strict=True):
+            if bias is None:
+                torch.mm(x, weight.t(), out=output)
+            else:
+                torch.addmm(bias, x, weight.t(), out=output)
             if b is not None and low is not None:
                 output.addmm_(low[:, place : place + b.shape[1]], b.t())
                 place += b.shape[1]
-            outputs.append(output)
         return outputs, low
 
     def backward(

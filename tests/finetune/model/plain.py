@@ -67,7 +67,7 @@ def losses(network: Network, pack: Pack, draw: Draw | None) -> Tensor:
             rate = network.lora.dropout if draw else 0.0
             if draw and rate:
                 key = key_of(draw, layer, SITES.get(name, 3))
-                keep = mask_of(key, tokens, x.shape[1], rate, torch.float32, x.device)
+                keep = mask_of(key, tokens, x.shape[1], rate, torch.bool, x.device)
                 x = keep.kept(slice(None)).of(x) / (1 - rate)
             a, b = network.adapter[name_a].double(), network.adapter[name_b].double()
             return y + network.lora.scale * (x @ a.t() @ b.t())

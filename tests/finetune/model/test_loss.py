@@ -18,7 +18,7 @@ FP32 = Precision(torch.float32, torch.float32)
 
 def head(chunk: int) -> Head:
     torch.manual_seed(2)
-    return Head(torch.rand(48) + 0.5, 1e-5, torch.randn(320, 48), chunk)
+    return Head(torch.rand(48) + 0.5, 1e-5, torch.randn(320, 48), chunk, rows=9)
 
 
 @pytest.mark.parametrize("chunk", [7, 64, 1000])
