@@ -11,7 +11,7 @@ from typing import Any
 from shoritui.errors import UserError
 from shoritui.finetune.config.model import Config
 from shoritui.gguf.checkpoint import Checkpoint
-from shoritui.gguf.shape import Shape, read_config, rope_of_config, shape_of_config
+from shoritui.gguf.shape import ARCHITECTURE, Shape, read_config, rope_of_config, shape_of_config
 from shoritui.text import printable
 
 ARCHITECTURES = ("llama", "mistral", "ministral", "ministral3", "qwen2", "qwen3", "smollm3")
@@ -64,9 +64,12 @@ def completed(config: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """
     if config.get("model_type") not in ARCHITECTURES + _SEEING:
         return config
-    transformers: Any = import_module("transformers")
+    model = config["model_type"]
     try:
-        kind = transformers.CONFIG_MAPPING[config["model_type"]]
+        if model == ARCHITECTURE and rope_of_config(config)["rope_type"] == "default":
+            return config  # `shape_of_config` takes the same, at once
+        transformers: Any = import_module("transformers")
+        kind = transformers.CONFIG_MAPPING[model]
         facts: dict[str, Any] = kind.from_dict(dict(config)).to_dict()
     except Exception as error:  # what transformers raises has no common name
         reason = printable(str(error).strip().replace("\n", " "))[:200]

@@ -107,7 +107,10 @@ def test_what_the_fast_network_cannot_compute_says_why(
         ),
         ({"model_type": "qwen3"}, {"head_size": 128, "biased": (), "has_head_norms": True}),
         ({"model_type": "smollm3", "num_hidden_layers": 9}, {"unrotated": (3, 7), "window": 0}),
-        ({"model_type": "llama", "sliding_window": 7, "attention_bias": True}, {"window": 0}),
+        (
+            MISTRAL | {"model_type": "llama", "sliding_window": 7, "mlp_bias": True},
+            {"window": 0, "biased": PROJECTIONS[4:]},
+        ),
     ],
 )
 def test_what_a_config_does_not_say_is_what_transformers_takes(
@@ -115,6 +118,23 @@ def test_what_a_config_does_not_say_is_what_transformers_takes(
 ) -> None:
     shape = shape_of_config(completed(config, ""), "")
     assert {name: getattr(shape, name) for name in facts} == facts
+
+
+def test_a_llama_of_few_words_is_the_one_of_transformers() -> None:
+    from transformers import LlamaConfig
+
+    few: dict[str, Any] = {
+        name: MISTRAL[name] for name in ("hidden_size", "num_attention_heads", "vocab_size")
+    }
+    few |= {"model_type": "llama", "intermediate_size": 300, "num_hidden_layers": 2}
+    assert completed(few, "") is few
+    assert shape_of_config(few, "") == shape_of_config(LlamaConfig(**few).to_dict(), "")
+
+
+@pytest.mark.parametrize("rope", ["fast", ["yarn"], {"rope_type": "yarn"}])
+def test_rotation_that_is_not_told_rightly(rope: Any) -> None:
+    with pytest.raises(UserError, match=r"^here: a size is missing or wrong"):
+        completed({"model_type": "llama", "rope_scaling": rope}, "here")
 
 
 @pytest.mark.parametrize(
