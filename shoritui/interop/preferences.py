@@ -34,7 +34,7 @@ from shoritui.text import clean, is_visible, one_line
 Because: TypeAlias = Literal["kept", "edited"]
 _MUCH: Final = 2
 """After so many messages a branch counts as gone on with."""
-_FARTHEST: Final = 64_000
+_FARTHEST: Final = 32_000
 """Characters of the story before a reply of which nobody knows how much the model read."""
 
 
@@ -60,6 +60,7 @@ class Preference:
             "rejected": [self._block(each) for each in self.rejected],
             "because": self.because,
             "chat": f"{chat.id} ({one_line(chat.name)})",
+            "entry": self.chosen.id,
             "when": datetime.fromtimestamp(self.chosen.created).isoformat(" ", "minutes"),
         }
         return json.dumps(row, ensure_ascii=False) + "\n"
@@ -100,20 +101,38 @@ class _Tree:
 
     def __init__(self, whole: WholeChat) -> None:
         self.chat = chat = whole.chat
-        self.entries = {entry.id: entry for entry in whole.entries}
         self._path = {entry.id for entry in whole.path()}
         self._users = {chat.user, *(each.name for each in chat.scene.characters if each.user)}
         self._versions: dict[int, list[int]] = defaultdict(list)
         self._made: dict[int, list[Entry]] = defaultdict(list)
+        every = {entry.id: entry for entry in whole.entries}
         below: dict[int | None, list[int]] = defaultdict(list)
         for entry in whole.entries:
             below[entry.parent].append(entry.id)
-            self._versions[entry.slot].append(entry.id)
-            if entry.details.made is not None:
-                self._made[entry.details.made.of].append(entry)
         order = [*below[None]]
         for entry_id in order:
             order += below[entry_id]
+        # What a damaged library has in a circle follows no beginning.
+        self.entries = {entry_id: every[entry_id] for entry_id in sorted(order)}
+        for entry in self.entries.values():
+            self._versions[entry.slot].append(entry.id)
+            if entry.details.made is not None:
+                self._made[entry.details.made.of].append(entry)
+        self._depth: dict[int, int] = {}
+        """How many entries are above one; what follows counts the entry itself."""
+        self._newest: dict[int, int] = {}
+        self._speaks: dict[int, bool] = {}
+        self._lasting: dict[int, int | None] = {}
+        """The nearest entry that is read however old it is."""
+        for entry_id in order:
+            entry = self.entries[entry_id]
+            above = entry.parent
+            self._depth[entry_id] = 0 if above is None else self._depth[above] + 1
+            self._newest[entry_id] = max(entry_id, 0 if above is None else self._newest[above])
+            speaks = entry.kind == "message"
+            self._speaks[entry_id] = speaks or (above is not None and self._speaks[above])
+            lasting = None if above is None else self._lasting[above]
+            self._lasting[entry_id] = entry_id if outlasts(entry) else lasting
         self._told: dict[int, int] = {}
         """How many messages follow an entry, on the branch where most do; `_MUCH` at most."""
         for entry_id in reversed(order):
@@ -153,16 +172,42 @@ class _Tree:
         """Whether one of these is part of the story as it stands."""
         return any(entry.id in self._path for entry in entries)
 
-    def before(self, entry: Entry) -> tuple[list[Entry], bool]:
-        """Return what came before an entry when it was written, and whether that is sure.
+    def before(self, entry: Entry, left: int | None) -> _Before:
+        """Return what came before an entry when it was written.
+
+        So many of the entries had `left` the context; None is nobody knows how many.
+        """
+        above = entry.parent
+        if above is None:
+            return _Before((), (), 0, True)
+        if self._newest[above] > entry.id:
+            return self._before_changes(entry, left)
+        count, room = self._depth[above] + 1, _FARTHEST
+        recent: list[Entry] = []
+        while above is not None and (left is None or len(recent) < count - left):
+            here = self.entries[above]
+            room -= len(here.text)
+            if left is None and room < 0:
+                break
+            recent.append(here)
+            above = here.parent
+        lasting: list[Entry] = []
+        step = None if above is None else self._lasting[above]
+        while step is not None:
+            here = self.entries[step]
+            lasting.append(here)
+            step = None if here.parent is None else self._lasting[here.parent]
+        return _Before(tuple(lasting[::-1]), tuple(recent[::-1]), count - len(recent), True)
+
+    def _before_changes(self, entry: Entry, left: int | None) -> _Before:
+        """Return the same where the story above an entry was changed later.
 
         What was put in later was not there. Of a message that has another version now, it was most
         likely the newest one of then.
         """
         path: list[Entry] = []
-        is_sure, step, seen = True, entry.parent, set[int]()
-        while step is not None and step not in seen:
-            seen.add(step)
+        is_sure, step = True, entry.parent
+        while step is not None:
             above = self.entries[step]
             step = above.parent
             if above.id > entry.id:
@@ -171,7 +216,26 @@ class _Tree:
                     continue
                 above, is_sure = self.entries[max(older)], False
             path.append(above)
-        return path[::-1], is_sure
+        path.reverse()
+        left = 0 if left is None else left
+        return _Before(tuple(filter(outlasts, path[:left])), tuple(path[left:]), left, is_sure)
+
+    def is_answer(self, entry: Entry) -> bool:
+        """Whether it is sure what came before an entry, and that somebody spoke there."""
+        above = entry.parent
+        return above is not None and self._newest[above] < entry.id and self._speaks[above]
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was there when an entry was written."""
+
+    lasting: tuple[Entry, ...]
+    """Of what had left the context, what was read all the same."""
+    recent: tuple[Entry, ...]
+    left: int
+    """How many entries had left the context."""
+    is_sure: bool
 
 
 def _kept(tree: _Tree, form: Form) -> Iterator[Preference]:
@@ -230,13 +294,11 @@ def _turns(tree: _Tree) -> Iterator[list[Entry]]:
     for entry in tree.entries.values():
         if not tree.is_models(entry) or entry.hidden or entry.details.made is not None:
             continue
-        if entry.origin.asked is not None:
-            turns[entry.origin.asked.document].append(entry)
-            continue
-        before, is_sure = tree.before(entry)
-        if is_sure and any(each.kind == "message" for each in before):
-            turns[entry.parent, entry.speaker].append(entry)
-    for versions in turns.values():
+        given = entry.origin.asked
+        turns[given.document if given else (entry.parent, entry.speaker)].append(entry)
+    for key, versions in turns.items():
+        if isinstance(key, tuple) and len(versions) > 1:
+            versions = list(filter(tree.is_answer, versions))
         if len(versions) > 1:
             yield versions
 
@@ -274,38 +336,26 @@ def _preference(
     header = message_header(chosen.speaker, hint)
     known: str | None = None
     for entry in written:
-        before, is_sure = tree.before(entry)
-        left = _left(before) if given is None else given.left
-        context = render_all(_parts(tree.chat, before, chosen.speaker, left, form))
-        if given is not None and asked((context, header), hint, left) == given:
+        before = tree.before(entry, None if given is None else given.left)
+        context = render_all(_parts(tree.chat, before, chosen.speaker, form))
+        if given is not None and asked((context, header), hint, before.left) == given:
             yield Preference(context, chosen, rejected, because, hint, True)
             return
-        if is_sure and known is None:
+        if before.is_sure and known is None:
             known = context
+        if given is None:
+            break  # of the others it is the same
     if known is not None:
         yield Preference(known, chosen, rejected, because, hint, False)
 
 
-def _left(before: Sequence[Entry]) -> int:
-    """Return how many of the entries are too long ago, where nobody knows how many were read."""
-    room = _FARTHEST
-    for at in range(len(before) - 1, -1, -1):
-        room -= len(before[at].text)
-        if room < 0:
-            return at + 1
-    return 0
-
-
-def _parts(
-    chat: Chat, before: Sequence[Entry], reader: str, left: int, form: Form
-) -> Iterator[Part]:
-    """Yield what one reads who writes after these entries, of which so many have `left`."""
-    lasting = list(filter(outlasts, before[:left]))
-    read = read_by([*lasting, *before[left:]], reader, talk=form.talk())
-    ids = {entry.id for entry in lasting}
+def _parts(chat: Chat, before: _Before, reader: str, form: Form) -> Iterator[Part]:
+    """Yield what one reads who writes now."""
+    read = read_by([*before.lasting, *before.recent], reader, talk=form.talk())
+    ids = {entry.id for entry in before.lasting}
     gone = [entry for entry in read if entry.id in ids]
     told = [entry for entry in read if entry.id not in ids]
-    firing = fire(chat.scene.lore, told, passed=left)
+    firing = fire(chat.scene.lore, told, passed=before.left)
     for _, part in header_parts(chat.scene, chat.user, form, gone):
         yield part
     for group in story_parts(chat.scene, told, form, firing, gone):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -139,7 +140,7 @@ async def test_the_reply_that_the_story_went_on_from_is_kept_over_those_swiped_a
     assert ids([found]) == [("kept", second.id, [first.id, third.id])]
     assert found.is_exact and found.hint == "nano"
     row = json.loads(found.line(play.director.chat.record))
-    assert list(row) == ["context", "chosen", "rejected", "because", "chat", "when"]
+    assert list(row) == ["context", "chosen", "rejected", "because", "chat", "entry", "when"]
     for entry, block in ((second, row["chosen"]), (first, row["rejected"][0])):
         assert parse(block) == [Block("message", entry.text, "Mara", "nano")]
         assert row["context"] == engine.context(entry)
@@ -292,6 +293,9 @@ async def test_a_chat_of_elsewhere_tells_its_swipes_but_not_its_greetings(disk: 
     ]
     text = "\n".join(map(json.dumps, [header, *lines]))
     whole = chat_of_sillytavern(text, "x", print)
+    number = len(whole.entries)
+    circle = [replace(whole.entries[-1], id=number + n, parent=number + 3 - n) for n in (1, 2)]
+    whole = replace(whole, entries=(*whole.entries, *circle))
     [found] = preferences_of(whole, Settings(instruction=""))
     assert (found.chosen.text, [each.text for each in found.rejected]) == ("B", ["A"])
     assert found.hint is None and not found.is_exact

@@ -82,6 +82,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     because: str = ""
     """Why it is preferred: `kept`, `edited`, ..."""
     chat: str = ""
+    entry: int = 0
     when: str = ""
 
 
