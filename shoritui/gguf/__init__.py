@@ -1,7 +1,7 @@
-"""GGUF files of llama models, and the Hugging Face folders that hold the same models.
+"""GGUF files, and the Hugging Face folders that hold the same models.
 
-    file.gguf ─ header ─ read ──▶ shape, vocabulary, rows ──▶ folder ──▶ config.json, *.safetensors
-    file.gguf ◀─ write ── llama ◀── shape, vocabulary ◀── checkpoint ◀── the same
+    file.gguf ─ header ─ read ──▶ config, vocabulary, rows ──▶ folder ──▶ config.json, *.safetensors
+    file.gguf ◀─ write ─ model ◀─ converted ◀── architectures, vocabulary, checkpoint ◀── the same
 
 Nothing is imported here: numpy, gguf and sentencepiece are loaded by the modules that need them.
 """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shoritui.gguf.read import Floats
     from shoritui.gguf.write import Value
 
+INSTEAD: Final = "export with --as peft, and put that on a GGUF of this base in a chat"
+"""What can be done where no GGUF is written."""
 Config: TypeAlias = Mapping[str, Any]
 Keys: TypeAlias = dict[str, "Value"]
 
@@ -65,12 +67,12 @@ def architecture_of(config: Config, where: str) -> Architecture:
     if found is None:
         raise UserError(
             f"{where}: no GGUF is written here of a model of the kind {printable(kind)!r}, only of "
-            f"{', '.join(sorted(KINDS))}: export with --as peft."
+            f"{', '.join(sorted(KINDS))}: {INSTEAD}."
         )
     with _told(where):
         reason = _misfit(config, found)
     if reason:
-        raise UserError(f"{where}: {reason}, so no GGUF is written of it: export with --as peft.")
+        raise UserError(f"{where}: {reason}, so no GGUF is written of it: {INSTEAD}.")
     return found
 
 

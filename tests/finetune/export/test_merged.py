@@ -88,7 +88,7 @@ def test_what_llama_cpp_cannot_quantise_is_told(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"model_type": "qwen\x1b"}, "export with --as peft"),
+        ({"model_type": "qwen\x1b"}, "export with --as peft, and put"),
         ({"quantization_config": {"bits": 4}}, "quantised"),
         ({"rope_parameters": {"rope_type": "spiral", "factor": 2}}, "'spiral'"),
         ({"num_hidden_layers": 3}, "the weights have no model.layers.2"),
