@@ -8,10 +8,12 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from shoritui.blockml import parse
 from shoritui.cli import main
@@ -545,6 +547,33 @@ def test_export_then_import_gives_the_same_mathematics(tmp_path: Path, config: C
         files.append(write(tmp_path / f"{tier.name}.yaml", text))
     again, _ = config_of(files, tmp_path / "finetune.toml")
     assert mathematics(again) == mathematics(config)
+
+
+def test_an_adapter_of_another_run_is_gone_on_from_and_goes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "loras" / "noir"
+    folder.mkdir(parents=True)
+    sizes = {"A": (8, 4), "B": (4, 8)}
+    save_file(
+        {
+            f"base_model.model.model.layers.0.mlp.up_proj.lora_{side}.weight": np.ones(
+                size, np.float32
+            )
+            for side, size in sizes.items()
+        },
+        folder / "adapter_model.safetensors",
+    )
+    settings = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["up_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    text = SHORT + "lora_model_dir: loras/noir\nlora_r: 8\nlora_alpha: 16\n"
+    config, notes = taken(tmp_path, text)
+    assert [tier.after for tier in config.tiers] == ["loras/noir/"]
+    assert not any("lora_model_dir" in note for note in notes)
+    again = parse_config(config.path, text_of(config))
+    assert again == config
+    assert settings_of(again, again.tiers[0])["lora_model_dir"] == str(folder.resolve())
+    other = text_of(replace(config, lora=replace(config.lora, r=16)))
+    with pytest.raises(UserError, match=r'"loras/noir/" was trained with r = 8, and \[lora\]'):
+        parse_config(config.path, other)
 
 
 CONVERSATION = '▀title\nOne▄\n▀message (length: long)\nMara: "Yes," Mara said.▄\n'

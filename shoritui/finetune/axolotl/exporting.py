@@ -14,6 +14,7 @@ from shoritui.demo import DEMO, SMOLLM2
 from shoritui.finetune.axolotl.keys import OPTIMIZERS, PAIRS, PLAIN
 from shoritui.finetune.axolotl.stages import yaml_library
 from shoritui.finetune.config.model import Config, Data, Tier
+from shoritui.finetune.config.starts import start_of
 from shoritui.finetune.config.tag_filter import parse_where
 from shoritui.folders import user_path
 
@@ -42,7 +43,7 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
     for tier in config.tiers:
         yield f"data/{tier.name}.jsonl", "".join(_rows(config, tier))
         text = yaml.safe_dump(dict(settings_of(config, tier)), sort_keys=False, allow_unicode=True)
-        after = f" It goes on from the tier {tier.after}." if tier.after else ""
+        after = f" It goes on from the tier {tier.parent}." if tier.parent else ""
         yield f"{tier.name}.yaml", f"# The tier {tier.name}.{after}\n{text}"
     yield SCRIPT, _script(config)
 
@@ -59,8 +60,10 @@ def settings_of(config: Config, tier: Tier) -> Mapping[str, Any]:
     }
     if is_nf4:
         values["bnb_config_kwargs"] = {"bnb_4bit_use_double_quant": base.double_quant}
-    if tier.after:
-        values["lora_model_dir"] = f"{_OUTPUT}/{tier.after}"
+    if start := start_of(config, tier):
+        values["lora_model_dir"] = str(start.resolve())
+    elif tier.parent:
+        values["lora_model_dir"] = f"{_OUTPUT}/{tier.parent}"
     is_preference = tier.kind == "preference"
     kind = _PREFERENCE_TYPE if is_preference else "completion"
     values["datasets"] = [{"path": f"data/{tier.name}.jsonl", "ds_type": "json", "type": kind}]
@@ -152,7 +155,7 @@ def _notes(tier: Tier) -> Iterator[str]:
     if set(data.learn) != set(_ALL_LEARNT) or data.speakers or data.not_speakers:
         yield f"{tier.name}: axolotl learns every block of a completion; learn, speakers and "
         "not_speakers are lost."
-    if train.carry_optimizer and tier.after:
+    if train.carry_optimizer and tier.parent:
         yield f"{tier.name}: carry_optimizer is lost; axolotl begins each tier with a fresh one."
     if train.keep == "best":
         yield f"{tier.name}: keep is lost; axolotl goes on from the last step's adapter."

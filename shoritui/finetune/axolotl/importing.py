@@ -146,7 +146,7 @@ def _tier(stages: Sequence[Stage], index: int, target: Path) -> Tier:
     tier = Tier(
         name=stage.name,
         files=stage.patterns,
-        after=_after(stages, index),
+        after=_after(stages, index, target),
         train=_train(stage),
         data=_data(stage),
         preference=_preference(stage),
@@ -171,8 +171,8 @@ def _preference(stage: Stage) -> Preference:
     return Preference()
 
 
-def _after(stages: Sequence[Stage], index: int) -> str:
-    """Return the tier whose output this one goes on from; empty for the base."""
+def _after(stages: Sequence[Stage], index: int, target: Path) -> str:
+    """Return the tier or the adapter's folder that this goes on from; empty for the base."""
     stage = stages[index]
     wanted = stage.text("lora_model_dir")
     above = stages[index - 1].name if index else ""
@@ -186,8 +186,13 @@ def _after(stages: Sequence[Stage], index: int) -> str:
         folder = other.text("output_dir")
         if folder and os.path.normpath(folder) == os.path.normpath(wanted):
             return other.name
+    if (there := _found(stage, "lora_model_dir", Path(wanted))) and there.is_dir():
+        return f"{_from(target.absolute().parent, there, Path(wanted)).removesuffix('/')}/"
     takes = f"tier {above}" if above else "the base"
-    stage.note("lora_model_dir", f"no file before writes to {wanted}; it goes on from {takes}")
+    stage.note(
+        "lora_model_dir",
+        f"no file before writes to {wanted}; it goes on from {takes}",
+    )
     return above
 
 

@@ -3,6 +3,8 @@
     root key = base, tokenizer, quantisation, LoRA, seed
     tier key = its parent's key, its samples, how it is trained
 
+An adapter of another run that a tier begins with counts, with the root, as its parent.
+
 Paths, names, checkpointing levels, devices, what is watched and the versions of libraries are in no
 key: they do not change the maths.
 """
@@ -73,11 +75,24 @@ def tier_key(parent: str, fingerprint: str, tier: Tier, evaluate_every: int) -> 
     )
 
 
-def keys_of(config: Config, root: Root, fingerprints: Mapping[str, str]) -> dict[str, str]:
-    """Return the key of every tier, by its name, as `fingerprints` are those of their samples."""
+def keys_of(
+    config: Config,
+    root: Root,
+    fingerprints: Mapping[str, str],
+    starts: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the key of every tier, by its name.
+
+    `fingerprints` are those of their samples, `starts` those of the adapters that some begin with.
+    """
     keys: dict[str, str] = {}
     for tier in config.tiers:
-        parent = keys[tier.after] if tier.after else root_key(root, tier.train.seed)
+        if tier.parent:
+            parent = keys[tier.parent]
+        else:
+            parent = root_key(root, tier.train.seed)
+            if starts and tier.name in starts:
+                parent = _digest({"format": FORMAT, "root": parent, "start": starts[tier.name]})
         keys[tier.name] = tier_key(
             parent, fingerprints[tier.name], tier, config.watch.evaluate_every
         )

@@ -27,7 +27,9 @@ from shoritui.finetune.config.model import (
     Tier,
     Train,
     Watch,
+    is_path,
 )
+from shoritui.finetune.config.starts import StartError, started
 from shoritui.folders import data_dir
 from shoritui.text import clean
 from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text
@@ -58,7 +60,12 @@ def parse_config(path: Path, text: str) -> Config:
     sheet = parse_text(path, text, KIND)
     sheet.raise_first(problems(sheet.data, config_fields()))
     sheet.raise_first(_sense_problems(sheet.data))
-    return _config(path.absolute(), sheet.data)
+    config = _config(path.absolute(), sheet.data)
+    try:
+        return started(config, sheet.data.get("lora", {}))
+    except StartError as error:
+        sheet.raise_first([error.problem])
+        raise
 
 
 def _sense_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -82,13 +89,14 @@ def _tier_problems(tiers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
             sentence = f'"{name}" is already the name of a tier; rename one'
             yield Problem(("tier", index, "name"), sentence)
         after = row.get("after", "")
-        if after and after not in above:
+        if after and after not in above and not is_path(after):
             if after in names:
                 sentence = f'the tier "{name}" should come after a tier above it, and "{after}" is'
                 yield Problem(("tier", index, "after"), f"{sentence} not above")
             else:
                 sentence = f'there is no tier "{after}" above for "{name}" to come after'
                 guess = nearest(after, above, "there are")
+                guess = f"{guess}; a PEFT folder is written with a slash"
                 yield Problem(("tier", index, "after"), sentence + guess)
 
 

@@ -40,6 +40,11 @@ def is_tier_name(name: str) -> bool:
     return bool(_TIER_NAME.fullmatch(name)) and not name.endswith(".") and not is_device
 
 
+def is_path(after: str) -> bool:
+    """Return whether a tier goes on from a folder, and not from a tier, whose name has no slash."""
+    return "/" in after or "\\" in after
+
+
 def _wrong_tier_name(name: str) -> str:
     if not name.strip():
         return "but it is empty"
@@ -324,7 +329,8 @@ class Tier:
     files: Annotated[tuple[_Filled, ...], _FILES]
     """File patterns, relative to this file's folder."""
     after: str = ""
-    """The tier it builds on: the one above it, unless set. An empty text starts from the base."""
+    """What it builds on: the tier above it, unless another is named. An empty text starts from the
+    base, and a path (with a slash, such as `loras/noir/`) from the adapter in a PEFT folder."""
     where: Annotated[str, _WHERE] = ""
     """Which conversations to use, by their tags, with `and`, `or`, `not` and parentheses, such as
     `not explicit`; empty uses all."""
@@ -334,6 +340,16 @@ class Tier:
     """What its files hold: conversations, or preferences between messages, a JSON object a line as
     `shoritui chats export --preferences` writes them."""
     preference: Preference = field(default_factory=Preference)
+
+    @property
+    def start(self) -> str:
+        """The PEFT folder that it begins with, as it is written; empty for none."""
+        return self.after if is_path(self.after) else ""
+
+    @property
+    def parent(self) -> str:
+        """The tier that it builds on; empty for none."""
+        return "" if is_path(self.after) else self.after
 
     @property
     def together(self) -> int:

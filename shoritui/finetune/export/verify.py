@@ -200,8 +200,8 @@ def _parts(config: Config, tier: Tier) -> Iterator[tuple[str, Part, bool]]:
 def _ancestors(config: Config, tier: Tier) -> list[Tier]:
     by_name = {each.name: each for each in config.tiers}
     line = [tier]
-    while line[-1].after:
-        line.append(by_name[line[-1].after])
+    while line[-1].parent:
+        line.append(by_name[line[-1].parent])
     return line
 
 

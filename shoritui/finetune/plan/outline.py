@@ -11,17 +11,29 @@ from pathlib import Path
 
 from shoritui.errors import UserError
 from shoritui.finetune.base_model import folder_of
-from shoritui.finetune.cache.digests import fingerprint_of
+from shoritui.finetune.cache.digests import digests_of, fingerprint_of
 from shoritui.finetune.cache.keys import Root, keys_of
 from shoritui.finetune.cache.tiers import TierStore
 from shoritui.finetune.config.model import Config, Tier
+from shoritui.finetune.config.starts import start_of
 from shoritui.finetune.data.packs import Pack, packed, steps_of
 from shoritui.finetune.data.tier import TierData, check_tokens, prepare
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer
 from shoritui.finetune.events import PlannedTier, Preparing, Report, Reported, RunStarted
+from shoritui.gguf.lora.peft import files_of
 
 Stop = Callable[[], bool]
 """Asked now and then whether to save and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An adapter of another run."""
+
+    folder: Path
+    """As PEFT saved it."""
+    digest: str
+    """Of its factors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,8 @@ class TierOutline:
     is_trained: bool
     saved_step: int
     """The step that a run of it which was interrupted goes on from; 0 for none."""
+    start: Start | None
+    """The adapter of another run that it begins with."""
 
     @property
     def store(self) -> TierStore:
@@ -120,12 +134,25 @@ def outline(config: Config, report: Report, stop: Stop = lambda: False) -> Outli
     report(Preparing("looking for what is trained already", 0, 0))
     fingerprints = {name: one.fingerprint for name, one in data.items()}
     root = Root(fingerprint_of(folder), tokenizer.fingerprint, config.base, config.lora)
-    keys = keys_of(config, root, fingerprints)
-    tiers = tuple(_outlined(tier, keys[tier.name], data[tier.name]) for tier in config.tiers)
+    starts = {tier.name: start for tier in config.tiers if (start := _start(config, tier))}
+    digests = {name: start.digest for name, start in starts.items()}
+    keys = keys_of(config, root, fingerprints, digests)
+    tiers = tuple(
+        _outlined(tier, keys[tier.name], data[tier.name], starts.get(tier.name))
+        for tier in config.tiers
+    )
     return Outline(folder, tokenizer, tiers)
 
 
-def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
+def _start(config: Config, tier: Tier) -> Start | None:
+    folder = start_of(config, tier)
+    if folder is None:
+        return None
+    _, weights = files_of(folder)
+    return Start(folder, digests_of([weights])[weights])
+
+
+def _outlined(tier: Tier, key: str, data: TierData, start: Start | None) -> TierOutline:
     packs = packed(tier, data.train)
     store = TierStore(key)
     is_trained = store.trained() is not None
@@ -139,6 +166,7 @@ def _outlined(tier: Tier, key: str, data: TierData) -> TierOutline:
         steps=steps_of(packs, tier.train),
         is_trained=is_trained,
         saved_step=int(saved.facts["step"]) if saved else 0,
+        start=start,
     )
 
 
@@ -146,9 +174,9 @@ def _check(config: Config) -> None:
     """Check that an optimizer that is carried on is of the kind that its tier has."""
     tiers = {tier.name: tier for tier in config.tiers}
     for tier in config.tiers:
-        if not tier.train.carry_optimizer or not tier.after:
+        if not tier.train.carry_optimizer or not tier.parent:
             continue
-        before = tiers[tier.after]
+        before = tiers[tier.parent]
         if before.train.optimizer != tier.train.optimizer:
             raise UserError(
                 f"{config.path}: tier {tier.name} carries on the optimizer of {before.name}, "

@@ -22,7 +22,7 @@ from shoritui.finetune.run.adapter_folders import hand_over, last_adapter
 from shoritui.finetune.run.distributed import Ranks, joined, shared, spared
 from shoritui.finetune.run.replies import sample_prompts
 from shoritui.finetune.run.steps import Batches
-from shoritui.finetune.run.tier import Clock, Run, TierRun
+from shoritui.finetune.run.tier import Clock, Run, TierRun, values_of
 
 
 def run_alone(config: Config, outlined: Outline, emit: Emit, stop: Stop) -> None:
@@ -125,7 +125,7 @@ class _Runner:
                 )
             self._set(run.model, tier)
             level = self._ranks.from_first(self._level(run.model, tier))
-            trained = TierRun(run, tier, level).train(self._trained.get(tier.tier.after))
+            trained = TierRun(run, tier, level).train(self._trained.get(tier.tier.parent))
         if trained:
             self._trained[name] = trained
             hand_over(self._config, name, trained, self._emit, cached=False)
@@ -146,9 +146,13 @@ class _Runner:
         prompts = (
             sample_prompts(config, outlined.tokenizer, samples) if config.watch.reply_every else []
         )
+        model = self._model()
+        for tier in outlined.tiers if self._ranks.is_first else ():
+            if tier.start and not tier.is_trained:  # before others are trained for hours
+                values_of(tier.start, model, config.lora)
         return Run(
             config=config,
-            model=self._model(),
+            model=model,
             tokenizer=outlined.tokenizer,
             prompts=tuple(prompts),
             ranks=self._ranks,

@@ -21,10 +21,12 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from shoritui.errors import UserError
+from shoritui.finetune.cache.digests import digest_of
 from shoritui.finetune.cache.tiers import Sealed
-from shoritui.finetune.config.model import Config
+from shoritui.finetune.config.model import Config, Lora
 from shoritui.finetune.data.packs import Pack
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import (
@@ -42,7 +44,7 @@ from shoritui.finetune.events import (
 from shoritui.finetune.model import adapter as peft
 from shoritui.finetune.model.interface import Level, Trainable
 from shoritui.finetune.model.optimizer import load_state, make_optimizer, save_state
-from shoritui.finetune.plan.outline import Stop, TierOutline
+from shoritui.finetune.plan.outline import Start, Stop, TierOutline
 from shoritui.finetune.run.adapter_folders import ADAPTER
 from shoritui.finetune.run.distributed import Ranks
 from shoritui.finetune.run.objectives import (
@@ -55,6 +57,8 @@ from shoritui.finetune.run.objectives import (
 )
 from shoritui.finetune.run.replies import SamplePrompt, write
 from shoritui.finetune.run.steps import Batches, Steps
+from shoritui.gguf.lora.peft import WEIGHTS_FILE
+from shoritui.text import clean
 
 OPTIMIZER: Final = "optimizer.pt"
 REFERENCE: Final = "losses.npy"
@@ -105,6 +109,7 @@ class TierRun:
         self._objective = objective_of(outlined.tier)
         self._evaluation = outlined.evaluation
         self._store = outlined.store
+        self._start = outlined.start
         self._batches = Batches(outlined.tier.train, outlined.packs)
         self._optimizer = make_optimizer(run.model.adapter, run.config.lora, outlined.tier.train)
         self._state = TierState()
@@ -169,7 +174,9 @@ class TierRun:
     def _put_on(self, source: Sealed | None) -> None:
         """Put the adapter of a saved tier on every rank's model, or a fresh one."""
         if self._run.ranks.is_first:
-            self._set_adapter(source.folder / ADAPTER if source else None)
+            values = self._values(source)
+            for name, parameter in self._model.adapter.items():
+                parameter.data.copy_(values[name])
         self._run.ranks.give(self._model.adapter.values())
 
     def _begin(self, parent: Sealed | None) -> None:
@@ -198,17 +205,13 @@ class TierRun:
         best = saved.facts["best_step"]
         return saved if not best or self._store.best(best) else None
 
-    def _set_adapter(self, folder: Path | None) -> None:
+    def _values(self, source: Sealed | None) -> Mapping[str, Tensor]:
         model, lora = self._model, self._run.config.lora
-        linears = peft.linears_in(model.adapter)
-        if folder is None:
-            values = peft.fresh(linears, lora, self._tier.train.seed)
-        else:
-            found = peft.load(folder)
-            peft.check(found, linears, lora, str(folder))
-            values = found.tensors
-        for name, parameter in model.adapter.items():
-            parameter.data.copy_(values[name])
+        if source is not None:
+            return checked(source.folder / ADAPTER, model, lora)
+        if self._start is not None:
+            return values_of(self._start, model, lora)
+        return peft.fresh(peft.linears_in(model.adapter), lora, self._tier.train.seed)
 
     def _stepped(self, steps: Steps) -> bool:
         """Take a step; False if it was asked to stop."""
@@ -347,6 +350,24 @@ class TierRun:
                 "to that disk, then run it again."
             )
         return best.folder / ADAPTER
+
+
+def checked(folder: Path, model: Trainable, lora: Lora) -> Mapping[str, Tensor]:
+    """Return a saved adapter's tensors; `UserError` if it is not one for this model and `lora`."""
+    found = peft.load(folder)
+    peft.check(found, peft.linears_in(model.adapter), lora, clean(str(folder)))
+    return found.tensors
+
+
+def values_of(start: Start, model: Trainable, lora: Lora) -> Mapping[str, Tensor]:
+    """Return the tensors of an adapter of another run, the same that the tier's key speaks of.
+
+    `UserError` if it does not fit, or has changed meanwhile.
+    """
+    values = checked(start.folder, model, lora)
+    if digest_of(start.folder / WEIGHTS_FILE) != start.digest:
+        raise UserError(f"{clean(str(start.folder))} has changed meanwhile: run it again.")
+    return values
 
 
 def _is_due(step: int, every: int) -> bool:
