@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from shoritui.engine import Adapter, Engine, EngineOptions, Finished, Outcome, Sampling, Segment
+from shoritui.finetune.base_model import folder_of
 from shoritui.finetune.config.model import Base, Config, Data, Lora, Tier, Train, Watch
 from shoritui.finetune.export.export import Order, Proof, export_tier
 from shoritui.finetune.export.verify import GELU_TOLERANCE
@@ -17,7 +19,8 @@ from shoritui.gguf.converted import model_of_folder
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.lora.peft import read_peft
 from shoritui.gguf.lora.write import write_lora
-from shoritui.gguf.model import write_model
+from shoritui.gguf.model import Format, write_model
+from shoritui.gguf.read import GgufFile
 from shoritui.gguf.shape import read_config
 from shoritui.gguf.write import About
 from tests.finetune.export.trained import make_trained
@@ -57,10 +60,11 @@ def make_config(folder: Path, kind: str) -> Config:
 def export(config: Config, form: str) -> tuple[Path, Proof]:
     """The tier's file, and that it is the trained model."""
     folder = config.path.parent
+    base = folder_of(config.base, lambda event: None, folder)
     target = folder / f"{form}.gguf"
     adapter = folder / config.output / "low"
     tier = config.tiers[0]
-    order = Order(config, tier, folder / "base", adapter, form, target, is_verified=True)
+    order = Order(config, tier, base, adapter, form, target, is_verified=True)
     proof = export_tier(order, lambda what, done, total: None)
     assert proof is not None
     return target, proof
@@ -108,3 +112,23 @@ async def test_it_is_trained_exported_proved_and_put_on(kind: str, tmp_path: Pat
     assert apart.text == together.text
     folder = await written(tmp_path / "base.gguf", tmp_path / config.output / "low")
     assert folder.text == apart.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"), [("qwen 3, experts", "q8_0"), ("gemma 2", "q8_0"), ("stablelm 2", "bf16")]
+)
+def test_a_base_that_is_a_gguf_is_left_as_it_was_but_for_what_was_trained(
+    kind: str, form: Format, tmp_path: Path
+) -> None:
+    config = make_config(tmp_path, kind)
+    write_model(tmp_path / "own.gguf", model_in(tmp_path / "base"), form, About("own"))
+    config = replace(config, base=Base("own.gguf", quantize="none"))
+    train(config, lambda event: None, lambda: False)
+    for exported in ("lora", "f32"):
+        _, proof = export(config, exported)
+        assert proof.texts == 5 and proof.agreement.error <= GELU_TOLERANCE
+    before, after = (GgufFile(tmp_path / f"{name}.gguf") for name in ("own", "f32"))
+    assert before.tensors.keys() == after.tensors.keys()
+    norm = "output_norm.weight"
+    same = zip(before.raw_rows(norm), after.raw_rows(norm), strict=True)
+    assert all((one == other).all() for one, other in same)
