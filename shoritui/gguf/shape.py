@@ -47,11 +47,7 @@ _LAYER: Final = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
-_ROTATES_HALVES: Final = ("qwen2", "qwen3")
-"""Architectures whose heads GGUF rotates as Hugging Face does."""
-_OF_THEIR_OWN: Final = (*_ROTATES_HALVES, "smollm3")
-"""Architectures that GGUF does not call llama."""
-_LAYERS_DIFFER: Final = (*_OF_THEIR_OWN, "ministral")
+_LAYERS_DIFFER: Final = ("ministral", "qwen2", "qwen3", "smollm3")
 """Architectures of which some layers may look back at all and others not."""
 _YARN: Final = (
     *("attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"),
@@ -110,8 +106,6 @@ class Shape:
     context: int = 2048
     """In tokens, as trained; the default is what transformers takes where a config does not say."""
     rope_scaling: RopeScaling | None = None
-    architecture: str = ARCHITECTURE
-    """By GGUF's name."""
     biased: tuple[str, ...] = ()
     """Those of PROJECTIONS that have a bias."""
     has_head_norms: bool = False
@@ -175,14 +169,6 @@ class Shape:
         """Return the name of a linear layer's module."""
         return self.inner + self.stored(layer, projection).removeprefix("model")
 
-    def rotated_heads(self, name: str) -> int:
-        """Return the heads by which a tensor's rows must be reordered; 0 if they need not."""
-        if self.architecture in _ROTATES_HALVES:
-            return 0
-        if ".q_proj." in name:
-            return self.heads
-        return self.kv_heads if ".k_proj." in name else 0
-
 
 def gguf_names(shape: Shape) -> dict[str, str]:
     """Return GGUF's name of every tensor of such a llama by Hugging Face's, in a file's order."""
@@ -239,7 +225,6 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
             is_tied=bool(config.get("tie_word_embeddings", False)),
             context=int(config.get("max_position_embeddings") or 2048),
             rope_scaling=_scaling_of_config(config, kind),
-            architecture=kind if kind in _OF_THEIR_OWN else ARCHITECTURE,
             biased=_biased(config, kind),
             has_head_norms=kind == "qwen3",
             unrotated=tuple(i for i, rotates in enumerate(_rotating(config, kind)) if not rotates),
@@ -280,9 +265,9 @@ def _scaling_of_config(config: Mapping[str, Any], model: str) -> RopeScaling | N
 def _biased(config: Mapping[str, Any], kind: str) -> tuple[str, ...]:
     if kind == "qwen2":
         return PROJECTIONS[:3]
-    attention = PROJECTIONS[:4] if "stral" not in kind and config.get("attention_bias") else ()
-    has_others = kind in (ARCHITECTURE, "smollm3") and config.get("mlp_bias")
-    return attention + (PROJECTIONS[4:] if has_others else ())
+    in_attention = kind in (ARCHITECTURE, "qwen3", "smollm3") and config.get("attention_bias")
+    in_mlp = kind in (ARCHITECTURE, "smollm3") and config.get("mlp_bias")
+    return (PROJECTIONS[:4] if in_attention else ()) + (PROJECTIONS[4:] if in_mlp else ())
 
 
 def _rotating(config: Mapping[str, Any], kind: str) -> Sequence[int]:
