@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from shoritui.blockml import Block, Instruction, Part
 from shoritui.errors import UserError
@@ -41,6 +41,16 @@ class Conversation:
     """The parts that the file says not to learn."""
     number: int = 0
     """Which one it is of those that begin in its line; 0 if it is the first."""
+    added: frozenset[int] = frozenset()
+    """The parts that do not stand in the file: what cards describe, and tags."""
+
+    @classmethod
+    def of(cls, found: Found, file: str) -> Self:
+        """Return the conversation that was found in a file."""
+        return cls(
+            *(found.parts, file, found.lines, found.layout),
+            *(found.unlearnt, found.number, found.added),
+        )
 
     @property
     def source(self) -> str:
@@ -182,9 +192,7 @@ def conversations_of(path: Path, sources: Sources) -> Iterator[Conversation | To
     name = name_of(path, sources.folder)
     for each in conversations_in(path, sources.reading(path)):
         if isinstance(each, Found):
-            yield Conversation(
-                each.parts, name, each.lines, each.layout, each.unlearnt, each.number
-            )
+            yield Conversation.of(each, name)
         else:
             yield sources.told(path, name, each)
 

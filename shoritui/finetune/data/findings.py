@@ -121,7 +121,7 @@ def check_conversation(conversation: Conversation) -> Checked:
     prose: list[Prose] = []
     faulty = 0
     for index, part in enumerate(conversation.parts):
-        found = list(_part(conversation, index))
+        found = list(_part(conversation, index)) if index not in conversation.added else []
         if isinstance(part, Block) and part.role == "message":
             prose.append(measure(part.body, names))
             found += _message(conversation, index, part.body, prose[-1])

@@ -93,7 +93,9 @@ class Found:
     unlearnt: frozenset[int] = frozenset()
     """The parts that are read but not learnt."""
     number: int = 0
-    """Which conversation it is of those that begin in its line; 0 if it is the only one."""
+    """Which conversation it is of those that begin in its line; 0 if it is the first."""
+    added: frozenset[int] = frozenset()
+    """The parts that do not stand in the file: what cards describe, and tags."""
 
 
 class Unusable(ValueError):

@@ -112,6 +112,7 @@ def _inserted(found: Found, at: int, part: Part) -> Found:
         parts=(*found.parts[:at], part, *found.parts[at:]),
         lines=(*found.lines[:at], line, *found.lines[at:]),
         unlearnt=frozenset(place + (place >= at) for place in found.unlearnt),
+        added=frozenset({at, *(place + (place >= at) for place in found.added)}),
     )
 
 

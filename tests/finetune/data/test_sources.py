@@ -220,6 +220,29 @@ def test_a_source_that_makes_no_sense_is_told(folder: Path, source: str, words: 
         conversations(written)
 
 
+def test_a_name_that_nobody_has_got_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config(folder, WHO.replace("{ user", '{ Ilsa = "Elsa", user') + TIER)
+    code, facts = check(folder, capsys)
+    (told,) = (each for each in facts["findings"] if each["kind"] == "speaker")
+    assert (code, told["file"], told["line"], told["severity"]) == (
+        *(0, "finetune.toml", 4, "warning"),
+    )
+    sentence = 'nobody in the files of this source is "Ilsa"; did you mean "Ilse"?'
+    assert told["sentence"] == sentence
+
+
+def test_what_a_card_says_is_no_finding_in_the_data(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "ilse.toml").write_text(CARD.replace("keeps", "“keeps”"), encoding="utf-8")
+    config(folder, WHO + 'cards = ["ilse.toml"]\n' + TIER)
+    _, facts = check(folder, capsys, "--show", "1")
+    assert "“keeps”" in facts["shown"][0]["text"]
+    assert "curly quote" not in {each["kind"] for each in facts["findings"]}
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.arrow"])
 def test_tables_are_named_and_not_read(folder: Path, name: str) -> None:
     (folder / "data" / name).touch()

@@ -7,6 +7,7 @@ prepare ─▶ accepted: nothing to find
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,7 +17,7 @@ from shoritui.finetune.base_model import at_hand
 from shoritui.finetune.config.load import KIND
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data import preferences
-from shoritui.finetune.data.conversations import Conversation
+from shoritui.finetune.data.conversations import Conversation, find, name_of
 from shoritui.finetune.data.findings import Finding, Kind, Severity
 from shoritui.finetune.data.held_out import held_out
 from shoritui.finetune.data.preferences import Preference
@@ -24,7 +25,7 @@ from shoritui.finetune.data.samples import Rule, Tokenized, tokenize, too_long
 from shoritui.finetune.data.tier import check_tokens, nothing_to_learn, prepare, tier_data
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer, tokenizer_of_gguf
 from shoritui.finetune.events import Preparing, Report
-from shoritui.toml import Sheet, read_sheet
+from shoritui.toml import Sheet, nearest, read_sheet, shown
 
 Read: TypeAlias = Mapping[str, Sequence[Conversation] | Sequence[Preference]]
 """What each tier reads, by its name, as far as it can be read."""
@@ -119,6 +120,27 @@ class _Search:
             if tier.kind == "conversation" and (unknown := sorted(named - spoken)):
                 sentence = f"tier {tier.name}: nobody called {', '.join(unknown)} speaks in it"
                 yield self.finding(path, sentence, "speaker", "warning")
+
+        yield from self._names()
+
+    def _names(self) -> Iterator[Finding]:
+        """Yield the names of sources that nobody has got."""
+        folder = self._config.path.parent
+        told: dict[str, set[str]] = defaultdict(set)
+        for read in self._read.values():
+            for each in read:
+                if isinstance(each, Conversation):
+                    told[each.file].update(message.name for message in each.messages)
+        for number, source in enumerate(self._config.sources):
+            files = (name_of(file, folder) for file in find(folder, source.files))
+            some = [told[file] for file in files if file in told]
+            spoken = set().union(*some)
+            for key, name in source.names.items() if some else ():
+                if name not in spoken:
+                    guess = nearest(key, sorted(spoken))
+                    sentence = f"nobody in the files of this source is {shown(key)}{guess}"
+                    path = ("source", number, "names", key)
+                    yield self.finding(path, sentence, "speaker", "warning")
 
     def without_tokens(self) -> Iterator[Finding]:
         """Yield the tiers of which it is plain without a vocabulary that nothing can be learnt."""

@@ -204,9 +204,7 @@ class _Copier:
                         ]
             for found in conversations_in(path, reading):
                 if isinstance(found, Found):
-                    yield Conversation(
-                        found.parts, name, found.lines, found.layout, found.unlearnt, found.number
-                    )
+                    yield Conversation.of(found, name)
                 else:
                     yield found
 
