@@ -265,7 +265,7 @@ def _edited(tree: _Tree, form: Form) -> Iterator[Preference]:
             continue
         family = tree.family(edit, with_edits=False)
         told = tree.told_after(family)
-        has_stayed = tree.has_stayed(family) and not edit.hidden
+        has_stayed = tree.has_stayed(family) and not edit.hidden and is_visible(edit.text)
         is_left = tree.told_after([reply]) < max(1, told) and not tree.stands([reply])
         if has_stayed and is_left and (rejected := _others(edit, [reply])):
             yield from _preference(tree, form, edit, rejected, [reply], "edited")

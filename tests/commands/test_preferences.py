@@ -66,6 +66,12 @@ def test_what_was_found_is_shown_and_written_for_the_user_alone(
     assert rows[0]["context"].endswith("▀message\nBram: Well?▄\n")
     for each in preferences_of(path, path.name):  # as `finetune` reads it
         assert not isinstance(each, UserError) and each.chosen.length == "short"
+    config = tmp_path / "finetune.toml"
+    config.write_text(
+        'base = "demo"\n[[tier]]\nname = "taste"\nkind = "preference"\ndata = ["pref*.jsonl"]\n'
+    )
+    code, out, _ = shoritui(capsys, "finetune", "check", config)
+    assert code == 0 and out.endswith("Conversations: 0. Preferences: 2. Errors: 0. Warnings: 0.\n")
     assert shoritui(capsys, "chats", "export", "--preferences")[1].startswith("Unchanged: ")
     code, out, _ = shoritui(capsys, "chats", "export", "--preferences", "1", "-o", "x/one.jsonl")
     assert code == 1 and "1 preference: 1 kept, over 1 left." in out

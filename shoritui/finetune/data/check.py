@@ -57,6 +57,8 @@ class Findings:
     """By file and line."""
     conversations: tuple[Conversation, ...] = ()
     """What the rows are of."""
+    preferences: int = 0
+    """How many there are in tiers of preferences, each counted once a tier."""
     is_measured: bool = True
     """Whether it was looked at how many tokens blocks have."""
 
@@ -98,7 +100,8 @@ def check_data(config: Config, report: Report = lambda event: None) -> Findings:
     findings += [*problems, *_copies(config, rows, list(found.values()))]
     refused, is_measured = refusals(config, read, problems, report)
     ordered = tuple(sorted(findings + refused, key=lambda each: (each.file, each.line)))
-    return Findings(rows, ordered, tuple(found.values()), is_measured)
+    pairs = sum(len(read[tier.name]) for tier in config.tiers if tier.kind == "preference")
+    return Findings(rows, ordered, tuple(found.values()), pairs, is_measured)
 
 
 class _Files:
@@ -223,8 +226,9 @@ def lines_of(findings: Findings) -> Iterator[str]:
         yield _SCORE
     if not findings.is_measured:
         yield UNCHECKED
-    errors, warnings = findings.errors, findings.warnings
-    yield f"Conversations: {len(findings.rows):,}. Errors: {errors:,}. Warnings: {warnings:,}."
+    pairs = f" Preferences: {findings.preferences:,}." if findings.preferences else ""
+    told = f"Conversations: {len(findings.rows):,}.{pairs}"
+    yield f"{told} Errors: {findings.errors:,}. Warnings: {findings.warnings:,}."
 
 
 def _rank(row: Row) -> tuple[int, int]:
@@ -264,6 +268,7 @@ def facts_of(findings: Findings) -> dict[str, Any]:
             for row in findings.rows
         ],
         "findings": [asdict(finding) for finding in findings.findings],
+        "preferences": findings.preferences,
         "measured": findings.is_measured,
         "errors": findings.errors,
         "warnings": findings.warnings,

@@ -121,6 +121,11 @@ def test_every_block_without_room_is_found_with_its_line(tmp_path: Path) -> None
     ]
     assert all("but sequence_len is 120: shorten it" in sentence for _, _, sentence in found)
     assert "of them what must stand before it" in found[2][2]
+    write(tmp_path / "data0" / "a.txt", Block("description", LONG), *[short] * 5)
+    assert [(file, line) for file, line, _ in errors(path)][:2] == [
+        ("data0/a.txt", 3),  # once, not for each message
+        ("data0/b.txt", 5),
+    ]
 
 
 @pytest.mark.parametrize(
