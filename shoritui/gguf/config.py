@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -223,8 +224,13 @@ class _Reading:
         return np.concatenate(list(self._file.rows(f"{name}.weight")))
 
     def _check_said(self, stated: Mapping[str, Any]) -> None:
-        """`UserError` if the file says something else, or something that is not known."""
+        """`UserError` if the file says something else, or something of which nothing is known.
+
+        What llama.cpp has no name for, it does not heed either.
+        """
         for key, value in self._said.items():
+            if key not in _keys_of_llama_cpp():
+                continue
             known = stated[key] if key in stated else self._silent.get(key, _NEUTRAL)
             if known is _ANY or _is_same(value, known):
                 continue
@@ -273,6 +279,16 @@ class _Reading:
 
     def _problem(self, what: str) -> UserError:
         return UserError(f"{self._file.path}: {what}: take the model's own folder instead.")
+
+
+@cache
+def _keys_of_llama_cpp() -> frozenset[str]:
+    """Return the hyperparameters that have a name, without the architecture's before it."""
+    from gguf.constants import Keys
+
+    groups = [each for each in vars(Keys).values() if isinstance(each, type)]
+    names = [name for group in groups for name in vars(group).values() if isinstance(name, str)]
+    return frozenset(name.removeprefix("{arch}.") for name in names if name.startswith("{arch}."))
 
 
 def _shortest(value: Any) -> Any:

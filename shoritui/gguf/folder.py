@@ -23,7 +23,7 @@ from shoritui.gguf.write import KIND_IDS, ByteProgress
 if TYPE_CHECKING:
     from shoritui.gguf.shape import Rows
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of what a folder holds: where it changes, folders that were kept are made anew."""
 _AS_STORED: Final[Mapping[int, Dtype]] = {KIND_IDS["F16"]: "F16", KIND_IDS["BF16"]: "BF16"}
 """Everything else becomes F32, which holds any of it exactly."""

@@ -306,6 +306,7 @@ def test_what_changes_nothing_may_be_said(qwen: Path, tmp_path: Path) -> None:
         "qwen2__rope.scaling.original_context_length": 99,
         "qwen2__attention.sliding_window": 16,
         "qwen2__expert_count": 0,
+        "qwen2__odd": (1.5, 2.5),
         "qwen2__attention.head_count_kv": (2, 2),
     }
     assert (folder_of_gguf(changed(qwen, **said), tmp_path / "x") / "config.json").is_file()
