@@ -170,7 +170,7 @@ def _lines(order: Order, proof: Proof | None, count: int) -> list[str]:
 def _next(order: Order) -> str:
     path = order.target.absolute()
     if order.form == "peft":
-        return "Any program that uses PEFT loads this folder."
+        return f"In a chat: /adapter {path}; any program that uses PEFT loads it too."
     if not order.form.startswith("lora"):
         return f"Talk with it: shoritui chat --model {shlex.quote(str(path))}"
     return f"In a chat with {_base_name(order.config)}: /adapter {path}"

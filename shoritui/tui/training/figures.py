@@ -177,9 +177,9 @@ def _next(course: Course, words: str) -> Iterator[str]:
     if ended.stopped:
         yield f"Next: `shoritui finetune{words}` continues from what was saved."
         return
-    yield f"Next: `shoritui finetune export{words}` writes it for `shoritui chat`."
+    yield f"Next: `shoritui finetune export{words}` writes it as one file."
     if ended.adapter:
-        yield f"Adapter: {one_line(ended.adapter)}"
+        yield f"In `shoritui chat`: /adapter {one_line(ended.adapter)}"
 
 
 def _ending(course: Course) -> str:

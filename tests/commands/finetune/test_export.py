@@ -121,7 +121,7 @@ def test_what_fails_its_proof_is_not_kept(
 ) -> None:
     target = config.parent / "mine.gguf"
     target.write_bytes(b"an older one")
-    corrupt = "shoritui.gguf.lora.layout.rows_for_gguf"
+    corrupt = "shoritui.gguf.lora.orders.rows_for_gguf"
     monkeypatch.setattr(corrupt, lambda heads, rows: range(rows))
     assert run(config, "--tier", "low", "--as", "f32", "--to", target, "--verify") == 1
     assert "does not agree with the trained model" in capsys.readouterr().err

@@ -399,7 +399,7 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
     course.absorb(RunEnded(False, 0, 0.0, "x"))
     lines = summary(course, " mine.toml")
     assert lines[0] == "Nothing has changed: nothing was trained."
-    assert lines[1] == "Next: `shoritui finetune export mine.toml` writes it for `shoritui chat`."
+    assert lines[1] == "Next: `shoritui finetune export mine.toml` writes it as one file."
 
 
 def test_the_ladder_in_one_row_shows_the_tier_that_is_trained() -> None:
