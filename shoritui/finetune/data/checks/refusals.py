@@ -65,13 +65,16 @@ def refusals(
         return [*found, *search.without_tokens()], False
     try:
         data = prepare(config, tokenizer, report)
-        if (folder := at_hand(config.base, config.path.parent)) and folder.is_dir():
-            check_tokens(folder, data.values())
     except UserError as error:
         each = list(search.with_tokens(tokenizer))
         if not (each or problems):
             each = [search.finding((), str(error))]
-        found += each
+        return [*found, *each], True
+    if (folder := at_hand(config.base, config.path.parent)) and folder.is_dir():
+        try:
+            check_tokens(folder, data.values())
+        except UserError as error:
+            found.append(search.finding(("base",), str(error)))
     return found, True
 
 

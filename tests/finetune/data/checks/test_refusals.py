@@ -20,6 +20,7 @@ from shoritui.finetune.data.check import check_data
 from shoritui.finetune.data.conversations import filled
 from shoritui.finetune.data.tier import prepare
 from shoritui.finetune.data.tokenizer import Tokenizer, tokenizer_of_gguf
+from tests.finetune.data.conftest import shipped_tokenizer
 from tests.finetune.data.strategies import parts
 
 LONG = "The bell rang again. " * 40
@@ -146,6 +147,16 @@ def test_a_tier_with_nothing_to_learn_is_found_on_its_line(
     assert (file, line) == ("finetune.toml", 4) and sentence in told
     assert main(["finetune", "check", str(path), "--show", "0"]) == 1
     assert "finetune.toml:4: error: Tier 't0'" in capsys.readouterr().out
+
+
+def test_a_base_without_the_tokens_is_found(tmp_path: Path) -> None:
+    shipped_tokenizer(tmp_path, space_prefix=False)
+    (tmp_path / "config.json").write_text('{"vocab_size": 10}', encoding="utf-8")
+    path = config_of(tmp_path, 120, [""])
+    path.write_text(path.read_text().replace('"demo"', '"."'), encoding="utf-8")
+    write(tmp_path / "data0" / "a.txt", said("No."))
+    [(file, line, sentence)] = errors(path)
+    assert (file, line) == ("finetune.toml", 1) and "not of one model" in sentence
 
 
 def test_a_name_that_nobody_has_is_a_warning(tmp_path: Path) -> None:
