@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import sqlite3
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -56,9 +55,8 @@ def kind(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, OSError) and error.errno is not None:
         return f"{name} {errno.errorcode.get(error.errno, error.errno)}"
-    if isinstance(error, sqlite3.Error) and (code := getattr(error, "sqlite_errorname", None)):
-        return f"{name} {code}"
-    return name
+    code = getattr(error, "sqlite_errorname", "")
+    return f"{name} {code}".rstrip()
 
 
 def place(error: BaseException) -> str:

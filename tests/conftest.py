@@ -36,7 +36,7 @@ for _name, _handler in (
     if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
         signal.signal(getattr(signal, _name), _handler)
 
-_PLAYED = ("commands", "e2e", "engine", "finetune/run", "kill", "linear", "tui", "web")
+_PLAYED = ("commands", "e2e", "engine", "faults", "finetune/run", "kill", "linear", "tui", "web")
 """Folders whose tests run programs, windows and terminals in real time."""
 
 

@@ -556,10 +556,10 @@ class ShoriTUI(BaseApp):
         """A path may have been dropped on the terminal."""
         self.run_worker(imports.offer(self, event.text), group="asking")
 
-    async def on_composer_draft_paused(self, event: Composer.DraftPaused) -> None:
+    def on_composer_draft_paused(self, event: Composer.DraftPaused) -> None:
         """Keep the draft, unless another stands there by now."""
         if event.text == self.main.composer.text:
-            await self.keep_draft(event.text)
+            self.run_worker(self.keep_draft(event.text), group="draft")
 
     def on_transcript_typed_elsewhere(self, event: Transcript.TypedElsewhere) -> None:
         """A letter typed while reading belongs into the composer; a command keeps its message."""
@@ -585,7 +585,7 @@ class ShoriTUI(BaseApp):
 
     async def on_scene_panel_changed(self, event: ScenePanel.Changed) -> None:
         """The scene was edited."""
-        await panels.change_scene(self, event.scene)
+        await self.briefly(panels.change_scene(self, event.scene))
 
     def on_app_focus(self) -> None:
         """The terminal is looked at again: a card may have been edited meanwhile."""
@@ -593,7 +593,7 @@ class ShoriTUI(BaseApp):
 
     async def on_sampler_panel_changed(self, event: SamplerPanel.Changed) -> None:
         """A knob was turned."""
-        await panels.change_sampling(self, event.value_name, event.value)
+        await self.briefly(panels.change_sampling(self, event.value_name, event.value))
 
     def on_refused(self, event: Refused) -> None:
         """An edit could not be taken."""

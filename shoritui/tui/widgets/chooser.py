@@ -11,6 +11,7 @@ from typing import ClassVar, TypeVar
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -49,6 +50,17 @@ class Framed(ModalScreen[Result]):
     }
     Framed:nocolor OptionList > .option-list--option-highlighted { text-style: bold reverse; }
     """
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Give the answer and close, with what was opened over it; a second answer is none.
+
+        Keys come faster than a screen closes, and Textual closes whichever is on top.
+        """
+        if self not in self.app.screen_stack:
+            return AwaitComplete()
+        while self.app.screen is not self:
+            self.app.pop_screen()
+        return super().dismiss(result)
 
 
 class Chooser(Framed[str | None]):

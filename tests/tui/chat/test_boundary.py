@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from shoritui.settings import load_settings
 from shoritui.tui.chat.app import ShoriTUI
+from shoritui.tui.widgets.chooser import Choice, Chooser
 from tests.tui.conftest import running, until
 
 SECRET = "the letter under the hearthstone"
@@ -104,3 +105,19 @@ async def test_an_app_that_cannot_start_says_why(
     faults.clear()
     assert app.fatal.startswith("A fault in ShoriTUI (RuntimeError at ")
     assert SECRET not in app.fatal
+
+
+async def test_a_question_is_answered_once() -> None:
+    """Enter comes twice before the list is gone."""
+    async with running(with_model=False) as (app, pilot):
+        answers: list[str | None] = []
+        chooser = Chooser("Which?", [Choice("a", "A"), Choice("b", "B")])
+        app.push_screen(chooser, answers.append)
+        await until(pilot, lambda: chooser.is_mounted)
+        rows = chooser.query_one(OptionList)
+        for _ in range(3):
+            rows.action_select()
+        await until(pilot, lambda: app.screen is not chooser)
+        await pilot.pause()
+        assert answers == ["a"]
+        assert app.screen is app.main

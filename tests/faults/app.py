@@ -1,0 +1,38 @@
+"""The app, with a record of what held up its keys: `python -m tests.faults.app RECORD`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from shoritui.cli import main
+from shoritui.tui.boundary import guard_widgets
+
+SLOW = 2.0
+"""Seconds that a widget may be busy with one message; a busy machine adds to each."""
+
+
+def record(path: str) -> None:
+    """Write down every message that a widget was busy with for long."""
+    guard_widgets()
+    guarded = MessagePump._dispatch_message
+    file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+
+    async def dispatch(pump: MessagePump, message: Message) -> None:
+        begun = time.monotonic()
+        await guarded(pump, message)
+        if (passed := time.monotonic() - begun) > SLOW:
+            line = f"{passed:.1f} s in {type(pump).__name__} with {type(message).__name__}\n"
+            os.write(file, line.encode())
+
+    dispatch.is_guarded = True  # type: ignore[attr-defined]
+    MessagePump._dispatch_message = dispatch  # type: ignore[assignment,method-assign]
+
+
+if __name__ == "__main__":
+    record(sys.argv[1])
+    raise SystemExit(main(["chat"]))
