@@ -32,6 +32,7 @@ _WRITES: Final = {"edit", "insert", "insert_before", "split"}
 _SECONDS: Final = 0.3
 """Without a new frame, after which a key is taken to have done its work."""
 _LONGEST: Final = 5.0
+_LEAVES: Final = "Leave, losing the changes"
 _PATIENCE: Final = 20.0
 _ROOM: Final = 80
 """Characters of the composer that are taken back before another text is typed."""
@@ -140,6 +141,9 @@ def _type(terminal: Terminal, unsent: str) -> bool:
     """
     paste = f"\x1b[200~{unsent}\x1b[201~"
     for _ in range(5):
+        if _LEAVES in terminal.text:
+            terminal.press("down", "enter")
+            _rest(terminal)
         for key in ("escape", "escape", "\x7f" * _ROOM, paste):
             terminal.press(key)
             _rest(terminal)
