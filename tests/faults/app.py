@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
+from typing import Any
 
+from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
 
@@ -29,6 +32,14 @@ def record(path: str) -> None:
             line = f"{passed:.1f} s in {type(pump).__name__} with {type(message).__name__}\n"
             os.write(file, line.encode())
 
+    end = App.exit
+
+    def told(app: App[Any], *words: Any, **named: Any) -> None:
+        calls = " < ".join(each.name for each in traceback.extract_stack()[-2:-12:-1])
+        os.write(file, f"the app was told to end: {calls}\n".encode())
+        end(app, *words, **named)
+
+    App.exit = told  # type: ignore[method-assign]
     dispatch.is_guarded = True  # type: ignore[attr-defined]
     MessagePump._dispatch_message = dispatch  # type: ignore[assignment,method-assign]
 

@@ -157,7 +157,8 @@ def _problem(terminal: Terminal, logs: Mapping[str, Path], unsent: str) -> str:
         if _BROKEN.search(terminal.text):
             return "a traceback is shown"
     elif terminal.process.poll() is not None:
-        return f"the app ended ({terminal.process.returncode}):\n{terminal.text}"
+        told = "".join(log.read_text(encoding="utf-8") for log in logs.values() if log.exists())
+        return f"the app ended ({terminal.process.returncode}):\n{told}{terminal.text}"
     else:
         return f"the unsent text is gone:\n{terminal.text}"
     for what, log in logs.items():
