@@ -39,7 +39,7 @@ def record(path: str) -> None:
         os.write(file, f"the app was told to end: {calls}\n".encode())
         end(app, *words, **named)
 
-    App.exit = told  # type: ignore[method-assign]
+    App.exit = told  # type: ignore[assignment,method-assign]
     dispatch.is_guarded = True  # type: ignore[attr-defined]
     MessagePump._dispatch_message = dispatch  # type: ignore[assignment,method-assign]
 
