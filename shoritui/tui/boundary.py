@@ -5,6 +5,7 @@ Textual ends with the first one, after it has printed every local variable.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from time import monotonic
 from typing import Any, Final
@@ -34,14 +35,35 @@ def guard_widgets() -> None:
     async def dispatch(pump: MessagePump, message: Message) -> None:
         try:
             await plain(pump, message)
+        except asyncio.CancelledError:
+            _go_on_unless_cancelled()
         except Exception as error:
             app: Any = pump.app
             if pump is app and isinstance(message, _START):
                 raise StartFailed from error
             app._handle_exception(error)
 
+    flush_plain = MessagePump._flush_next_callbacks
+
+    async def flush(pump: MessagePump) -> None:
+        try:
+            await flush_plain(pump)
+        except asyncio.CancelledError:
+            _go_on_unless_cancelled()
+
+    MessagePump._flush_next_callbacks = flush  # type: ignore[assignment,method-assign]
     dispatch.is_guarded = True  # type: ignore[attr-defined]
     MessagePump._dispatch_message = dispatch  # type: ignore[assignment,method-assign]
+
+
+def _go_on_unless_cancelled() -> None:
+    """Raise if it is this task that is to end, not only one that it waited for.
+
+    Textual takes both for the end: the app would be gone without a word.
+    """
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Faults:

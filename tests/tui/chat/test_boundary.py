@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -67,6 +68,25 @@ async def test_a_widget_that_failed_hears_its_next_key(faults: list[BaseExceptio
         await until(pilot, lambda: len(faults) == 2)
         faults.clear()
         assert app.is_running
+
+
+async def cancelled() -> None:
+    waited_for = asyncio.ensure_future(asyncio.sleep(60))
+    waited_for.cancel()
+    await waited_for
+
+
+@pytest.mark.parametrize("place", ["the app", "a widget"])
+async def test_a_task_that_was_waited_for_may_be_cancelled(place: str) -> None:
+    async with running(with_model=False) as (app, pilot):
+        pump = app if place == "the app" else app.main.composer
+        pump.call_later(cancelled)
+        pump.call_next(cancelled)
+        for _ in range(3):
+            await pilot.pause()
+        await pilot.press("!")
+        assert app.is_running
+        assert app.main.composer.text == "!"
 
 
 async def test_a_failing_action_says_so(
