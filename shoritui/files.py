@@ -15,12 +15,14 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from io import BufferedReader
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from shoritui.errors import UserError
 from shoritui.text import printable, size
@@ -44,6 +46,28 @@ def portable(name: str) -> str:
     """
     stem, dot, suffix = name.partition(".")
     return f"{stem}_{dot}{suffix}" if _DEVICE.fullmatch(stem) else name
+
+
+def open_file(path: Path, buffering: int = -1) -> BufferedReader:
+    """Open a file to read its bytes; a pipe or a device is refused, before it can hold up anyone.
+
+    Raises:
+        OSError: It cannot be read; what is no plain file says so.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    file = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    return cast(BufferedReader, open(file, "rb", buffering))  # noqa: PTH123  (it is a number)
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a plain file; else as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def replace_text(path: Path, text: str, *, private: bool = False) -> None:

@@ -7,14 +7,17 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from shoritui.cli import main
 from shoritui.errors import UserError
 from shoritui.files import (
     add_text,
     check_space,
+    content_of,
     made_once,
     recover,
     replace_text,
@@ -167,3 +170,64 @@ def test_a_new_file_gets_a_number_where_there_is_one(
     with pytest.raises(UnicodeEncodeError):
         add_text(tmp_path / "new" / "a.b.txt", "half a \ud83d")
     assert len(names(tmp_path / "new")) == 3
+
+
+def _link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to a pipe": _link_to_a_pipe,
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Whatever waits for a pipe's writer waits for ever: that fails, and does not hang."""
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_file_is_not_waited_for(kind: str, tmp_path: Path, alarm: None) -> None:
+    path = tmp_path / "m.gguf"
+    NO_FILES[kind](path)
+    with pytest.raises(OSError):
+        content_of(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["prompt", "gannet-rock", "--model", "{}"],
+        ["say", "Hello.", "gannet-rock", "--model", "{}"],
+        ["import", "{}"],
+        ["prompt", "{}"],
+        ["finetune", "plan", "{}"],
+        ["models", "use", "{}"],
+    ],
+)
+def test_doors_say_a_sentence_of_what_is_no_file(
+    words: list[str],
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    alarm: None,
+) -> None:
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "home"))
+    path = tmp_path / "m.gguf"
+    NO_FILES[kind](path)
+    if words == ["import", "{}"] and kind == "a folder":
+        pytest.skip("a folder is imported whole")
+    assert main([word.format(path) for word in words]) == 1
+    assert capsys.readouterr().err.startswith("shoritui: ")

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.errors import UserError
+from shoritui.files import content_of, open_file
 from shoritui.gguf.read import Floats
 from shoritui.gguf.shape import EMBEDDING, HEAD, Shape
 from shoritui.gguf.write import ByteProgress
@@ -182,7 +183,7 @@ def _files(folder: Path) -> list[Path]:
 def _indexed(folder: Path) -> list[Path]:
     path = folder / _INDEX
     try:
-        names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        names = set(json.loads(content_of(path))["weight_map"].values())
         files = [folder / Path(name).name for name in sorted(names)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is no index of weights: download or copy it again.") from None
@@ -200,7 +201,7 @@ def places_in(path: Path) -> dict[str, Place]:
     if not path.is_file():
         raise UserError(f"{printable(path)} is missing, or no plain file.")
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             total = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= min(total - 8, _LONGEST_HEADER):

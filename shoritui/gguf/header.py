@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.text import printable, size
 
 Value = str | int | float | bool
@@ -138,7 +139,7 @@ def read_header(path: Path, *, whole: bool = False) -> Header:
     """
     shown = printable(path)
     try:
-        with path.open("rb", buffering=_CHUNK) as file:
+        with open_file(path, _CHUNK) as file:
             return _Reader(file, whole).header()
     except FileNotFoundError:
         raise UserError(f"{shown}: there is no such model file.") from None

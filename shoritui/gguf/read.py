@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.gguf.header import BLOCKS, Place, Value, Verbatim, read_header
 from shoritui.text import printable
 
@@ -73,7 +74,7 @@ class GgufFile:
 
         That it is in several files is left out.
         """
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             values = {}
             for key, (start, end) in self._header.spans.items():
                 if key.startswith(beginnings) and not key.startswith("split."):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shoritui.errors import UserError
+from shoritui.files import content_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,7 +196,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Return what a folder's config.json says; `UserError` if it cannot be read."""
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(content_of(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a model's config: {error}.") from None
     if not isinstance(config, dict):

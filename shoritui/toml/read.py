@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import tomli
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.toml.line_numbers import KeyPath, key_lines, line_of, unclosed_line
 from shoritui.toml.wording import file_error, nearest
 
@@ -92,7 +93,7 @@ def read_text(path: Path, kind: str, language: str = "TOML") -> str:
             raise file_error(path, f"this is a folder, not a {kind}")
         if not stat.S_ISREG(status.st_mode):
             raise file_error(path, "this is not a plain file")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise file_error(path, f"there is no such file{_near(path)}") from None

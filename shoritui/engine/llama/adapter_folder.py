@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
-from shoritui.files import check_space, made_once, why
+from shoritui.files import check_space, made_once, open_file, why
 from shoritui.folders import cache_dir
 from shoritui.text import printable
 
@@ -60,7 +60,7 @@ def _digest(folder: Path, stamps: tuple[tuple[Path, object], ...]) -> str:
     *files, (model, _) = stamps
     digest = hashlib.sha256(f"{_VERSION} {base_of(model)}".encode())
     for path, _ in files:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:_NAME_LENGTH]
 

@@ -13,6 +13,7 @@ from shoritui.engine.llama.context import Context, LoadedAdapter
 from shoritui.engine.llama.model import Model
 from shoritui.engine.llama.probe import ARCHITECTURE, check_adapters
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.text import printable
 
 _HEAD: Final = 1 << 20
@@ -67,7 +68,7 @@ def fingerprint(path: Path) -> bytes:
     """
     size = path.stat().st_size
     digest = blake2b(size.to_bytes(8, "little"), digest_size=32)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         digest.update(file.read(_HEAD))
         for index in range(1, _SAMPLES + 1):
             file.seek(max(size * index // _SAMPLES - _SAMPLE, 0))

@@ -40,6 +40,7 @@ from shoritui.engine.worker import protocol
 from shoritui.engine.worker.process import Call, WorkerProcess
 from shoritui.engine.worker.protocol import Request, T
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.text import encodable
 
 
@@ -311,7 +312,7 @@ class Engine(ObservedEngine):
 def check_model_file(path: Path) -> None:
     """Raise a `UserError` unless `path` is a readable GGUF file."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             magic = file.read(4)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such model file.") from None

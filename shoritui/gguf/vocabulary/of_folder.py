@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from shoritui.errors import UserError
+from shoritui.files import content_of
 from shoritui.gguf.vocabulary import bpe, kept, sentencepiece
 from shoritui.gguf.vocabulary.bpe import BpeVocabulary
 from shoritui.gguf.vocabulary.kept import KeptVocabulary
@@ -28,9 +29,9 @@ def vocabulary_of_folder(folder: Path, config: Mapping[str, Any]) -> Vocabulary:
         details = dict(config) | _said_of_tokens(folder)
         size = int(config["vocab_size"])
         if (path := folder / "tokenizer.model").is_file():
-            return sentencepiece.pieces_of_model(path.read_bytes(), size, details, path)
+            return sentencepiece.pieces_of_model(content_of(path), size, details, path)
         if (path := folder / "tokenizer.json").is_file():
-            return bpe.merges_of_json(path.read_text(encoding="utf-8"), size, details, path)
+            return bpe.merges_of_json(content_of(path).decode(), size, details, path)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
     raise UserError(f"{folder} holds neither tokenizer.model nor tokenizer.json: fetch them too.")
@@ -39,7 +40,7 @@ def vocabulary_of_folder(folder: Path, config: Mapping[str, Any]) -> Vocabulary:
 def _said_of_tokens(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(content_of(path))
         wanted = ("add_bos_token", "added_tokens_decoder", "bos_token", "eos_token")
         return {key: said[key] for key in wanted if key in said}
     except FileNotFoundError:

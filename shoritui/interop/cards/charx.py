@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.text import size
 
 CARD: Final = "card.json"
@@ -88,7 +89,7 @@ def _ends_in_archive(path: Path) -> bool:
 
 def _tail(path: Path) -> bytes:
     """Return the last bytes of a file, in which an archive ends."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = file.seek(0, 2)
         file.seek(max(length - _END.size - _LONGEST_COMMENT - 20, 0))
         return file.read()

@@ -22,6 +22,7 @@ from typing import Final
 
 from shoritui.cards import picture_of
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.interop.cards.assets import EMBEDDED, ICON
 from shoritui.interop.cards.charx import CARD, has_archive, opened, read_entry
 from shoritui.interop.cards.pictures import comment_in, is_jpeg, is_webp, png_of
@@ -83,7 +84,7 @@ def _read(path: Path) -> Found:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         return Found("", {})
-    with path.open("rb") as file:
+    with open_file(path) as file:
         beginning = file.read(16)
         if beginning.startswith(b"PK\3\4"):
             if not has_archive(path):

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from shoritui.files import open_file
 from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
 
@@ -35,7 +36,7 @@ def beginning(path: Path) -> str:
         Unusable: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(_BEGINNING)
     except OSError as error:
         raise Unusable(0, f"it cannot be read: {error.strerror}") from None
@@ -63,7 +64,7 @@ def text_of(path: Path) -> str:
 
 def lines_of(path: Path) -> Iterator[tuple[int, object]]:
     """Yield what stands on each line of JSON Lines, or what is wrong with it, and the line."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         number = 0
         while line := file.readline(LARGEST + 1):
             number += 1
@@ -89,7 +90,7 @@ def _of_line(line: bytes, number: int) -> object:
 
 def elements_of(path: Path) -> Iterator[tuple[int, object]]:
     """Yield the elements of a JSON array (or one object), or what is wrong, each with its line."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         yield from _Elements(file).read()
 
 

@@ -22,7 +22,7 @@ from typing import Final, Protocol, TypeAlias
 from shoritui.blockml import BLOCK_OPEN
 from shoritui.cards import lore_folder, persona_folder
 from shoritui.errors import UserError
-from shoritui.files import all_or_none, check_space, is_of_disk
+from shoritui.files import all_or_none, check_space, is_of_disk, open_file
 from shoritui.interop.cards import import_card
 from shoritui.interop.folders.journal import Journal, Made, Record, alone, digest_of
 from shoritui.interop.folders.outcome import Outcome
@@ -349,7 +349,7 @@ def _may_be_chat(path: Path) -> bool:
     """Return whether a file that nobody named may be read as a chat."""
     if path.suffix.lower() in _LOGS:
         return True
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD).decode("utf-8-sig", "replace")
     return head.lstrip()[:1] in ("{", "[") or BLOCK_OPEN in head
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from shoritui.errors import UserError
-from shoritui.files import why
+from shoritui.files import open_file, why
 from shoritui.story import Library, locked
 from shoritui.text import printable
 
@@ -176,5 +176,5 @@ def digest_of(path: Path) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -28,7 +28,7 @@ from shoritui.cards import (
 )
 from shoritui.cards.load import read_card
 from shoritui.errors import UserError
-from shoritui.files import add_text, why
+from shoritui.files import add_text, content_of, why
 from shoritui.interop.cards.values import name_of, text_of, values_of
 from shoritui.names import fold
 from shoritui.text import counted, printable
@@ -139,6 +139,6 @@ def _is_card(path: Path) -> bool:
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        return json.loads(content_of(path).decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return None

@@ -23,6 +23,7 @@ from shoritui.cards import (
     settle_card,
 )
 from shoritui.errors import UserError
+from shoritui.files import content_of
 from shoritui.interop.folders.journal import Journal
 from shoritui.interop.sillytavern import group_of_sillytavern
 from shoritui.names import fold
@@ -40,7 +41,7 @@ def is_group(path: Path) -> bool:
     try:
         if path.stat().st_size > _LARGEST_GROUP:
             return False
-        found = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        found = json.loads(content_of(path).decode("utf-8-sig", "replace"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and group_of_sillytavern(found) is not None

@@ -30,6 +30,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from shoritui.files import open_file
 from shoritui.tui.widgets.graphics import Graphics
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _state(path: Path) -> object:
 def _read(path: Path, background: Colour) -> Image | None:
     """Return a file's picture on the background; None if it is none."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB")
