@@ -61,11 +61,12 @@ def _told(found: Sequence[tuple[Chat, list[Preference]]]) -> Iterator[str]:
     rows = [(one_line(shown(chat)), tally(preferences)) for chat, preferences in found]
     yield from table(rows)
     every = [(chat, each) for chat, preferences in found for each in preferences]
-    exact = sum(each.is_exact for _, each in every)
+    today = sum(not each.is_exact for _, each in every)
     yield f"{counted(len(every), 'preference')}: {tally([each for _, each in every])}."
     yield (
-        f"Of {exact:,} the context is to the letter what the model read, "
-        f"of {len(every) - exact:,} what it would read today."
+        f"Of {today:,} the context is what the model would read today, of the others what it read."
+        if today
+        else "Each context is to the letter what the model read."
     )
     yield "\nFor example:"
     for chat, each in _examples(every):
