@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapter",
         dest="adapters",
-        metavar="FILE",
+        metavar="PATH",
         type=named_path,
         action=_OfModel,
         help="a LoRA adapter for that model: a GGUF, or a PEFT folder",

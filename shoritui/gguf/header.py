@@ -43,8 +43,6 @@ SCALARS: Final = {
 """GGUF's types of one number, by their ids."""
 STRING: Final = 8
 ARRAY: Final = 9
-PART: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.DOTALL)
-"""How the parts of a split model are named, without the suffix."""
 _U32: Final = SCALARS[4]
 _U64: Final = SCALARS[10]
 _CHUNK: Final = 2**20
@@ -132,15 +130,17 @@ class _BrokenError(Exception):
     """Why a file is no GGUF file that anything could load."""
 
 
-def read_header(path: Path, *, whole: bool = False) -> Header:
+def read_header(path: Path, *, whole: bool = False, texts: bool = True) -> Header:
     """Read a file's header; with `whole`, all lists of the metadata and where each tensor lies.
+
+    Without `texts`, lists of them, of which a vocabulary has long ones, are passed over.
 
     `UserError` if the file cannot be read, is no GGUF file, or is broken or cut off.
     """
     shown = printable(path)
     try:
         with open_file(path, _CHUNK) as file:
-            return _Reader(file, whole).header()
+            return _Reader(file, whole, texts).header()
     except FileNotFoundError:
         raise UserError(f"{shown}: there is no such model file.") from None
     except (OSError, ValueError) as error:
@@ -187,9 +187,10 @@ def _run_of_strings() -> re.Pattern[bytes]:
 class _Reader:
     """Read forward through a header, never past the end of the file."""
 
-    def __init__(self, file: BinaryIO, whole: bool) -> None:
+    def __init__(self, file: BinaryIO, whole: bool, texts: bool) -> None:
         self._file = file
         self._whole = whole
+        self._texts = whole and texts
         self._size = os.fstat(file.fileno()).st_size
         self._at = 0
 
@@ -215,7 +216,7 @@ class _Reader:
                 else:
                     strings = self._strings(count)
                     tokens = strings if key == TOKENS else tokens
-                    if self._whole:
+                    if self._texts:
                         lists[key] = tuple(map(self._decoded, _parts(strings)))
             if self._whole:
                 spans[key] = (start, self._at)

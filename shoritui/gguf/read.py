@@ -46,15 +46,15 @@ def parts_of(path: Path) -> list[Path]:
 class GgufFile:
     """A file whose header is read; a missing key without a default is a `UserError`."""
 
-    def __init__(self, path: Path) -> None:
-        """`UserError` if it is no GGUF file, or a damaged one."""
+    def __init__(self, path: Path, *, texts: bool = True) -> None:
+        """`UserError` if it is no GGUF file, or a damaged one; without `texts`, no list of them."""
         self.path = path
-        self._header = read_header(path, whole=True)
+        self._header = read_header(path, whole=True, texts=texts)
         self.tensors: dict[str, Place] = {}
         """Of all files, if it is the first of several that make one."""
         self._places: dict[str, Path] = {}
         for each in parts_of(path):
-            header = self._header if each == path else read_header(each, whole=True)
+            header = self._header if each == path else read_header(each, whole=True, texts=texts)
             self.tensors |= header.tensors
             self._places |= dict.fromkeys(header.tensors, each)
         count = self._header.number("split.count")

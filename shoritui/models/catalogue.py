@@ -14,7 +14,7 @@ from typing import Final, Literal
 from shoritui.demo import model_path, smollm2
 from shoritui.errors import UserError
 from shoritui.folders import models_dir, user_path
-from shoritui.gguf.header import PART, Header, read_header
+from shoritui.gguf.header import Header, read_header
 from shoritui.models import local_folders, quantisation
 from shoritui.models.local_folders import ModelFile
 from shoritui.models.storyteller import NAME, shipped_model, storyteller_path
@@ -22,6 +22,8 @@ from shoritui.text import closest, printable
 
 Kind = Literal["model", "adapter", "projector", "vocabulary", "other"]
 
+PART: Final = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.DOTALL)
+"""How the parts of a split model are named, without the suffix."""
 _ADDRESS: Final = re.compile(r"(?P<scheme>https?):/+(?P<rest>.+)", re.DOTALL | re.IGNORECASE)
 _MARKS: Final = {"▀": "âĸĢ", "▄": "âĸĦ"}
 """The marks of blocks, and how a byte-level vocabulary writes their bytes."""

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoSibling
 
 from shoritui.errors import UserError
-from shoritui.gguf.header import PART
+from shoritui.models.catalogue import PART
 from shoritui.models.quantisation import UNQUANTISED, by_name
 from shoritui.text import closest, printable, size
 

@@ -10,15 +10,13 @@ convert_hf_to_gguf.py writes a base.
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shoritui.errors import UserError
-from shoritui.gguf.header import PART
 from shoritui.gguf.lora.orders import COLUMNS, FUSED, ROWS, Heads
 from shoritui.gguf.read import GgufFile
 from shoritui.text import printable
@@ -65,19 +63,12 @@ class Part:
 
 
 def base_of(path: Path) -> Base:
-    """Return what a model's file says, and the other parts of a split model.
-
-    `UserError` if it cannot be read, or lacks something.
-    """
-    base = base_of_gguf(GgufFile(path))
-    tensors = dict(base.tensors)
-    for part in _others(path):
-        tensors |= {name: place.shape for name, place in GgufFile(part).tensors.items()}
-    return replace(base, tensors=tensors)
+    """Return what a model's file says; `UserError` if it cannot be read, or lacks something."""
+    return base_of_gguf(GgufFile(path, texts=False))
 
 
 def base_of_gguf(file: GgufFile) -> Base:
-    """Return what one file says; `UserError` if it lacks something."""
+    """Return the same of one that is read; `UserError` if it lacks something."""
     architecture = file.text("general.architecture")
     blocks = file.whole(f"{architecture}.block_count")
     if not 0 < blocks <= _MOST_BLOCKS:
@@ -90,15 +81,6 @@ def base_of_gguf(file: GgufFile) -> Base:
         for name in ("group_count", "time_step_rank", "state_size")
     )
     return Base(architecture, blocks, heads, kv_heads, tensors, (keys, values), width)
-
-
-def _others(path: Path) -> list[Path]:
-    """Return the further parts of a split model, of which llama.cpp is given the first."""
-    split = PART.fullmatch(path.stem)
-    if split is None:
-        return []
-    names = f"{glob.escape(split['stem'])}-*-of-{split['count']}{glob.escape(path.suffix)}"
-    return sorted(part for part in path.parent.glob(names) if part != path)
 
 
 def _each(file: GgufFile, key: str, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ def ladder(course: Course, chosen: str, width: int) -> list[tuple[str, InkedText
     above = ""
     for name, tier in course.tiers.items():
         after = tier.planned.after
-        if rows and after != above:
+        if after != above:
             text = fit(f"╰ after {one_line(after)}" if after else "╰ from the base", width)
             rows.append((name, [(text, "faint")]))
         rows.append((name, _ladder_row(tier, name == chosen, width)))
