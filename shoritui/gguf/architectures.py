@@ -37,8 +37,8 @@ class Architecture:
 
     name: str
     """GGUF's own for it."""
-    adds_one: str = ""
-    """The end of names of norms that multiply with 1 + what the folder holds."""
+    adds_one: str | tuple[str, ...] = ""
+    """The ends of names of norms that multiply with 1 + what the folder holds."""
     keys: Callable[[Config], Keys] = _nothing
     """Hyperparameters beside those that all have."""
     must: Callable[[Config], Mapping[str, object]] = _nothing
@@ -51,10 +51,18 @@ class Architecture:
     transposes: bool = False
     """Whether the folder has its matrices with a column for each output."""
 
+    is_read_back: bool = True
+    """Whether its GGUFs can be made folders again."""
+
     @property
-    def rounds_gelu(self) -> bool:
-        """Whether llama.cpp takes its activation from a table in half precision."""
-        return self.activation == _TANH
+    def difference(self) -> float:
+        """The most by which logits in llama.cpp differ from PyTorch's in F32, relative to them.
+
+        GELU is taken from a table in half precision, and linear attention sums token by token.
+        """
+        if self.activation == _TANH:
+            return 3e-4
+        return 1e-4 if self.keys is _linear else 1e-5
 
 
 def architecture_of(config: Config, where: str) -> Architecture:
@@ -106,7 +114,7 @@ def hyperparameters(config: Config, architecture: Architecture, where: str) -> K
             keys["attention.sliding_window"] = int(config["sliding_window"])
         for key, value in keys.items():
             most = _MOST.get(key, _MOST_OF_ALL)
-            if not isinstance(value, str) and not 0 <= value <= most:  # type: ignore[operator]
+            if isinstance(value, int | float) and not 0 <= value <= most:
                 raise ValueError(f"{key} is {value}")
         rope_tensors(config)
     named: Keys = {f"{architecture.name}.{key}": value for key, value in keys.items()}
@@ -342,6 +350,33 @@ def _temperature(config: Config) -> Keys:
     return {} if beta is None else {"attention.temperature_scale": float(beta)}
 
 
+def _linear(config: Config) -> Keys:
+    """Return how attention without a memory of each token is shaped."""
+    heads = int(config["linear_num_value_heads"])
+    return {
+        "ssm.conv_kernel": int(config["linear_conv_kernel_dim"]),
+        "ssm.state_size": int(config["linear_key_head_dim"]),
+        "ssm.group_count": int(config["linear_num_key_heads"]),
+        "ssm.time_step_rank": heads,
+        "ssm.inner_size": int(config["linear_value_head_dim"]) * heads,
+        "full_attention_interval": _INTERVAL,
+        # of pictures' positions; those of a text are the same in all three directions
+        "rope.dimension_sections": [11, 11, 10, 0],
+    }
+
+
+def _linear_but_each_fourth(config: Config) -> Mapping[str, object]:
+    kinds = ("full_attention", *["linear_attention"] * (_INTERVAL - 1))
+    layers = range(1, config["num_hidden_layers"] + 1)
+    return {
+        "layer_types": [kinds[min(at % _INTERVAL, 1)] for at in layers],
+        "linear_value_head_dim": config["linear_key_head_dim"],
+    }
+
+
+_INTERVAL: Final = 4
+
+
 def _neox(config: Config) -> Keys:
     return _parallel(config) | {"attention.head_count_kv": int(config["num_attention_heads"])}
 
@@ -415,6 +450,13 @@ KINDS: Final[Mapping[str, Architecture]] = {
     "qwen3": Architecture("qwen3"),
     "qwen3_moe": Architecture(
         "qwen3moe", must=_always(norm_topk_prob=True, decoder_sparse_step=1, mlp_only_layers=[])
+    ),
+    "qwen3_5_text": Architecture(
+        "qwen35",
+        adds_one=("layernorm.weight", "q_norm.weight", "k_norm.weight", "model.norm.weight"),
+        keys=_linear,
+        must=_linear_but_each_fourth,
+        is_read_back=False,
     ),
     "seed_oss": Architecture("seed_oss"),
     "smollm3": Architecture("smollm3", must=_without_rope),

@@ -90,7 +90,7 @@ def understood(file: GgufFile, blank: Blank) -> Understood:
     `UserError` if its architecture is not known, or it says or holds something that is not.
     """
     name, kind = file.text("general.architecture"), file.text("general.type", "model")
-    kinds = [each for each, architecture in KINDS.items() if architecture.name == name]
+    kinds = [each for each, one in KINDS.items() if one.name == name and one.is_read_back]
     if kind != "model" or not kinds:
         known = ", ".join(sorted({architecture.name for architecture in KINDS.values()}))
         raise UserError(

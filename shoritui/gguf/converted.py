@@ -6,8 +6,8 @@ model.layers.0.self_attn.q_proj.weight ─ name, order of rows ─▶ blk.0.attn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,9 @@ _MADE_ANEW: Final = (
 """Old folders hold what follows from the config."""
 _READS: Final = re.compile(r"(?:^|\.)(?:language_model|lm_head)\.")
 """The part of a model that also sees or hears."""
+_LOGARITHM: Final = ".A_log"
+_CONVOLUTION: Final = ".ssm_conv1d.weight"
+_LINEAR: Final = ("ssm.group_count", "ssm.time_step_rank", "ssm.state_size")
 _OF_A_HEAD: Final = re.compile(r"\.norms\.\d+$")
 """A norm of each head; in a GGUF they are one tensor, as those of experts are."""
 
@@ -102,6 +105,14 @@ def converted(
     return Model(metadata, tensors.base, tensors.floats, tokens is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """For each row and column of a GGUF's tensor the folder's; None for all as they are."""
+
+    rows: Rows | None = None
+    columns: Rows | None = None
+
+
 class Tensors:
     """A model's tensors by GGUF's names: `base` has their sizes, `parts` the folder's that make
     each, with the order of their rows."""
@@ -122,66 +133,69 @@ class Tensors:
         heads = _whole(metadata, architecture, "attention.head_count")
         of_keys = _whole(metadata, architecture, "attention.head_count_kv")
         counts = (heads,) * layers, (of_keys,) * layers
-        self.parts = self._named(
-            Layout(Base(name, layers, *counts, {})), bool(config.get("tie_word_embeddings"))
-        )
-        self._check_layers(layers)
+        linear = [_whole(metadata, architecture, key, 0) for key in _LINEAR]
+        base = Base(name, layers, *counts, {}, (linear[0], linear[1]), linear[2])
+        self.parts = self._named(Layout(base), bool(config.get("tie_word_embeddings")))
+        self._check_layers(_kinds_of_layers(config, layers))
         whole = {each: self._size(each) for each in self.parts}
         whole |= {each: array.shape for each, array in self._factors.items()}
-        self.base = Base(name, layers, *counts, whole)
+        self.base = replace(base, tensors=whole)
 
     def floats(self, name: str) -> Floats:
         """Return a tensor as the GGUF has it."""
         if name in self._factors:
             return self._factors[name]
-        parts = [self._part(name, part, rows) for part, rows in self.parts[name]]
+        parts = [self._part(name, part, order) for part, order in self.parts[name]]
         whole = parts[0] if len(parts) == 1 else np.stack(parts)
         return whole.reshape(self.base.tensors[name])
 
-    def _part(self, name: str, part: str, rows: Rows | None) -> Floats:
+    def _part(self, name: str, part: str, order: Order) -> Floats:
         values = self._floats(part)
         if self.is_transposed(name):
             values = values.T
-        if rows is not None:
-            values = values[rows]
+        if order.rows is not None:
+            values = values[order.rows]
+        if order.columns is not None:
+            values = values[:, order.columns]
+        if part.endswith(_LOGARITHM):
+            values = -np.exp(values)
         ends = self.architecture.adds_one
         return values + np.float32(1) if ends and part.endswith(ends) else values
 
-    def _named(self, layout: Layout, is_tied: bool) -> dict[str, list[tuple[str, Rows | None]]]:
-        """Return which of the folder's tensors make each of the GGUF's, and their rows' order."""
-        parts: dict[str, list[tuple[str, Rows | None]]] = {}
+    def _named(self, layout: Layout, is_tied: bool) -> dict[str, list[tuple[str, Order]]]:
+        """Return which of the folder's tensors make each of the GGUF's, and in which order."""
+        parts: dict[str, list[tuple[str, Order]]] = {}
         for name in sorted(self._sizes, key=_in_order):
-            module, _, kind = name.rpartition(".")
-            module = _OF_A_HEAD.sub("", module)
+            module, kind = _module(name)
             if name.endswith(_MADE_ANEW) or (is_tied and layout.name(module) == "output"):
                 continue
-            if kind not in ("weight", "bias") or layout.name(module) is None:
+            if layout.name(module) is None:
                 raise UserError(
                     f"{self._where}: the weights have {printable(name)}, for which "
                     f"a {self.architecture.name} of this config.json has no place."
                 )
             for part in layout.parts(module, self._sizes[name] or (0,)):
-                found = f"{part.name.removesuffix('weight')}{kind}"
-                parts.setdefault(found, []).append((name, part.rows))
+                found = f"{part.name.removesuffix('.weight')}{kind}"
+                parts.setdefault(found, []).append((name, Order(part.rows, part.columns)))
         if EMBEDDING not in parts:
             raise UserError(f"{self._where} is not complete: the weights have no embeddings.")
         if self.architecture.needs_head:
             parts.setdefault(HEAD, parts[EMBEDDING])
         return parts
 
-    def _check_layers(self, layers: int) -> None:
-        """`UserError` unless every layer has what any of them has, and as many parts of it."""
-        counts: dict[str, dict[int, int]] = {}
+    def _check_layers(self, kinds: Sequence[str]) -> None:
+        """`UserError` unless every layer has what any of its kind has, and as many parts of it."""
+        counts: dict[tuple[str, str], dict[int, int]] = {}
         for name, parts in self.parts.items():
             if name.startswith("blk."):
-                _, index, kind = name.split(".", 2)
-                counts.setdefault(kind, {})[int(index)] = len(parts)
-        for kind, by_layer in counts.items():
+                _, index, rest = name.split(".", 2)
+                counts.setdefault((kinds[int(index)], rest), {})[int(index)] = len(parts)
+        for (kind, rest), by_layer in counts.items():
             most = max(by_layer.values())
-            for layer in range(layers):
-                if by_layer.get(layer, 0) != most:
+            for layer, of_kind in enumerate(kinds):
+                if of_kind == kind and by_layer.get(layer, 0) != most:
                     found = next(at for at, count in by_layer.items() if count == most)
-                    like, _ = self.parts[f"blk.{found}.{kind}"][-1]
+                    like, _ = self.parts[f"blk.{found}.{rest}"][-1]
                     missing = re.sub(r"(?<=\.)\d+(?=\.)", str(layer), like, count=1)
                     raise UserError(
                         f"{self._where} is not complete: the weights have no {printable(missing)}."
@@ -196,6 +210,8 @@ class Tensors:
             )
         if self.is_transposed(name):
             shape = shape[::-1]
+        if name.endswith(_CONVOLUTION):
+            shape = (shape[0], shape[-1])
         return shape if len(parts) == 1 else (len(parts), *shape)
 
     def is_transposed(self, name: str) -> bool:
@@ -204,9 +220,27 @@ class Tensors:
         return self.architecture.transposes and is_matrix
 
 
-def _whole(metadata: Mapping[str, Value], architecture: Architecture, key: str) -> int:
-    value = metadata[f"{architecture.name}.{key}"]
-    assert isinstance(value, int)
+def _module(name: str) -> tuple[str, str]:
+    """Return the module of a tensor, and what follows its name in a GGUF; some have names alone."""
+    if name.endswith(".dt_bias"):
+        return f"{name.removesuffix('.dt_bias')}.dt_proj", ".bias"
+    module, _, kind = name.rpartition(".")
+    if kind not in ("weight", "bias"):
+        return name, ""
+    return _OF_A_HEAD.sub("", module), f".{kind}"
+
+
+def _kinds_of_layers(config: Config, layers: int) -> list[str]:
+    """Return the kind of each layer, if there are some with other tensors than others."""
+    kinds = config.get("layer_types") or ()
+    return list(kinds) if "linear_attention" in kinds else [""] * layers
+
+
+def _whole(
+    metadata: Mapping[str, Value], architecture: Architecture, key: str, default: int = -1
+) -> int:
+    value = metadata.get(f"{architecture.name}.{key}", default)
+    assert isinstance(value, int) and value >= 0
     return value
 
 

@@ -79,12 +79,12 @@ def _origins(file: GgufFile, tensors: Tensors) -> dict[str, _Origin]:
         shape = file.shape(name) if len(parts) == 1 else file.shape(name)[1:]
         is_transposed = tensors.is_transposed(name)
         dtype = _AS_STORED.get(file.tensors[name].kind, "F32")
-        for part, (other, rows) in enumerate(parts):
+        for part, (other, order) in enumerate(parts):
             origins[other] = _Origin(
                 name,
                 Stored(dtype, shape[::-1] if is_transposed else shape),
                 part,
-                rows,
+                order.rows,
                 is_transposed,
                 int(bool(ends) and other.endswith(ends)),
             )

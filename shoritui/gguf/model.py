@@ -36,7 +36,7 @@ HEAD: Final = "output.weight"
 _KINDS: Final[Mapping[Format, Kind]] = {"f32": "F32", "f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 _EXACT: Final = (
     *("_norm.weight", "position_embd.weight"),
-    *("ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight"),
+    *("ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight"),
 )
 """Matrices that are small, and kept in F32: norms of heads, routers, positions."""
 

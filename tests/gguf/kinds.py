@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import torch
 
+from shoritui.gguf.architectures import architecture_of
+from shoritui.gguf.shape import read_config
+
 _SIZES: Final[dict[str, Any]] = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -159,6 +162,15 @@ KINDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "qwen 2, experts": ("Qwen2Moe", _like(**_EXPERTS, shared_expert_intermediate_size=48)),
     "qwen 3": ("Qwen3", _like(head_dim=32)),
     "qwen 3, experts": ("Qwen3Moe", _like(**_EXPERTS, head_dim=32, norm_topk_prob=True)),
+    "qwen 3.5": (
+        "Qwen3_5",
+        _like(
+            num_hidden_layers=5,
+            head_dim=32,
+            **{"linear_key_head_dim": 16, "linear_value_head_dim": 16},
+            **{"linear_num_key_heads": 2, "linear_num_value_heads": 4},
+        ),
+    ),
     "seed": ("SeedOss", _like(head_dim=32)),
     "smollm 3": ("SmolLM3", _like(num_hidden_layers=5, tie_word_embeddings=True)),
     "stablelm": ("StableLm", _like(partial_rotary_factor=0.5)),
@@ -196,6 +208,12 @@ def make_kind(folder: Path, kind: str, vocabulary: int = 320) -> Path:
     return folder
 
 
+def difference_of(folder: Path) -> float:
+    """By how much llama.cpp may answer otherwise."""
+    config = read_config(folder)
+    return architecture_of(config.get("text_config", config), "").difference
+
+
 def settings_of(kind: str) -> Any:
     """transformers' class of its config."""
     transformers: Any = importlib.import_module("transformers")
@@ -203,7 +221,11 @@ def settings_of(kind: str) -> Any:
     return getattr(transformers, _CONFIGS.get(name, f"{name}Config"))
 
 
-_CONFIGS: Final = {"Gemma3": "Gemma3TextConfig", "Gemma3Vision": "Gemma3Config"}
+_CONFIGS: Final = {
+    "Qwen3_5": "Qwen3_5TextConfig",
+    "Gemma3": "Gemma3TextConfig",
+    "Gemma3Vision": "Gemma3Config",
+}
 _CLASSES: Final = {
     "GPT2": "GPT2LMHeadModel",
     "Gemma3Vision": "Gemma3ForConditionalGeneration",

@@ -89,11 +89,10 @@ def training_keys_table() -> str:
 def architectures_table() -> str:
     from shoritui.gguf.architectures import KINDS
 
-    rounded = [name for name in sorted(KINDS) if KINDS[name].rounds_gelu]
-    exact = [name for name in sorted(KINDS) if not KINDS[name].rounds_gelu]
     rows = ["| difference from PyTorch | `model_type` in config.json |", "|---|---|"]
-    for most, names in (("0.00001", exact), ("0.0003, as llama.cpp rounds GELU", rounded)):
-        rows.append(f"| at most {most} | {', '.join(f'`{name}`' for name in names)} |")
+    for most, why in ((1e-5, ""), (1e-4, ": long sums"), (3e-4, ": llama.cpp rounds GELU")):
+        names = [f"`{name}`" for name in sorted(KINDS) if KINDS[name].difference == most]
+        rows.append(f"| at most {most:.5f}{why} | {', '.join(names)} |")
     return "\n".join(rows)
 
 

@@ -37,6 +37,8 @@ class Reference:
     base: list[Floats]
     rounds_gelu: bool = False
     """Whether GELU was rounded as llama.cpp does it."""
+    has_long_sums: bool = False
+    """Whether a layer sums over all tokens before, as linear attention does."""
 
 
 def completed(folder: Path) -> Mapping[str, Any]:
@@ -65,7 +67,9 @@ def reference(folder: Path, adapter: Path, documents: Documents) -> Reference:
     is_rounded = with_llama_cpps_gelu(model)
     trained = [_logits(model, ids) for ids in documents]
     with model.disable_adapter():
-        return Reference(trained, [_logits(model, ids) for ids in documents], is_rounded)
+        base = [_logits(model, ids) for ids in documents]
+    has_long_sums = any("DeltaNet" in type(module).__name__ for module in model.modules())
+    return Reference(trained, base, is_rounded, has_long_sums)
 
 
 def _adapted(folder: Path, adapter: Path) -> Any:

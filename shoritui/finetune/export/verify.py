@@ -79,7 +79,7 @@ def check_adapter(
     Raises:
         UserError: They differ by more than the order of sums does, or the bases do.
     """
-    least = GELU_TOLERANCE if wanted.rounds_gelu else 0.0
+    least = _least(wanted)
     own, most = _error(_logits(base, None, documents), _flat(wanted.base)), _BASES_TOLERANCE
     if not own <= max(most, least):
         raise UserError(_disagreement("base", own, max(most, least), "f32"))
@@ -98,7 +98,7 @@ def check_model(file: LlamaFile, form: str, documents: Documents, wanted: Refere
     """
     found, trained = _logits(file, None, documents), _flat(wanted.trained)
     error = _error(found, trained)
-    tolerance = max(TOLERANCES[form], GELU_TOLERANCE if wanted.rounds_gelu else 0.0)
+    tolerance = max(TOLERANCES[form], _least(wanted))
     if not error <= tolerance:
         raise UserError(_disagreement("model", error, tolerance, form))
     strength = _strength(found, trained, _flat(wanted.base), form)
@@ -107,6 +107,12 @@ def check_model(file: LlamaFile, form: str, documents: Documents, wanted: Refere
             f"The exported model has {strength:.2f} times what the adapter changes; 1 was expected."
         )
     return Agreement(error, tolerance, strength, sum(map(len, documents)))
+
+
+def _least(wanted: Reference) -> float:
+    if wanted.rounds_gelu:
+        return GELU_TOLERANCE
+    return _BASES_TOLERANCE if wanted.has_long_sums else 0.0
 
 
 def _strength(found: Floats, trained: Floats, base: Floats, form: str) -> float | None:

@@ -118,8 +118,8 @@ _ROTATED: Final[Mapping[str, Order]] = {"attn_q": _queries, "attn_k": _keys}
 _LINEAR: Final[Mapping[str, Order]] = {
     "attn_qkv": _queries_keys_values,
     "attn_gate": _values,
-    "ssm_alpha": _values,
-    "ssm_beta": _values,
+    "ssm_conv1d": _queries_keys_values,
+    **dict.fromkeys(("ssm_a", "ssm_alpha", "ssm_beta", "ssm_dt"), _values),
 }
 ROWS: Final[Mapping[str, Mapping[str, Order]]] = {
     **dict.fromkeys(

@@ -31,8 +31,6 @@ class Trained:
     adapter: Path
     logits: list[Floats]
     """With the adapter on, fp32; GELU as llama.cpp computes it."""
-    is_exact: bool = True
-    """Whether there is no GELU."""
 
 
 def make_trained(
@@ -51,8 +49,8 @@ def make_trained(
             if "lora_B" in name:
                 parameter.normal_(0, 0.1)
     adapted.save_pretrained(folder, save_embedding_layers=False)
-    is_rounded = with_llama_cpps_gelu(adapted)
-    return Trained(base, folder, logits_of(adapted, documents), not is_rounded)
+    with_llama_cpps_gelu(adapted)
+    return Trained(base, folder, logits_of(adapted, documents))
 
 
 def write_saved(
