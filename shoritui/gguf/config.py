@@ -92,7 +92,7 @@ def understood(file: GgufFile, blank: Blank) -> Understood:
     name, kind = file.text("general.architecture"), file.text("general.type", "model")
     kinds = [each for each, one in KINDS.items() if one.name == name and one.is_read_back]
     if kind != "model" or not kinds:
-        known = ", ".join(sorted({architecture.name for architecture in KINDS.values()}))
+        known = ", ".join(sorted({one.name for one in KINDS.values() if one.is_read_back}))
         raise UserError(
             f"{file.path} is {printable(kind)!r} of the architecture {printable(name)!r}, which "
             f"cannot be unpacked here, only models of {known}: take the model's own folder instead."
