@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any, Final
 
 from shoritui.benchmark import RowProgress, asked_for
@@ -26,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shape", metavar="SHAPE", help="the base's shape, such as mistral-7b")
     add_cap(parser, "use no more GPU memory than this")
     parser.add_argument("--tokens", type=int, metavar="N", help="tokens in a pack")
+    parser.add_argument(
+        "--device",
+        choices=("cuda", "cpu"),
+        default="",
+        help="measure the rows of a GPU there (cpu: to try them with a tiny shape)",
+    )
     add_json(parser)
 
 
@@ -36,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError: There is no such row or shape, or a number makes no sense.
     """
+    # As in training: threads that spin while they wait take a core from each other, and their time
+    # would count.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from shoritui.finetune.bench.lab import Lab
     from shoritui.finetune.bench.measurements import MEASUREMENTS
     from shoritui.finetune.model.shape import shape_named
@@ -50,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--tokens is {options.tokens}: the rows need at least {_LEAST_TOKENS}.")
     progress = RowProgress()
     cap_bytes = None if cap is None else int(cap * _GIB)
-    lab = Lab(options.shape, cap_bytes, options.tokens, progress.step)
+    lab = Lab(options.shape, cap_bytes, options.tokens, progress.step, options.device)
     facts = _facts(options)
     threads = counted(facts["threads"], "thread")
     return print_rows(

@@ -6,6 +6,8 @@ Weights are random and made where they stay, layer by layer: nothing is download
 from __future__ import annotations
 
 import gc
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +15,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from shoritui.benchmark import Aim, Figure, Unmeasurable, benchmark
 from shoritui.finetune.bench.lab import Lab, noise, seconds_of, stepper
@@ -22,11 +25,14 @@ from shoritui.finetune.model.interface import Draw, Level
 from shoritui.finetune.model.network import Network
 from shoritui.finetune.model.optimizer import make_optimizer
 from shoritui.finetune.plan.step_memory import CONTEXT_BYTES, GIB, peaks
+from shoritui.gguf.shape import Shape
 from shoritui.text import size
 
 TOKENS: Final = 16384
 ROUNDS: Final = 5
 WARM_UPS: Final = 2
+SECONDS: Final = 20
+"""After so many no further round is begun, on a GPU that takes long."""
 OWED: Final = "owed: no GPU"
 H100_AIM: Final = ">= 9000"
 _FASTEST_FIRST: Final = sorted(Level, reverse=True)
@@ -40,7 +46,7 @@ _FASTEST_FIRST: Final = sorted(Level, reverse=True)
 )
 def levels(lab: Lab) -> dict[str, Figure]:
     """One document of all tokens, at each level: measured over traced peak, and speed."""
-    return on_levels(lab, _gpu())
+    return on_levels(lab, _gpu(lab))
 
 
 @benchmark(
@@ -50,7 +56,7 @@ def levels(lab: Lab) -> dict[str, Figure]:
 )
 def against_peft(lab: Lab) -> dict[str, Figure]:
     """Turn by turn with a bf16 stream and checkpointing, dropout 0.1, at the fastest level."""
-    return beside_peft(lab, _gpu())
+    return beside_peft(lab, _gpu(lab))
 
 
 @benchmark(
@@ -58,20 +64,28 @@ def against_peft(lab: Lab) -> dict[str, Figure]:
 )
 def equality_on_gpu(lab: Lab) -> dict[str, Figure]:
     """Two layers in NF4 and bf16, without dropout."""
-    return equal_in_nf4(lab, _gpu())
+    return equal_in_nf4(lab, _gpu(lab))
+
+
+@benchmark(Aim("product_share", "%", ">= 85"), Aim("dropout_overhead", "ratio"))
+def inside(lab: Lab) -> dict[str, Figure]:
+    """Where a step's time goes, at the level of attention; what dropout costs of it."""
+    return inside_a_step(lab, _gpu(lab))
+
+
+@benchmark(Aim("peak_error_131072", "ratio", "<= 0.05"), Aim("tokens_per_second_131072", "tok/s"))
+def long_document(lab: Lab) -> dict[str, Figure]:
+    """One step of a document of 131,072 tokens (eight times `--tokens`), on the lowest level."""
+    return on_a_long_document(lab, _gpu(lab))
 
 
 def on_levels(lab: Lab, device: torch.device) -> dict[str, Figure]:
     """Every level that the cap allows."""
     shape, tokens = lab.shape_or("mistral-7b"), lab.tokens or TOKENS
-    lora, train, figures, speeds = Lora(), Train(), {}, {}
-    planned = peaks(shape, Base(), lora, train, [tokens], kind="cuda")
+    figures, speeds = {}, {}
+    planned = peaks(shape, Base(), Lora(), Train(), [tokens], kind="cuda")
     with _capped(lab, device):
-        network = Network.random(shape, lora, device)
-        optimizer = make_optimizer(network.adapter, lora, train)
-        for factor in network.adapter.values():
-            factor.grad = torch.zeros_like(factor)
-        optimizer.step()
+        network, _optimizer = _network_at_work(shape, device)
         for level in _FASTEST_FIRST:
             lab.step(level.name.lower())
             name, aim = level.name.lower(), planned[level].work.tensors
@@ -89,7 +103,7 @@ def on_levels(lab: Lab, device: torch.device) -> dict[str, Figure]:
     figures["tokens_per_second"] = _best(speeds[fastest], fastest, device) if fastest else _full()
     figures["offload_overhead"] = _full()
     if Level.OFFLOAD in speeds and Level.INPUTS in speeds:
-        pairs = zip(speeds[Level.INPUTS], speeds[Level.OFFLOAD], strict=True)
+        pairs = zip(speeds[Level.INPUTS], speeds[Level.OFFLOAD], strict=False)
         figures["offload_overhead"] = Figure([one / other - 1 for one, other in pairs])
     return figures
 
@@ -124,7 +138,7 @@ def beside_peft(lab: Lab, device: torch.device) -> dict[str, Figure]:
         except torch.OutOfMemoryError:
             missing = Figure((), "transformers and PEFT run out of memory")
             return {**figures, "tokens_per_second_vs_peft": missing}
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    ratios = [one / other for one, other in zip(ours, theirs, strict=False)]
     note = f"{sorted(theirs)[len(theirs) // 2]:,.0f} tok/s with transformers and PEFT"
     return {**figures, "tokens_per_second_vs_peft": Figure(ratios, note)}
 
@@ -150,12 +164,86 @@ def equal_in_nf4(lab: Lab, device: torch.device) -> dict[str, Figure]:
     }
 
 
+def inside_a_step(lab: Lab, device: torch.device) -> dict[str, Figure]:
+    """The share of matrix products and attention in the time of all kernels."""
+    shape, tokens = lab.shape_or("mistral-7b"), lab.tokens or TOKENS
+    with _capped(lab, device):
+        network = Network.random(shape, Lora(), device)
+        pack = noise([tokens], shape)
+        lab.step("with dropout")
+        times, _ = _timed(stepper(network, pack, Level.ATTENTION), device)
+        still = Network(shape, network.weights, network.adapter, Lora(dropout=0.0))
+        lab.step("without dropout")
+        bare, _ = _timed(stepper(still, pack, Level.ATTENTION), device)
+        lab.step("the profiler's round")
+        kernels = _kernels(stepper(network, pack, Level.ATTENTION), device)
+    whole = sum(kernels.values())
+    products = sum(time for name, time in kernels.items() if _PRODUCT.search(name))
+    most = sorted(kernels, key=lambda name: kernels[name], reverse=True)[:_SHOWN]
+    note = ", ".join(f"{name[:_NAME]} {kernels[name] / whole:.1%}" for name in most)
+    ratios = [one / other for one, other in zip(times, bare, strict=False)]
+    return {
+        "product_share": Figure([100 * products / whole], note),
+        "dropout_overhead": Figure(ratios, "with dropout over without"),
+    }
+
+
+def on_a_long_document(lab: Lab, device: torch.device) -> dict[str, Figure]:
+    """One step, as it comes: at this length nothing needs warming up."""
+    shape, tokens = lab.shape_or("mistral-7b"), 8 * (lab.tokens or TOKENS)
+    planned = peaks(shape, Base(), Lora(), Train(), [tokens], kind="cuda", levels=[Level.OFFLOAD])
+    aim = planned[Level.OFFLOAD].work
+    with _capped(lab, device):
+        network, _optimizer = _network_at_work(shape, device)
+        _emptied(device)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        seconds = seconds_of(stepper(network, noise([tokens], shape), Level.OFFLOAD), device)
+        peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return {
+        "peak_error_131072": Figure([abs(peak / aim.tensors - 1)], f"{size(peak)} of tensors"),
+        "tokens_per_second_131072": Figure([tokens / seconds], f"{tokens:,} tokens"),
+    }
+
+
+def _network_at_work(shape: Shape, device: torch.device) -> tuple[Network, Optimizer]:
+    """What stays between two steps: the plan counts gradients and the optimizer's state."""
+    lora, train = Lora(), Train()
+    network = Network.random(shape, lora, device)
+    optimizer = make_optimizer(network.adapter, lora, train)
+    for factor in network.adapter.values():
+        factor.grad = torch.zeros_like(factor)
+    optimizer.step()
+    return network, optimizer
+
+
+_PRODUCT: Final = re.compile(r"gemm|nvjet|cutlass|xmma|flash|fmha|attention|::(add|b)?mm_?$", re.I)
+_SHOWN: Final = 6
+_NAME: Final = 40
+
+
+def _kernels(work: Callable[[], object], device: torch.device) -> dict[str, float]:
+    """The time that each kernel took by itself; on a processor, each operation."""
+    from torch.profiler import ProfilerActivity, profile
+
+    is_cuda = device.type == "cuda"
+    activity = ProfilerActivity.CUDA if is_cuda else ProfilerActivity.CPU
+    with profile(activities=[activity]) as profiled:
+        work()
+    return {
+        each.key: float(each.self_device_time_total if is_cuda else each.self_cpu_time_total)
+        for each in profiled.key_averages()
+    }
+
+
 def _gradient(factor: nn.Parameter) -> Tensor:
     assert factor.grad is not None
     return factor.grad.flatten()
 
 
-def _gpu() -> torch.device:
+def _gpu(lab: Lab) -> torch.device:
+    if lab.device == "cpu":
+        return torch.device("cpu")
     if not torch.cuda.is_available():
         raise Unmeasurable(OWED)
     return torch.device("cuda", torch.cuda.current_device())
@@ -181,9 +269,14 @@ def _timed(work: Callable[[], object], device: torch.device) -> tuple[list[float
     _emptied(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    times = [seconds_of(work, device) for _ in range(WARM_UPS + ROUNDS)]
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < WARM_UPS + ROUNDS:
+        times.append(seconds_of(work, device))
+        if len(times) > 1 and time.perf_counter() - begun > SECONDS:
+            break
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    return times[WARM_UPS:], peak
+    return times[min(WARM_UPS, len(times) - 1) :], peak
 
 
 def _best(speeds: Sequence[float], level: Level, device: torch.device) -> Figure:

@@ -28,6 +28,8 @@ class Lab:
     """Of a pack; None for each row's own."""
     step: Callable[[str], None]
     """Hears how far a measurement is."""
+    device: str = ""
+    """Where a GPU's rows are measured; empty for the GPU."""
 
     def shape_or(self, name: str) -> Shape:
         """The shape that was asked for, else this one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import torch
 from shoritui.cli import main
 from shoritui.finetune.bench.gpu import OWED, beside_peft, equal_in_nf4, on_levels
 from shoritui.finetune.bench.lab import Lab
+from shoritui.finetune.bench.measurements import MEASUREMENTS
+from tests.benchmarks import gpu as script
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +48,14 @@ def test_packed_is_unpacked_and_gradients_are_pefts(capsys: pytest.CaptureFixtur
 def test_steps_are_timed_beside_peft(capsys: pytest.CaptureFixture[str]) -> None:
     rows = rows_of(capsys, "cpu_step_vs_peft", "--shape", "tiny", "--tokens", "128")
     assert rows["cpu_step_vs_peft"]["samples"] == 3 and rows["cpu_step_vs_peft"]["value"] > 0
+
+
+def test_a_small_base_is_timed_with_one_and_two_threads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = rows_of(capsys, "cpu_fp32_vs_peft_1", "--shape", "tiny", "--tokens", "128")
+    assert list(rows) == ["cpu_fp32_vs_peft_1"] and "tokens a second" in rows.popitem()[1]["note"]
+    assert torch.get_num_threads() == 1
 
 
 def test_the_plan_is_held_against_its_aims(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,3 +98,33 @@ def test_a_users_error_is_one_sentence(
     assert main(["finetune", "bench", *arguments]) == 1
     shown = capsys.readouterr()
     assert sentence in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+
+
+def test_one_script_measures_every_row_that_needs_a_gpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owed = {aim.id for each in MEASUREMENTS if each.topic == "gpu" for aim in each.aims}
+    jobs = script.Sizes().jobs()
+    assert owed <= {word for job in jobs for word in job.command}
+    tiny = ["--device", "cpu", "--shape", "tiny", "--tokens", "64"]
+    asked = ["equality", "inside", *tiny, "--results", str(tmp_path / "gpu.json")]
+    assert script.main(asked) == 0
+    first, table = (tmp_path / "gpu.json").read_text(), capsys.readouterr()
+    found = json.loads(first)
+    assert set(found["jobs"]) == {"equality", "inside"}
+    assert "product_share" in table.out and "nf4_loss_vs_peft" in table.out
+    # Once more: all is there.
+    assert script.main(asked) == 0
+    again = capsys.readouterr()
+    assert again.out == table.out and again.err == "" != table.err
+    assert (tmp_path / "gpu.json").read_text() == first
+    assert script.main([*asked, "--cap-gib", "8"]) == 1
+    assert "results of other sizes" in capsys.readouterr().err
+
+
+def test_a_job_that_fails_or_takes_too_long_is_a_sentence() -> None:
+    failed = script.measured(script.Job("odd", ("finetune", "bench", "gradients"), 60), 60)
+    assert failed["ok"] is False and "There is no row 'gradients'" in failed["why"]
+    late = script.measured(script.Sizes(device="cpu").jobs()[0], 0.3)
+    assert (late["ok"], late["why"]) == (False, "not done within 0.3 s")
+    assert "equality: not done" in script.table(script.Sizes().jobs()[:1], {"equality": late})
