@@ -73,6 +73,11 @@ def base_of_gguf(file: GgufFile) -> Base:
     blocks = file.whole(f"{architecture}.block_count")
     if not 0 < blocks <= _MOST_BLOCKS:
         raise UserError(f"{printable(file.path)} is damaged: it claims {blocks} blocks.")
+    if architecture == "glm4" and f"{architecture}.rope.dimension_sections" in file.metadata:
+        raise UserError(  # llama.cpp's script sorts its queries and keys for pictures
+            f"{printable(file.path)} is a GLM 4 that also sees: how its rows are sorted is not "
+            "known here; convert the adapter with llama.cpp's convert_lora_to_gguf.py."
+        )
     heads = _each(file, f"{architecture}.attention.head_count", (0,) * blocks)
     kv_heads = _each(file, f"{architecture}.attention.head_count_kv", heads)
     tensors = {name: place.shape for name, place in file.tensors.items()}
