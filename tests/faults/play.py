@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,8 +22,6 @@ from tests.faults.evils import Evil, library_of
 from tests.faults.keys import bytes_of
 
 CARD: Final = bundled_dir("characters") / "mudlark-inn.toml"
-_SLOW: Final = "slow.txt"
-"""Where, beside the home, the app writes down what held up its keys."""
 _USER: Final = "Wren"
 _SETTINGS: Final = "max_tokens = 12\n"
 _ENDS: Final = {"quit", "interrupt", "web"}
@@ -87,10 +87,9 @@ def new_home(folder: Path) -> Path:
 
 
 @contextmanager
-def app_in(home: Path) -> Iterator[Terminal]:
-    """The app with the last story open."""
+def app_in(home: Path, record: Path = Path(os.devnull)) -> Iterator[Terminal]:
+    """The app with the last story open; what holds up its keys is written into `record`."""
     env = {"SHORITUI_HOME": str(home), "TEXTUAL_ANIMATIONS": "none", "EDITOR": "true"}
-    record = home.with_name(_SLOW)
     with Terminal((sys.executable, "-m", "tests.faults.app", str(record)), env=env) as terminal:
         terminal.wait_for("number 5.")
         _rest(terminal)
@@ -110,11 +109,10 @@ def _rest(terminal: Terminal) -> None:
 def play(home: Path, evil: Evil, chosen: Sequence[Act]) -> Outcome:
     """Play acts under an evil, each with a text unsent; the app has to outlive all of them."""
     outcome = Outcome()
-    logs = {
-        "a fault was noted": home / "cache" / "faults.log",
-        "keys waited": home.with_name(_SLOW),
-    }
-    with app_in(home) as terminal:
+    logs = {"a fault was noted": home / "cache" / "faults.log"}
+    with tempfile.TemporaryDirectory() as elsewhere, ExitStack() as stack:
+        logs["keys waited"] = record = Path(elsewhere) / "record"  # the home's disk may be full
+        terminal = stack.enter_context(app_in(home, record))
         with evil(home):
             for number, act in enumerate(chosen):
                 unsent = f"unsent-{number}-{act.name}"
