@@ -133,7 +133,7 @@ class Performance:
             if self._path_changed and not self.note:
                 self.note = await self._way_back()
             self.note = self.note or self._hand_over()
-        except Exception:
+        except BaseException:  # a cancelled one too: nobody knows if its words reach the disk
             if unsaid is not None:
                 unsaid()
             raise

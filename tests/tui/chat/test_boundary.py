@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from textual.widgets import OptionList, Static
@@ -141,3 +144,15 @@ async def test_a_question_is_answered_once() -> None:
         await pilot.pause()
         assert answers == ["a"]
         assert app.screen is app.main
+
+
+async def test_a_message_stopped_before_it_is_on_disk_comes_back(home: Path) -> None:
+    async with running(with_model=False) as (app, pilot):
+        with closing(sqlite3.connect(home / "data" / "library.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            app.main.composer.insert("not on disk")
+            await pilot.press("enter")
+            await until(pilot, lambda: app.performance.is_on)
+            await pilot.press("escape")
+            await until(pilot, lambda: app.main.composer.text == "not on disk")
+            other.execute("ROLLBACK")
