@@ -12,7 +12,8 @@ from shoritui.text import clean
 
 MOST_WORDS: Final = 4
 """Words of a name that is only guessed."""
-_LINE: Final = re.compile(r"(?P<name>[^:]{1,60}):(?: +(?P<text>.*))?", re.DOTALL)
+_LONGEST: Final = 60
+_LINE: Final = re.compile(rf"(?P<name>[^:]{{1,{_LONGEST}}}):(?: +(?P<text>.*))?", re.DOTALL)
 
 
 class LogMessage(NamedTuple):
@@ -52,6 +53,8 @@ def messages_of_log(text: str, known: Collection[str] = ()) -> list[LogMessage] 
 
 def log_name(line: str) -> str:
     """Return who says a line of a log; nobody if it only goes on."""
+    if ":" not in line[: _LONGEST + 1]:  # most lines, and soon told
+        return ""
     match = _LINE.fullmatch(line)
     name = match["name"].strip() if match else ""
     return name if is_name(name) and len(name.split()) <= MOST_WORDS else ""

@@ -144,6 +144,7 @@ class _Names:
 
     def __init__(self, talk: Talk, reading: Reading, *, counts: bool) -> None:
         self._counts = counts
+        self._called: dict[str, str] = {}
         self._given = {key.casefold(): name for key, name in reading.names.items()}
         self._found = {key.casefold(): name for key, name in talk.names.items()}
         users = [each.name for each in reading.cast if each.user]
@@ -182,6 +183,11 @@ class _Names:
 
     def called(self, role: str) -> str:
         """Return what a role, or somebody of this name, is called; nothing if nobody says it."""
+        if role not in self._called:
+            self._called[role] = self._call(role)
+        return self._called[role]
+
+    def _call(self, role: str) -> str:
         word = role.casefold()
         side = SIDES.get(word, "")
         for table in (self._given, self._found, self._of_cards):

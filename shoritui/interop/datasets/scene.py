@@ -34,8 +34,10 @@ def completed(found: Found, reading: Reading) -> Found:
         Unusable: A speaker has a name that nobody can have.
     """
     found = replace(found, parts=tuple(map(cleaned, found.parts)))
+    names: set[str] = set()
     for part, line in zip(found.parts, found.lines, strict=True):
-        if isinstance(part, Block) and part.role == "message":
+        if isinstance(part, Block) and part.role == "message" and part.name not in names:
+            names.add(part.name)
             try:
                 check_name(part.name)
             except ValueError as error:
@@ -118,6 +120,7 @@ def _inserted(found: Found, at: int, part: Part) -> Found:
 
 def cleaned(part: Part) -> Part:
     """Return a part without what a terminal would act on."""
-    if isinstance(part, Block):
-        return replace(part, body=clean(part.body))
-    return replace(part, text=clean(part.text))
+    text = part.body if isinstance(part, Block) else part.text
+    if (new := clean(text)) is text:
+        return part
+    return replace(part, body=new) if isinstance(part, Block) else replace(part, text=new)
