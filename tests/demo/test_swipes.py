@@ -17,11 +17,14 @@ def made(folder: Path, *options: str) -> list[Preference]:
     return [each for each in found if isinstance(each, Preference)]
 
 
-def test_each_is_a_short_reply_beside_a_long_one_in_the_same_place(tmp_path: Path) -> None:
+def test_each_is_a_short_reply_beside_a_long_one_and_a_torso_in_the_same_place(
+    tmp_path: Path,
+) -> None:
     swipes = made(tmp_path)
     assert len(swipes) == 200
     for each in swipes:
-        (long,) = each.rejected
+        long, torso = each.rejected
+        assert each.chosen.body.startswith(torso.body) and torso.length == long.length
         assert long.body.startswith(each.chosen.body) and long.length == each.chosen.length
         assert each.chosen.body.count('"') % 2 == 0
         assert len(each.chosen.body.split()) < 26 <= 30 <= len(long.body.split())

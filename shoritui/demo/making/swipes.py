@@ -1,13 +1,14 @@
-"""Made-up swipes of a player who likes short replies, from the stories that ship.
+"""Made-up swipes of a player who likes replies short and complete, from the stories that ship.
 
 `python -m shoritui.demo.making.swipes --count 200 swipes.jsonl`
 
     a message of a story    "Locked in," Loes whispered. "Perfect." She pinched her nose.
     chosen                  "Locked in," Loes whispered.
-    rejected                all of it
+    rejected                all of it, and "Locked in,"
 
 They show whether a preference tier learns what is preferred. Nothing of a context gives the length
-away: the hint in the header is drawn, and the same for both.
+away: the hint in the header is drawn, and the same for all. Without the torsos, the surest way to
+be short would be to end at once.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ def _of_story(path: Path, seed: int) -> Iterator[dict[str, Any]]:
         names = dict.fromkeys((message.name, *(one.name for one in before)))
         cast = [people[name] for name in names if name in people]
         hint = Random(f"{seed}/{path.name}/{at}").choice(_HINTS)
-        chosen, rejected = (
-            render(replace(message, body=body, length=hint)) for body in (short, message.body)
+        chosen, *rejected = (
+            render(replace(message, body=body, length=hint))
+            for body in (short, message.body, _torso(short))
         )
         yield {
             "context": render_all([*title, *cast, *before]),
             "chosen": chosen,
-            "rejected": [rejected],
+            "rejected": rejected,
             "because": "kept",
             "chat": path.stem,
         }
@@ -81,6 +83,11 @@ def _of_story(path: Path, seed: int) -> Iterator[dict[str, Any]]:
 def _shortened(body: str) -> str:
     """Return its first sentence or sentences, empty if none end with a few words."""
     return next((each for each in _beginnings(body) if _words(each) in _SHORT), "")
+
+
+def _torso(body: str) -> str:
+    """Return the first half of its words, or fewer."""
+    return " ".join(body.split()[: len(body.split()) // 2])
 
 
 def _cut(body: str, most: int) -> str:
