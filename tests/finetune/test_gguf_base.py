@@ -6,17 +6,23 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shoritui import cli
 from shoritui.engine.llama.model import Model
+from shoritui.finetune.base_model import folder_of
+from shoritui.finetune.config.model import Base
+from shoritui.finetune.data.tokenizer import open_tokenizer
 from shoritui.gguf.converted import model_of_folder
+from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.model import write_model
 from shoritui.gguf.read import GgufFile
 from shoritui.gguf.shape import read_config
 from shoritui.gguf.write import About
 from tests import smollm2
 from tests.gguf.kinds import make_kind
+from tests.gguf.tiny import error, loaded, logits_of
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +72,12 @@ def test_it_is_trained_proved_and_merged(
     model = Model(tmp_path / "q8_0.gguf")
     assert model.tokenize(_STORY) == Model(smollm2.installed(), vocab_only=True).tokenize(_STORY)
     model.free()
+
+
+def test_smollm2_answers_as_its_file_does() -> None:
+    """Its real weights, of four bits; llama.cpp rounds what it multiplies with them."""
+    folder = folder_of(Base(str(smollm2.installed())), lambda event: None)
+    documents = [np.array(open_tokenizer(folder).ids(_STORY, first=True), np.int32)]
+    with LlamaFile(smollm2.installed()) as file:
+        found = file.logits(documents, None, threads=1)
+    assert error(found, logits_of(loaded(folder), documents)) < 0.1
