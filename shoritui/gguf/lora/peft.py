@@ -49,7 +49,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "layer_replication": "layers that are repeated",
     "alora_invocation_tokens": "aLoRA, which begins at certain tokens",
     "use_qalora": "QALoRA",
-    "target_parameters": "factors of parameters that are no linear layer",
+    "target_parameters": "factors of experts that PEFT holds as one",
     "use_bdlora": "BD-LoRA",
     "arrow_config": "Arrow",
     "kasa_config": "KaSA",
