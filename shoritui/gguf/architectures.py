@@ -86,6 +86,9 @@ def architecture_of(config: Config, where: str) -> Architecture:
 
 def _misfit(config: Config, architecture: Architecture) -> str:
     """Return what llama.cpp would compute differently; empty for nothing."""
+    layers = _needed(config, *_LAYERS)
+    if not 0 < layers <= _MOST["block_count"]:
+        raise ValueError(f"{layers} layers")
     for key, value in architecture.must(config).items():
         said = config.get(key, value)
         if said != value:
@@ -148,6 +151,7 @@ def _needed(config: Config, *names: str) -> int:
     return int(found)
 
 
+_LAYERS: Final = ("num_hidden_layers", "n_layer", "n_layers")
 EPSILONS: Final = {
     "attention.layer_norm_rms_epsilon": ("rms_norm_eps",),
     "attention.layer_norm_epsilon": (
@@ -169,7 +173,7 @@ def _general(config: Config) -> Keys:
     keys: Keys = {
         "context_length": _context(config),
         "embedding_length": hidden,
-        "block_count": _needed(config, "num_hidden_layers", "n_layer", "n_layers"),
+        "block_count": _needed(config, *_LAYERS),
         "feed_forward_length": int(
             _first(config, "ffn_hidden_size", "intermediate_size", "n_inner") or 4 * hidden
         ),

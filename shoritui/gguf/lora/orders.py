@@ -96,6 +96,8 @@ def _values(count: int, heads: Heads) -> Rows:
 def _queries_keys_values(count: int, heads: Heads) -> Rows:
     """Of linear attention."""
     before = 2 * heads.linear_keys * heads.linear_width
+    if before > count:
+        raise ValueError(count)
     if count <= before:
         raise ValueError(count)
     values = _values(count - before, heads)
