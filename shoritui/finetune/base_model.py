@@ -64,7 +64,10 @@ def at_hand(base: Base, here: Path = Path()) -> Path | None:
 
     Nothing is downloaded; None if it is not there.
     """
-    path = demo.named(base.model) or user_path(base.model, here)
+    try:
+        path = demo.named(base.model) or user_path(base.model, here)
+    except UserError:  # its package is not installed
+        return None
     if path.is_dir() or (path.suffix.lower() == ".gguf" and path.is_file()):
         return path
     if path.exists() or not _HUB_ID.fullmatch(base.model):
