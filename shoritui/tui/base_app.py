@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -26,7 +26,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.filter import Monochrome, NoColor
 from textual.notifications import Notify
-from textual.worker import WorkerCancelled, WorkerFailed
+from textual.worker import WorkerFailed
 
 from shoritui.errors import UserError
 from shoritui.settings import Settings
@@ -38,8 +38,6 @@ from shoritui.tui.boundary import Faults, StartFailed, guard_widgets
 from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
-_BRIEF_SECONDS = 0.5
-"""For which an act may hold up the next key, so that keys act in their order."""
 _LAST_WORD_SECONDS = 8.0
 _NEWS_SECONDS = 4.0
 _READ_PER_SECOND = 20.0
@@ -155,19 +153,9 @@ class BaseApp(App[int]):
             return
         try:
             if (done := self._calls[action_id](argument)) is not None:
-                await self.briefly(done)
+                await done
         except UserError as error:
             self.report(str(error), trouble=True)
-
-    async def briefly(self, work: Awaitable[None]) -> None:
-        """Wait for what the next key may need; a slow disk holds up no key, the rest goes on."""
-
-        async def call() -> None:
-            await work
-
-        worker = self.run_worker(call(), group="brief")
-        with suppress(TimeoutError, WorkerFailed, WorkerCancelled):
-            await asyncio.wait_for(asyncio.shield(worker.wait()), _BRIEF_SECONDS)
 
     def start_action(self, action_id: str, argument: str = "") -> None:
         """Do an action beside everything else."""

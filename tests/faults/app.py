@@ -13,10 +13,11 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from shoritui.cli import main
+from shoritui.story.database import PATIENCE
 from shoritui.tui.boundary import guard_widgets
 
-SLOW = 2.0
-"""Seconds that a widget may be busy with one message; a busy machine adds to each."""
+SLOW = PATIENCE + 3
+"""Seconds that a widget may be busy with one message: an act may wait for a locked library."""
 
 
 def record(path: str) -> None:

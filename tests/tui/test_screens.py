@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, TextArea
 
@@ -38,6 +39,7 @@ from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.inspect.inspect_screen import InspectScreen
 from shoritui.tui.chat.inspect.token_screen import TokenScreen
 from shoritui.tui.chat.library_screen import LibraryScreen
+from shoritui.tui.chat.panels.side import SidePanel
 from shoritui.tui.help_screen import Help
 from shoritui.tui.training.app import TrainingApp
 from shoritui.tui.widgets.bars import Doing
@@ -156,8 +158,14 @@ def test_panel(picture: Callable[[Any, Steps], None], key: str) -> None:
         await until(
             pilot, lambda: ("Scenario" if key == "f2" else "min p") in screen_text(pilot.app)
         )
+        await until(pilot, lambda: has_focus_in_panel(pilot.app))
 
     picture(inn(), steps)
+
+
+def has_focus_in_panel(app: App[Any]) -> bool:
+    at = app.focused
+    return at is not None and any(isinstance(each, SidePanel) for each in at.ancestors)
 
 
 def test_without_colours(
@@ -166,6 +174,7 @@ def test_without_colours(
     async def steps(pilot: Pilot[int]) -> None:
         app = await opened(pilot)
         await pilot.press("f2")
+        await until(pilot, lambda: has_focus_in_panel(app))
         app.performance.play(streamed())
         await until(pilot, lambda: app.main.story.passages[-1].text.endswith("BOARD? "))
 
@@ -192,6 +201,7 @@ def test_picture_in_the_panel(picture: Callable[[Any, Steps], None], painted_inn
         await opened(pilot)
         await pilot.press("f2")
         await until(pilot, lambda: "▀" in screen_text(pilot.app))
+        await until(pilot, lambda: has_focus_in_panel(pilot.app))
 
     picture(Recorded(load_settings(), cards=[painted_inn]), steps)
 

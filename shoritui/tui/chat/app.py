@@ -585,7 +585,7 @@ class ShoriTUI(BaseApp):
 
     async def on_scene_panel_changed(self, event: ScenePanel.Changed) -> None:
         """The scene was edited."""
-        await self.briefly(panels.change_scene(self, event.scene))
+        await panels.change_scene(self, event.scene)
 
     def on_app_focus(self) -> None:
         """The terminal is looked at again: a card may have been edited meanwhile."""
@@ -593,7 +593,7 @@ class ShoriTUI(BaseApp):
 
     async def on_sampler_panel_changed(self, event: SamplerPanel.Changed) -> None:
         """A knob was turned."""
-        await self.briefly(panels.change_sampling(self, event.value_name, event.value))
+        await panels.change_sampling(self, event.value_name, event.value)
 
     def on_refused(self, event: Refused) -> None:
         """An edit could not be taken."""
