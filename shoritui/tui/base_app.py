@@ -189,7 +189,7 @@ class BaseApp(App[int]):
             if is_start:
                 self._close_messages_no_wait()
             else:
-                self._end(1)
+                self.run_worker(self.leave(1), group="life")
 
     def palette_rows(self) -> Iterator[PaletteRow]:
         """Yield what the palette finds."""

@@ -38,7 +38,7 @@ def started(config: Config, said: Mapping[str, Any]) -> Config:
         if not tier.start:
             continue
         try:
-            own = _lora(tier, start_of(config, tier))
+            own = _lora(config, tier, start_of(config, tier))
         except UserError as error:
             raise StartError(index, str(error).removesuffix(".")) from None
         for key in _MUST_AGREE:
@@ -65,10 +65,15 @@ class StartError(Exception):
         self.problem = Problem(("tier", index, "after"), sentence)
 
 
-def _lora(tier: Tier, folder: Path | None) -> Lora:
+def _lora(config: Config, tier: Tier, folder: Path | None) -> Lora:
     from shoritui.gguf.lora.peft import read_peft  # needs numpy
 
     assert folder is not None
+    if (own := _own_output(config, folder)) is not None:
+        raise UserError(
+            f"{shown(tier.start)} is where tier {own} of this config puts its adapter: "
+            "give the tier another name, or copy the folder and name the copy"
+        )
     if not folder.is_dir():
         raise UserError(f"{shown(tier.start)} is no folder: expected one that PEFT saved")
     adapter = read_peft(folder)
@@ -84,6 +89,16 @@ def _lora(tier: Tier, folder: Path | None) -> Lora:
         rslora=adapter.rslora,
         targets=tuple(_targets(adapter)),
     )
+
+
+def _own_output(config: Config, folder: Path) -> str | None:
+    """Return the tier whose result would take the place of a folder, or of one around it."""
+    folder = folder.resolve()
+    places = {
+        tier.name: (config.path.parent / config.output / tier.name).resolve()
+        for tier in config.tiers
+    }
+    return next((name for name, place in places.items() if folder.is_relative_to(place)), None)
 
 
 def _targets(adapter: PeftAdapter) -> Iterator[str]:

@@ -109,7 +109,7 @@ def preference_of(line: str, source: str) -> Preference:
                 f"`chosen` begins with {_header(chosen)}, but a rejected message with "
                 f"{_header(other)}: both should have the same speaker and length hint"
             )
-        if other.body == chosen.body:
+        if other.body.strip() == chosen.body.strip():
             raise ObjectError("a rejected message is the same as the chosen one")
     return Preference(tuple(map(cleaned, _parts(row.context, "context"))), chosen, rejected, source)
 
@@ -261,8 +261,8 @@ class _Documents:
                 return samples
         raise UserError(
             f"{self.preference.source}: this pair takes {size:,} tokens, {own:,} of them the "
-            f"messages themselves, but sequence_len is {limit:,}: shorten them, or choose a larger "
-            "sequence_len."
+            "messages themselves, the others the scene's blocks, once for each of the two, but "
+            f"sequence_len is {limit:,}: choose a larger one, or a shorter scene."
         )
 
     def _document(self, cut: Cut, message: Piece) -> Sample:

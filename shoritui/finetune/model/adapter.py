@@ -166,6 +166,11 @@ def load(folder: Path) -> SavedAdapter:
         name_a, name_b = names_of(module)
         tensors[name_a] = torch.tensor(saved.down(module))
         tensors[name_b] = torch.tensor(saved.up(module))
+        if not all(tensors[name].isfinite().all() for name in (name_a, name_b)):
+            raise UserError(
+                f"{clean(str(folder))}: the factors of {clean(module)} are no numbers: the file is "
+                "damaged, or the training that made it had gone wrong."
+            )
     lora = Lora(
         r=saved.rank,
         alpha=saved.alpha,

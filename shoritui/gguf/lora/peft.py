@@ -167,9 +167,7 @@ def files_of(folder: Path) -> tuple[Path, Path]:
             f"{WEIGHTS_FILE}."
         )
     missing = WEIGHTS_FILE if config.is_file() else CONFIG_FILE
-    raise UserError(
-        f"{shown} has no {missing}: expected an adapter as PEFT saves it, or a LoRA GGUF."
-    )
+    raise UserError(f"{shown} has no {missing}: expected an adapter as PEFT saves it.")
 
 
 def _read_config(path: Path) -> tuple[_Config, dict[str, Any]]:

@@ -42,19 +42,21 @@ def chat_of_lines(text: str, path: Path, reading: Reading) -> Found:
     return _conversation(read.whole, reading, read.lines)
 
 
-def chats_of_record(record: Mapping[str, Any], path: Path, reading: Reading) -> Iterator[Read]:
-    """Yield the chats in a JSON object; nothing if it holds none that is known."""
+def chats_of_record(
+    record: Mapping[str, Any], path: Path, reading: Reading, line: int
+) -> Iterator[Read]:
+    """Yield the chats in a JSON object, which begins in a line; nothing if none is known."""
     try:
         if record.get("format") == "shoritui-chat":
             chats = [chat_of_json(json.dumps(record))]
         else:
             chats = list(chats_of_json(record, path, lambda told: None) or [])
     except UserError as error:
-        yield Unusable(1, _reason(error))
+        yield Unusable(line, _reason(error))
         return
     for whole in chats:
         try:
-            yield _conversation(whole, reading, {})
+            yield _conversation(whole, reading, {}, line)
         except Unusable as error:
             yield error
 
@@ -63,18 +65,22 @@ def _reason(error: UserError) -> str:
     return str(error).rstrip(".")
 
 
-def _conversation(whole: WholeChat, reading: Reading, lines: Mapping[int, int]) -> Found:
-    """Return what a model reads of a chat's active path; `lines` are those of its slots."""
+def _conversation(
+    whole: WholeChat, reading: Reading, lines: Mapping[int, int], line: int = 1
+) -> Found:
+    """Return what a model reads of a chat's active path; `lines` are those of its slots.
+
+    It begins in `line`.
+    """
     whole = _renamed(whole, reading.names)
     scene, user = whole.chat.scene, whole.chat.user
     form = Form(instruction=with_original(scene.instruction, ""))
     told = [entry for entry in whole.path() if not is_summary(entry)]
     entries = [each for each in read_by(told) if each.text.strip() or each.kind in COMINGS]
     if not any(each.kind == "message" for each in entries):
-        raise Unusable(0, "no message is in it")
+        raise Unusable(line if line > 1 else 0, "no message is in it")
     parts: list[Part] = [part for _, part in header_parts(scene, user, form)]
-    places = [1] * len(parts)
-    line = 1
+    places = [line] * len(parts)
     for entry, group in zip(entries, story_parts(scene, entries, form), strict=True):
         line = lines.get(entry.slot, line)
         parts += [part for _, part in group]

@@ -182,7 +182,7 @@ def _of_record(record: object, line: int, path: Path, reading: Reading) -> Itera
 
 def _chats(record: Mapping[str, Any], path: Path, reading: Reading, line: int) -> Iterator[Read]:
     is_known = False
-    for each in chats_of_record(record, path, reading):
+    for each in chats_of_record(record, path, reading, line):
         is_known = True
         yield each
     if not is_known:

@@ -136,6 +136,10 @@ def test_every_rejected_message_is_a_pair_of_its_own(tokenizer: Tokenizer) -> No
         (row(rejected=[render(replace(LONG, name="Bram"))]), "the same speaker and length hint"),
         (row(rejected=[render(replace(LONG, length=None))]), "the same speaker and length hint"),
         (row(rejected=[render(SHORT)]), "the same as the chosen one"),
+        (
+            row(rejected=[render(SHORT).replace("▄", " \n▄")]),
+            "the same as the chosen one",
+        ),
         (row(context="Once upon a time"), "in `context`, line 1"),
     ],
 )

@@ -154,3 +154,25 @@ def test_an_adapter_of_another_base_is_told_before_anything_is_trained(
     with pytest.raises(UserError, match="the adapter is for another base or another"):
         run(both)
     assert adapter_of(config, "low")
+
+
+def test_a_tier_cannot_begin_where_its_own_result_goes(config: Config, tmp_path: Path) -> None:
+    run(replace(config, tiers=config.tiers[:1]))
+    own = tmp_path / config.output / "high"
+    shutil.copytree(tmp_path / config.output / "low", own)
+    with pytest.raises(UserError, match=r"line \d+: .* is where tier high of this config"):
+        alone(config, f"{config.output}/high/")
+    (tmp_path / "link").symlink_to(own)
+    with pytest.raises(UserError, match="is where tier high"):
+        alone(config, "link/")
+
+
+def test_a_start_without_numbers_is_named(config: Config, tmp_path: Path) -> None:
+    run(replace(config, tiers=config.tiers[:1]))
+    shutil.copytree(tmp_path / config.output / "low", tmp_path / "elsewhere")
+    weights = tmp_path / "elsewhere" / WEIGHTS_FILE
+    tensors = load_file(weights)
+    next(iter(tensors.values())).fill_(float("nan"))
+    save_file(tensors, weights)
+    with pytest.raises(UserError, match=r"elsewhere: the factors of .* are no numbers"):
+        run(alone(config, "elsewhere/"))

@@ -109,6 +109,14 @@ def test_what_is_wrong_with_a_document_is_told_with_its_line(
     assert (error.line, words in str(error)) == (line, True), str(error)
 
 
+def test_a_broken_chat_of_our_own_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "two.jsonl"
+    path.write_text('{"text": "▀message\\nMara: Hm.▄"}\n{"format": "shoritui-chat"}\n', "utf-8")
+    good, broken = conversations_in(path, Reading())
+    assert isinstance(good, Found) and isinstance(broken, Unusable)
+    assert broken.line == 2
+
+
 def test_a_conversation_too_large_for_anybody_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,10 @@ def lines_of(repaired: Repaired) -> Iterator[str]:
     copies = counted(len(repaired.texts), "file")
     mended = counted(len(repaired.changes), "repair")
     yield f"{mended} in {copies}, in {repaired.folder}. Left: {len(repaired.left):,}."
-    yield "To train on them, copy the config there; the copies need no [[source]]."
+    yield (
+        "To train on them, copy the config there, take out its [[source]] tables, and let each "
+        "tier's data end in .txt, as the copies do."
+    )
 
 
 def _cut(text: str) -> str:
