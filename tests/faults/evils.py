@@ -39,7 +39,7 @@ def small_disk(mebibytes: int = 48) -> Iterator[Path]:
 
 
 def has_own_disk(home: Path) -> bool:
-    """Whether the home's disk can be filled or made read-only without harm."""
+    """Whether the home's disk can be filled without harm."""
     while not home.is_mount() and home != home.parent:
         home = home.parent
     return home != home.parent and shutil.disk_usage(home).total < 2**28
@@ -60,18 +60,6 @@ def full(home: Path) -> Iterator[None]:
         yield
     finally:
         ballast.unlink()
-
-
-@contextmanager
-def read_only(home: Path) -> Iterator[None]:
-    """The disk takes nothing more, as one does that has failed."""
-    mount = next(each for each in (home, *home.parents) if each.is_mount())
-    remount = ["mount", "-o", "remount,{}", str(mount)]
-    subprocess.run([word.format("ro") for word in remount], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([word.format("rw") for word in remount], check=True)
 
 
 @contextmanager
@@ -124,8 +112,7 @@ EVILS: Final[dict[str, Evil]] = {
     "full": full,
     "locked": locked,
     "deleted": deleted,
-    "read-only": read_only,
     "gone": gone,
     "two-apps": two_apps,
 }
-NEEDS_DISK: Final = ("full", "read-only")
+NEEDS_DISK: Final = ("full",)

@@ -59,7 +59,7 @@ def acts() -> list[Act]:
         if action.id in _CHOOSES:
             keys += ["down", "enter"]
         elif action.id in _ASKS:
-            keys += ["2", "enter"]
+            keys += ["2"]  # its words would be those unsent
         elif action.id in _WRITES:
             keys += ["Z", "ctrl+s", "enter"]
         found.append(Act(action.id, tuple(keys)))

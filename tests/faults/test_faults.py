@@ -10,7 +10,7 @@ from tests.faults.play import acts, new_home, play
 
 pytestmark = pytest.mark.slow
 
-SOME = ("type", "edit", "delete", "title", "whisper", "undo")
+SOME = ("type", "edit", "delete", "title", "pin", "undo")
 
 
 @pytest.mark.parametrize("name", EVILS)

@@ -187,7 +187,7 @@ def test_a_damaged_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is damaged"):
         adapter.load(tmp_path / "a")
     weights.unlink()
-    with pytest.raises(UserError, match=r"holds no adapter_model\.safetensors"):
+    with pytest.raises(UserError, match=r"has no adapter_model\.safetensors"):
         adapter.load(tmp_path / "a")
 
 
