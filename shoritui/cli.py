@@ -122,7 +122,8 @@ def _completed(words: Sequence[str]) -> list[str]:
     if words[0] == "finetune":
         first = words[1] if len(words) > 1 else "finetune.toml"
         is_option = first.startswith("-") and first not in ("-h", "--help")
-        if is_option or first.endswith(".toml") or _is_file(first):
+        is_config = _is_file(first) or _is_file(f"{first}/finetune.toml")
+        if is_option or is_config or first.endswith(".toml"):
             return ["finetune", "run", *words[1:]]
     if words[0] == "presets" and (len(words) == 1 or words[1] == "--json"):
         return ["presets", "list", *words[1:]]

@@ -170,7 +170,7 @@ def chosen(options: argparse.Namespace) -> Config:
             f"There is no {FILE} in this folder: name a config, or write one with "
             "`shoritui finetune init`."
         )
-    return load(path)
+    return load(path / FILE if (path / FILE).is_file() else path)
 
 
 def _demo_folder() -> Path:

@@ -124,7 +124,9 @@ def _log(text: str, line: int, reading: Reading) -> Talk:
     messages = messages_of_log(text, {*reading.names})
     if messages is None:
         raise Unusable(
-            line, "this is neither BlockML, which has ▀, nor a log of lines such as `Mara: Hm.`"
+            line,
+            "this is neither BlockML, which has ▀, nor a log of lines such as `Mara: Hm.`, "
+            "two at least",
         )
     turns = (Turn(each.speaker, each.text, line + each.line - 1) for each in messages)
     return Talk(line, tuple(turns))

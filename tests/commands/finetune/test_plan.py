@@ -106,3 +106,13 @@ def test_a_users_error_is_one_sentence(
     assert main(["finetune", "plan", *arguments]) == 1
     shown = capsys.readouterr()
     assert sentence in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+
+
+@pytest.mark.parametrize("words", [["plan"], ["check"], ["run"], []])
+def test_a_folder_stands_for_the_config_in_it(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "finetune.toml"
+    config.write_text('[[tier]]\nname = "a"\ndata = ["x"]\nwrong = 1\n', encoding="utf-8")
+    assert main(["finetune", *words, str(tmp_path)]) == 1
+    assert f"{config}: line 4: " in capsys.readouterr().err
