@@ -176,12 +176,13 @@ class BaseApp(App[int]):
         cause = cause.error if isinstance(cause, WorkerFailed) else cause
         assert cause is not None
         if isinstance(cause, UserError):
-            sentence = str(cause)
+            sentence, is_end = str(cause), is_start
         else:
             from shoritui import fault_log
 
             sentence = fault_log.sentence(cause, fault_log.note(cause))
-        if not is_start and not self._faults.are_too_many():
+            is_end = is_start or self._faults.are_too_many()
+        if not is_end:
             self.report(sentence, trouble=True)
         elif not self.fatal:
             self.fatal = sentence

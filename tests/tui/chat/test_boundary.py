@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import OptionList, Static
 
+from shoritui.errors import UserError
 from shoritui.settings import load_settings
 from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.widgets.chooser import Choice, Chooser
@@ -117,6 +118,20 @@ async def test_what_fails_without_end_ends_the_app(faults: list[BaseException]) 
     assert "RuntimeError" in app.fatal
     async with running(cards=(), with_model=False) as (again, _):
         assert again.main.composer.text == "kept as a draft"
+
+
+async def test_what_a_user_can_mend_never_ends_the_app() -> None:
+    """A key that is held down on a full disk fails many times a second."""
+
+    def refuse() -> None:
+        raise UserError("The disk is full.")
+
+    async with running(with_model=False) as (app, pilot):
+        for _ in range(50):
+            app.call_later(refuse)
+        await until(pilot, lambda: "The disk is full." in said(app))
+        await pilot.press("!")
+        assert app.is_running and app.main.composer.text == "!"
 
 
 async def test_an_app_that_cannot_start_says_why(
