@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 STOPPED = 130
 """The exit code after Ctrl+C."""
+_OTHERS = 0o077
+"""What others may not do with files and folders that are new."""
 
 
 def main() -> int:
     """Load the command line and run it; return its exit code."""
+    os.umask(_OTHERS)  # in the processes that are started, too, and whatever library writes
     try:
         from shoritui.cli import main as run
 

@@ -5,7 +5,8 @@ and then renamed:
 
     .notes.toml.4711-1c0ffee5.tmp  ->  notes.toml
 
-The number is the process: what one leaves that is killed is removed by the next that writes there.
+The number is the process: what one leaves that is killed is removed by the next that writes there,
+and by the next window. What is new is for its owner alone; a file that was there keeps its mode.
 A symbolic link stays, and the file that it leads to is replaced.
 """
 
@@ -17,8 +18,9 @@ import re
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from io import BufferedReader
 from pathlib import Path
@@ -27,13 +29,12 @@ from typing import Final, cast
 from shoritui.errors import UserError
 from shoritui.text import printable, size
 
-UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp", re.DOTALL)
-"""The names of what is being written."""
+UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp(?:-journal|-wal|-shm)?", re.DOTALL)
+"""The names of what is being written, and of what SQLite lays beside it."""
 _LONGEST_NAME: Final = 40
 _DEVICE: Final = re.compile("con|prn|aux|nul|(?:com|lpt)[1-9¹²³]", re.IGNORECASE)
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
-_USUAL: Final = 0o666
 _NO_MORE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _PLACED: Final[ContextVar[list[Path] | None]] = ContextVar("_PLACED", default=None)
 """The new files of the innermost `all_or_none`."""
@@ -70,7 +71,7 @@ def content_of(path: Path) -> bytes:
         return file.read()
 
 
-def replace_text(path: Path, text: str, *, private: bool = False) -> None:
+def replace_text(path: Path, text: str) -> None:
     r"""Put a text (UTF-8, `\n`) in the place of a file, wholly or not at all.
 
     Missing folders are made; the mode of a file that was there stays.
@@ -78,7 +79,7 @@ def replace_text(path: Path, text: str, *, private: bool = False) -> None:
     Raises:
         OSError: The folder or file cannot be written; what was there is untouched.
     """
-    with whole_file(path, private=private) as beside:
+    with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -152,9 +153,8 @@ def add_folder(path: Path, files: Mapping[str, str]) -> Path:
         OSError: It cannot be written; nothing half written stays.
     """
     with scratch_folder(path) as beside:
-        beside.chmod(_PRIVATE_FOLDER)
         for name, text in files.items():
-            replace_text(beside / name, text, private=True)
+            replace_text(beside / name, text)
         sync_tree(beside)
         target, number = path, 1
         while os.path.lexists(target):
@@ -165,12 +165,11 @@ def add_folder(path: Path, files: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path, *, private: bool = False, synced: bool = True) -> Iterator[Path]:
+def whole_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield an empty file to write, which takes the place of `path` if the block ends well.
 
     Args:
         path: The file to replace; its mode stays, and missing folders are made.
-        private: Whether a file that is new is for its owner alone.
         synced: Whether it is on the disk before it takes its place; not needed for content that
             carries a checksum.
 
@@ -180,8 +179,7 @@ def whole_file(path: Path, *, private: bool = False, synced: bool = True) -> Ite
     path = _beyond_links(path)
     beside = _beside(path)
     try:
-        mode = _PRIVATE if private else _USUAL
-        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
         yield beside
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o7777)
@@ -265,10 +263,32 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     """
     beside = _beside(path)
     try:
-        beside.mkdir()
+        beside.mkdir(_PRIVATE_FOLDER)
         yield beside
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def temporary_folder() -> AbstractContextManager[Path]:
+    """Yield a new folder where the system keeps what is temporary; it is removed again.
+
+    What a process leaves there that is killed is removed by the next one that makes such a folder.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    return scratch_folder(_temporary())
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what killed processes left unfinished, below these folders and in the temporary one.
+
+    What a living process writes stays.
+    """
+    _remove_left(_temporary().parent)
+    for folder in folders:
+        for place, _, _ in os.walk(folder):
+            _remove_left(Path(place))
 
 
 def check_space(folder: Path, wanted: int, what: str, advice: str = "make room there") -> None:
@@ -350,18 +370,28 @@ def _aside(folder: Path) -> Path:
 
 def _beside(path: Path) -> Path:
     """A new name in the folder of `path`, which is made, and rid of what dead processes left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    _remove_left(path.parent)
     stem = f".{path.name[:_LONGEST_NAME]}."
-    with os.scandir(path.parent) as entries:
-        left = [Path(entry.path) for entry in entries if entry.name.startswith(stem)]
-    for other in left:
-        match = UNFINISHED.fullmatch(other.name)
-        if match and not _is_running(int(match[1])):
-            if other.is_dir():
-                shutil.rmtree(other, ignore_errors=True)
-            else:
-                other.unlink(missing_ok=True)
     return path.with_name(f"{stem}{os.getpid()}-{os.urandom(8).hex()}.tmp")
+
+
+def _remove_left(folder: Path) -> None:
+    """Rid a folder of what dead processes left in it."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = entry.name.startswith(".") and UNFINISHED.fullmatch(entry.name)
+            if not match or _is_running(int(match[1])):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108  (no paths are needed)
+
+
+def _temporary() -> Path:
+    return Path(tempfile.gettempdir()) / "shoritui"
 
 
 def _is_running(process: int) -> bool:

@@ -57,6 +57,11 @@ def cache_dir() -> Path:
     return _folder("cache")
 
 
+def own_dirs() -> tuple[Path, Path, Path]:
+    """Return the three folders in which everything of the user's own is."""
+    return config_dir(), data_dir(), cache_dir()
+
+
 def models_dir() -> Path:
     """Return the folder of pulled models, and of any others that the user puts there."""
     return data_dir() / "models"

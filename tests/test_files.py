@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from shoritui.files import (
     made_once,
     recover,
     replace_text,
+    scratch_folder,
+    sweep,
+    temporary_folder,
     whole_file,
     whole_folder,
 )
@@ -66,13 +70,26 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path / "dotfiles") == ["mine.toml"]
 
 
-def test_modes_stay_and_what_is_private_is_for_its_owner(tmp_path: Path) -> None:
+def test_modes_stay_and_what_is_new_is_for_its_owner(tmp_path: Path) -> None:
     (tmp_path / "script").write_text("old")
     (tmp_path / "script").chmod(0o750)
-    replace_text(tmp_path / "script", "new", private=True)
-    replace_text(tmp_path / "secret", "new", private=True)
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("script", "secret")]
-    assert modes == [0o750, 0o600]
+    before = os.umask(0)
+    try:
+        replace_text(tmp_path / "script", "new")
+        replace_text(tmp_path / "new" / "secret", "new")
+        with scratch_folder(tmp_path / "x") as scratch:
+            assert mode(scratch) == 0o700
+    finally:
+        os.umask(before)
+    assert [mode(tmp_path / name) for name in ("script", "new", "new/secret")] == [
+        0o750,
+        0o700,
+        0o600,
+    ]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
@@ -84,7 +101,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
     killed_in(f"with whole_file(here / 'a') as beside: {kill}", tmp_path)
     killed_in(f"with whole_folder(here / 'b') as beside: {kill}", tmp_path)
-    assert len(names(tmp_path)) == 2 and not (tmp_path / "a").exists()
+    assert not (tmp_path / "a").exists() and [name[:3] for name in names(tmp_path)] == [".b."]
     with whole_file(tmp_path / "a"):
         running = next(name for name in names(tmp_path) if name.startswith(".a."))
         assert str(os.getpid()) in running
@@ -92,6 +109,24 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
         assert running in names(tmp_path)
     made_once(tmp_path / "b", lambda folder: (folder / "x").touch())
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_what_killed_processes_left_anywhere_is_swept_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    fill = "(beside / 'library.db').touch()"
+    kill = f"{fill}; os.kill(os.getpid(), signal.SIGKILL)"
+    here = f"import tempfile; tempfile.tempdir = {str(temporary)!r}"
+    killed_in(f"{here}\nwith temporary_folder() as beside: {kill}", tmp_path)
+    killed_in(f"with scratch_folder(here / 'a' / 'b' / 'c') as beside: {kill}", tmp_path)
+    assert names(temporary) and names(tmp_path / "a" / "b")
+    with temporary_folder() as mine, scratch_folder(tmp_path / "a" / "d") as other:
+        sweep(tmp_path / "a", tmp_path / "nowhere")
+        assert names(temporary) == [mine.name] and names(tmp_path / "a") == [other.name, "b"]
+    assert not names(temporary) and not names(tmp_path / "a" / "b")
 
 
 def test_a_folder_is_replaced_whole_and_keeps_what_a_user_put_there(tmp_path: Path) -> None:

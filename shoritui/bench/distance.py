@@ -6,11 +6,9 @@ measured too: the same text evaluated in steps of other sizes.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from random import Random
 from typing import Final, Literal
 
@@ -20,6 +18,7 @@ from shoritui.bench import scenes
 from shoritui.bench.lab import Lab, streamed
 from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.engine import Engine, Segment
+from shoritui.files import temporary_folder
 
 _N_CTX: Final = 1024
 _MESSAGES: Final = 10
@@ -55,8 +54,8 @@ class _Compared:
 async def _distance(lab: Lab, mode: Literal["exact", "shift"]) -> Figure:
     found = _Compared()
     for round_ in lab.rounds(1, 3.0):
-        with tempfile.TemporaryDirectory() as folder:
-            options = {"n_ctx": _N_CTX, "context_mode": mode, "kv_store": Path(folder)}
+        with temporary_folder() as folder:
+            options = {"n_ctx": _N_CTX, "context_mode": mode, "kv_store": folder}
             chat = _Chat(Random(f"{mode} {round_}"), f"{mode} {round_}")
             probes: list[str] = []
             for _ in range(2):  # the second time it resumes from the KV store

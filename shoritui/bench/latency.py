@@ -5,7 +5,6 @@ chat that is opened again, and the choice of who speaks next.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from shoritui.bench import scenes
 from shoritui.bench.lab import SAMPLING, Lab, filled, streamed
 from shoritui.benchmark import Aim, Figure, benchmark
 from shoritui.engine import Engine, Evaluated, Segment, Text
+from shoritui.files import temporary_folder
 from shoritui.text import size
 
 _REPLY: Final = 4
@@ -91,8 +91,7 @@ async def resume(lab: Lab) -> dict[str, Figure]:
     n_ctx = min(_RESUMED + 256, lab.n_ctx)
     ratios, notes = [], []
     for round_ in lab.rounds(1, 20.0):
-        with tempfile.TemporaryDirectory() as folder:
-            kv_store = Path(folder)
+        with temporary_folder() as kv_store:
             async with lab.engine(n_ctx=n_ctx, kv_store=kv_store) as engine:
                 head = scenes.header(f"closed {round_}")
                 messages = scenes.messages(f"closed {round_}")

@@ -11,7 +11,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -24,6 +23,7 @@ import msgspec
 from shoritui.bench.lab import SAMPLING
 from shoritui.benchmark import Unmeasurable
 from shoritui.engine import ModelInfo
+from shoritui.files import temporary_folder
 from shoritui.host.process import environment, python_command
 
 _SOURCE: Final = Path(__file__).with_name("decode_loop.c")
@@ -57,8 +57,8 @@ class Peer:
 @asynccontextmanager
 async def decode_loop(info: ModelInfo, n_batch: int, n_ctx: int) -> AsyncGenerator[Peer, None]:
     """The C program, compiled now; without compiler or header the same loop in Python."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "decode_loop"
+    with temporary_folder() as folder:
+        program = folder / "decode_loop"
         missing = await _compile(program)
         command = [str(program)] if not missing else _python("loop")
         name = f"a bare Python loop ({missing})" if missing else "a C program"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import islice
 from math import inf
-from pathlib import Path
 from typing import Any, Final
 
 from shoritui.bench import scenes
@@ -17,6 +15,7 @@ from shoritui.director import Director, Disk, Event, TurnEnded, new_chat
 from shoritui.engine import Engine, Finished, Sampling, Segment, presets
 from shoritui.engine import Event as EngineEvent
 from shoritui.errors import UserError
+from shoritui.files import temporary_folder
 from shoritui.settings import Settings
 from shoritui.story import Draft, Library
 
@@ -32,8 +31,8 @@ async def evaluated_per_new(lab: Lab) -> dict[str, Figure]:
     """Tokens evaluated while somebody waits / tokens new; and those evaluated while nobody does."""
     n_ctx = _FULL_N_CTX if lab.full else _N_CTX
     async with lab.opened(_Watched(), n_ctx=n_ctx) as engine:
-        with tempfile.TemporaryDirectory() as folder:
-            disk = await Disk.open(Path(folder) / "library.db")
+        with temporary_folder() as folder:
+            disk = await Disk.open(folder / "library.db")
             try:
                 director = await _director(disk, engine, n_ctx)
                 await _reply(director, 0)  # what a chat costs to open is not a turn's

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from shoritui.cards import card_files, load_cards, macro_problems
 from shoritui.commands.output import print_error
 from shoritui.director import Director, Disk, make_engine, new_chat, open_engine
 from shoritui.engine import check_preset, presets
 from shoritui.errors import UserError
+from shoritui.files import temporary_folder
 from shoritui.folders import config_dir
 from shoritui.settings import Settings
 from shoritui.text import closest
@@ -37,8 +36,8 @@ async def temporary_chat(
     for problem in (*problems, *macro_problems(scene)):
         print_error(problem)
     engine = make_engine(settings)
-    with tempfile.TemporaryDirectory(prefix="shoritui-") as home:
-        disk = await Disk.open(Path(home) / "library.db")
+    with temporary_folder() as home:
+        disk = await Disk.open(home / "library.db")
         try:
             await open_engine(engine, settings, options.model)
             chat = await new_chat(disk, scene, user)

@@ -7,7 +7,6 @@ share their prompt, and stories are played forward: the KV cache holds what was 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +39,7 @@ from shoritui.engine import Event as EngineEvent
 from shoritui.engine.interface import EngineStats, Stop
 from shoritui.errors import UserError
 from shoritui.eval.stories import FORM, SETTINGS, Place, Reply, Story, Task
+from shoritui.files import temporary_folder
 from shoritui.settings import GuideSetting, Strategy
 from shoritui.story import Library, header_parts, story_parts
 
@@ -156,8 +156,8 @@ class Stage:
             UserError: It cannot be loaded, or an adapter does not fit it.
         """
         engine = _Recorded()
-        with tempfile.TemporaryDirectory(prefix="shoritui-eval-") as home:
-            disk = await Disk.open(Path(home) / "library.db")
+        with temporary_folder() as home:
+            disk = await Disk.open(home / "library.db")
             try:
                 await engine.open(subject.model, replace(options, adapters=subject.adapters))
                 yield cls(subject, engine, disk, presets)

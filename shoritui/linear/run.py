@@ -15,7 +15,8 @@ from shoritui.cards import load_cards
 from shoritui.director import Disk
 from shoritui.engine import check_preset, presets
 from shoritui.errors import UserError
-from shoritui.folders import config_dir, data_dir
+from shoritui.files import sweep
+from shoritui.folders import config_dir, data_dir, own_dirs
 from shoritui.linear.commands import run_command
 from shoritui.linear.evening import Evening
 from shoritui.linear.lines_in import LinesIn
@@ -60,9 +61,11 @@ async def _play(
             evening.voice.news(problem)
         await _open(evening, cards, preset, new, story)
         playing = asyncio.create_task(_listen(evening))
+        sweeping = asyncio.create_task(asyncio.to_thread(sweep, *own_dirs()))
         ended = _follow_signals(evening, playing)
         with suppress(asyncio.CancelledError):
             await playing
+        await sweeping
         return ended[0] if ended else 0
     finally:
         await evening.close()

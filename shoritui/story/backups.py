@@ -10,15 +10,16 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from shoritui.errors import UserError
+from shoritui.files import whole_file
 from shoritui.story import rows
-from shoritui.story.database import HEADER, Database, create_private, private_folder, said
+from shoritui.story.database import HEADER, Database, create_private, said
 from shoritui.story.migrations import APPLICATION_ID, VERSION
 from shoritui.story.presence import Presence
 
@@ -68,20 +69,11 @@ def back_up(library: Path, reason: Reason) -> Path:
     folder = folder_of(library)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     target = folder / f"{library.stem}-{stamp}-{reason}.db"
-    part = target.with_suffix(".part")
-    with said(target):
-        private_folder(folder)
-        try:
-            _copy(library, part)
-            os.utime(part, (time.time(),) * 2)  # by our clock, not a file server's
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+    with said(target), whole_file(target) as part:
+        _copy(library, part)
+        os.utime(part, (time.time(),) * 2)  # by our clock, not a file server's
     for old_one in backups(library)[KEPT:]:
         old_one.path.unlink(missing_ok=True)
-    for half_made in folder.glob(f"{library.stem}-*.part"):  # by a process that died meanwhile
-        if time.time() - half_made.stat().st_mtime > _DAY:
-            half_made.unlink(missing_ok=True)
     return target
 
 
@@ -110,18 +102,13 @@ def restore(library: Path, copy: Path) -> Path | None:
     if _is_open(library):
         raise UserError("ShoriTUI is open: close every window, and restore again.")
     before = None
-    part = library.with_name(f".{library.name}.{os.urandom(8).hex()}")
-    with said(library):
-        private_folder(library.parent)
-        try:
-            _copy(copy, part)
-            if library.exists():
-                before = _kept(library)
-            for companion in ("-wal", "-shm"):
-                library.with_name(library.name + companion).unlink(missing_ok=True)
-            part.replace(library)
-        finally:
-            part.unlink(missing_ok=True)
+    with said(library), whole_file(library) as part:
+        _copy(copy, part)
+        if library.exists():
+            before = _kept(library)
+            _empty_log(library)
+        for companion in ("-wal", "-shm"):
+            library.with_name(library.name + companion).unlink(missing_ok=True)
     return before
 
 
@@ -173,13 +160,19 @@ WHERE entries.id NOT IN (SELECT step FROM reached)
 
 
 def _copy(library: Path, target: Path) -> None:
-    """Copy a library with what lies in its log, and force the copy to the disk."""
-    create_private(target)
+    """Copy a library with what lies in its log."""
     with closing(_reader(library)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
         new.execute("PRAGMA journal_mode = DELETE")
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+
+
+def _empty_log(library: Path) -> None:
+    """Bring into the file what lies in its log, so that a kill while both are replaced costs none.
+
+    Of a damaged library the copy has both.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(library)) as old:
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _reader(library: Path) -> sqlite3.Connection:

@@ -400,12 +400,15 @@ def test_a_reply_of_which_nothing_came_leaves_a_whole_history(
 def test_a_copy_that_was_never_finished_does_not_stay(path: Path) -> None:
     filled(path, 1)
     back_up(path, "daily")
-    half, new = (path.parent / "backups" / f"library-{name}-daily.part" for name in ("1", "2"))
-    half.touch()
-    new.touch()
-    os.utime(half, (1_000, 1_000))
+    half, other = (
+        path.parent / "backups" / f".library-1-daily.db.{process}-{'0' * 16}.tmp"
+        for process in (run("import os; print(os.getpid())").strip(), os.getpid())
+    )
+    journal = half.with_name(f"{half.name}-journal")
+    for each in (half, journal, other):
+        each.touch()
     back_up(path, "daily")
-    assert not half.exists() and new.exists()
+    assert not half.exists() and not journal.exists() and other.exists()
 
 
 # Two windows.

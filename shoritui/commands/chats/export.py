@@ -132,7 +132,7 @@ def _write_training(library: Library, chats: Sequence[Summary], name: str, folde
     new = {path: text for path, text in files.items() if not _is_there(path, text)}
     for path, text in new.items():
         try:
-            replace_text(path, text, private=True)
+            replace_text(path, text)
         except OSError as error:
             raise UserError(clean(f"{path} cannot be written: {why(error)}.")) from None
         print(clean(str(path)))

@@ -48,7 +48,7 @@ def export_preferences(library: Library, chats: Sequence[Summary], path: Path, *
         print("Nothing was written.")
         return 1
     try:
-        replace_text(path, text, private=True)
+        replace_text(path, text)
         path.chmod(0o600)
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be written: {why(error)}.") from None

@@ -387,7 +387,7 @@ class KVFiles:
 
     def _write(self, key: bytes, ids: array[int], begin: int, state: memoryview) -> None:
         # The checksum tells what a power cut leaves, so nothing waits for the disk.
-        with whole_file(self._path(key), private=True, synced=False) as unfinished:
+        with whole_file(self._path(key), synced=False) as unfinished:
             with unfinished.open("wb") as file:
                 header = _HEADER.pack(_MAGIC, VERSION, key, begin, len(ids), state.nbytes)
                 pieces: list[bytes | memoryview] = [header, ids.tobytes(), *_pieces(state)]

@@ -48,7 +48,7 @@ def keep(key: str, conversations: Sequence[Tokenized]) -> None:
     data = buffer.getvalue()
     path = _path(key)
     # The checksum tells what a power cut leaves, so nothing waits for the disk.
-    with contextlib.suppress(OSError), whole_file(path, private=True, synced=False) as beside:
+    with contextlib.suppress(OSError), whole_file(path, synced=False) as beside:
         _forget_unused(path.parent)
         beside.write_bytes(hashlib.sha256(data).digest() + data)
 

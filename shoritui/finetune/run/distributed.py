@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from shoritui.errors import UserError
+from shoritui.files import temporary_folder
 from shoritui.finetune.model.weights import Dense, Frozen, Nf4
 
 Value = TypeVar("Value")
@@ -101,8 +101,8 @@ class Ranks:
         if self.is_first or content is None:
             yield file if self.is_first else None
             return
-        with TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy"
+        with temporary_folder() as folder:
+            copy = folder / "copy"
             copy.write_bytes(content)
             yield copy
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from shoritui.errors import UserError
+from shoritui.files import temporary_folder
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.vocabulary.probes import PROBES
 from shoritui.gguf.vocabulary.sentencepiece import TokenType
@@ -114,8 +114,8 @@ def _tried(
 
     `UserError` if it knows none.
     """
-    with TemporaryDirectory(prefix="shoritui-") as folder:
-        path = Path(folder) / "vocabulary.gguf"
+    with temporary_folder() as folder:
+        path = folder / "vocabulary.gguf"
         stated = {f"tokenizer.ggml.{key}": value for key, value in metadata.items()}
         write_gguf(path, {"general.architecture": "llama", **stated}, [])
         problems = []

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import TextArea
 
 from shoritui.errors import UserError
-from shoritui.folders import config_dir
+from shoritui.folders import config_dir, own_dirs
 from shoritui.settings import Settings
 from shoritui.text import clean, counted, one_line
 from shoritui.tui.action import bindings
@@ -250,11 +250,13 @@ class ShoriTUI(BaseApp):
         await self._tidy()
 
     async def _tidy(self) -> None:
-        """Look for damage and for models, make the day's backup, empty the bin, in the end."""
+        """Sweep up, look for damage and models, make the day's copy, empty the bin, in the end."""
+        from shoritui.files import sweep
         from shoritui.models import found_models
         from shoritui.story import Library
 
         assert self.session is not None
+        await asyncio.to_thread(sweep, *own_dirs())
         models = await asyncio.to_thread(found_models)
         self.session.model_names = [model.name for model in models.all]
         await learn_names(self)

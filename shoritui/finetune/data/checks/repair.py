@@ -8,7 +8,6 @@ logs/chat.json      ->  new/logs/chat.json.txt
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from shoritui.blockml import Block, Instruction, Part, render_all
 from shoritui.errors import UserError
-from shoritui.files import replace_text, whole_folder, why
+from shoritui.files import replace_text, temporary_folder, whole_folder, why
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.data.checks.refusals import vocabulary_of
 from shoritui.finetune.data.checks.repaired_text import Edit, repaired_source, repaired_text
@@ -87,7 +86,7 @@ def repair(config: Config, folder: Path, report: Report = lambda event: None) ->
     try:
         with whole_folder(folder) as beside:
             for path, text in repaired.texts.items():
-                replace_text(beside / path, text, private=True)
+                replace_text(beside / path, text)
     except OSError as error:
         raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
     return repaired
@@ -193,13 +192,13 @@ class _Copier:
     def _read(self, file: Path, name: str) -> Iterator[Conversation | Unusable]:
         """Yield what a file holds; one of BlockML text is made readable before."""
         reading = self._sources.reading(file)
-        with tempfile.TemporaryDirectory(prefix="shoritui-") as scratch:
+        with temporary_folder() as scratch:
             path = file
             if file.suffix.lower() in _BLOCKML:
                 with suppress(Unusable):
                     text, edits = repaired_source(text_of(file))
                     if edits:
-                        path = Path(scratch) / f"copy{file.suffix}"
+                        path = scratch / f"copy{file.suffix}"
                         path.write_text(text, encoding="utf-8", newline="\n")
                         self.changes += [
                             Change(name, each.line + 1, each.kind, each.before, each.after)
