@@ -18,6 +18,7 @@ from shoritui.director.engine_setup import (
     adapters,
     engine_options,
     is_same_engine,
+    load_failure,
     make_engine,
     open_engine,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "header_segments",
     "is_same_engine",
     "kept_end",
+    "load_failure",
     "make_engine",
     "near_share",
     "new_chat",

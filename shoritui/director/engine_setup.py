@@ -16,6 +16,7 @@ from shoritui.engine import (
     ModelInfo,
     RemoteEngine,
     Server,
+    WorkerDied,
 )
 from shoritui.errors import UserError
 from shoritui.folders import cache_dir, user_path
@@ -56,6 +57,12 @@ async def _open(engine: AnyEngine, settings: Settings, model: Path | None) -> Mo
 
     path = await asyncio.to_thread(model_file, model, settings.model, report)
     return await engine.open(path, engine_options(settings))
+
+
+def load_failure(error: UserError) -> str:
+    """Return what to say of a model that could not be opened."""
+    is_tried_again = isinstance(error, WorkerDied)
+    return f"{error} The next turn tries once more." if is_tried_again else str(error)
 
 
 def is_same_engine(one: Settings, other: Settings) -> bool:

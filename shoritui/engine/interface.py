@@ -15,7 +15,15 @@ Stop = Literal[
     "block_end", "token_limit", "context_full", "cancelled", "loop", "speaker", "stop_string"
 ]
 Phase = Literal[
-    "closed", "starting", "loading", "ready", "evaluating", "generating", "failed", "restarting"
+    "closed",
+    "starting",
+    "loading",
+    "ready",
+    "evaluating",
+    "generating",
+    "silent",
+    "failed",
+    "restarting",
 ]
 KVType = Literal["f16", "q8_0", "q4_0"]
 ContextMode = Literal["exact", "shift"]

@@ -24,6 +24,7 @@ from shoritui.director import (
     TurnEnded,
     TurnStarted,
     Wrote,
+    load_failure,
     make_engine,
     new_chat,
     open_engine,
@@ -115,8 +116,8 @@ class Evening:
         try:
             info = await open_engine(self.engine, self.settings)
         except UserError as error:
-            self._no_model = str(error)
-            self.voice.news(str(error))
+            self._no_model = load_failure(error)
+            self.voice.news(self._no_model)
             return
         self._no_model = ""
         learnt = info.adapters or info.path.stem == STORYTELLER

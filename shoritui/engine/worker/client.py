@@ -54,7 +54,8 @@ class Engine(ObservedEngine):
     """A model in a worker process of its own.
 
     Calls wait for each other in the order they came. If the worker dies, the call in flight raises
-    `WorkerDied`, a new worker loads the same model, and the next call waits for it.
+    `WorkerDied`, a new worker loads the same model, and the next call waits for it. One that dies
+    while it loads is started again by the next call.
     """
 
     def __init__(self, on_change: Callable[[EngineState], None] | None = None) -> None:
@@ -63,9 +64,16 @@ class Engine(ObservedEngine):
         self._wanted: _Wanted | None = None
         self._worker: WorkerProcess | None = None
         self._loading: asyncio.Task[WorkerProcess] | None = None
+        self._moving = self.state
+        """What was done when the worker fell silent."""
 
     async def open(self, model: Path, options: EngineOptions = DEFAULT_OPTIONS) -> ModelInfo:
-        """Load a model, in place of the one before; `UserError` if it cannot be loaded."""
+        """Load a model, in place of the one before.
+
+        Raises:
+            WorkerDied: The worker ended meanwhile; the next call tries once more.
+            UserError: The model cannot be loaded.
+        """
         try:
             check_model_file(model)
         except UserError as error:
@@ -76,6 +84,8 @@ class Engine(ObservedEngine):
         self._wanted = _Wanted(model.absolute(), options)
         try:
             await self._ready()
+        except WorkerDied:
+            raise  # the next call starts it again
         except UserError:
             self._wanted = None
             raise
@@ -235,7 +245,10 @@ class Engine(ObservedEngine):
             if self._wanted is None:
                 failed = self.state.message if self.state.phase == "failed" else ""
                 raise UserError(failed or "No model is open.")
-            self._load("starting")
+            if self.state.phase == "failed":
+                self._load("restarting", self.state.message)
+            else:
+                self._load("starting")
         loading = self._loading
         assert loading is not None
         try:
@@ -253,7 +266,7 @@ class Engine(ObservedEngine):
         self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _start(self, wanted: _Wanted) -> WorkerProcess:
-        worker = await WorkerProcess.start(lambda: self._ended(worker))
+        worker = await WorkerProcess.start(lambda: self._ended(worker), self._fell_silent)
         try:
             request = protocol.Open(next(self._ids), wanted.path, wanted.options)
             with worker.call(request) as call:
@@ -276,6 +289,14 @@ class Engine(ObservedEngine):
         if worker is self._worker:
             self._worker = None
             self._load("restarting", f"The model's process ended: {worker.cause}.")
+
+    def _fell_silent(self, is_silent: bool) -> None:
+        """A worker stands still, or moves again."""
+        if is_silent:
+            self._moving = self.state
+            self._become("silent")
+        elif self.state.phase == "silent":
+            self._become(self._moving.phase, self._moving.progress, self._moving.message)
 
     @asynccontextmanager
     async def _call(self, request: Request) -> AsyncGenerator[Call]:

@@ -17,8 +17,15 @@ from shoritui.errors import UserError
 from shoritui.host.process import environment, log_tail, python_command
 
 COMMAND: Final = python_command("shoritui.engine.worker")
-HANG_SECONDS: Final = 15.0
-"""How long a worker may be silent after a cancel: one step of a slow model takes a few seconds."""
+BEAT_SECONDS: Final = 1.0
+"""How often a worker that has something to do is asked for a sign of life."""
+SILENT_BEATS: Final = 3
+"""So many unanswered mean that its process stands still: a thread of its own answers at once."""
+HANG_BEATS: Final = 15
+"""So many without any progress after a cancel, or without a sign of life, and it is killed: one
+step of a slow model takes a few seconds."""
+_START_BEATS: Final = 60
+"""So many may pass before the first sign of life: libraries are loaded from a slow disk."""
 _STOP_SECONDS: Final = 2.0
 
 
@@ -50,7 +57,8 @@ class Call:
 class WorkerProcess:
     """A running worker. Its output goes to a nameless temporary file, never to the terminal.
 
-    One that stays silent after a cancel hangs, as a GPU's driver can make it: it is killed.
+    One that stands still, or does not end what was cancelled, as a GPU's driver can make it, is
+    killed.
     """
 
     def __init__(
@@ -58,12 +66,13 @@ class WorkerProcess:
         process: Process,
         log: BinaryIO,
         on_end: Callable[[], None],
-        hang_seconds: float = HANG_SECONDS,
+        on_silence: Callable[[bool], None],
+        beat: float = BEAT_SECONDS,
     ) -> None:
         self._process = process
         self._log = log
         self._on_end = on_end
-        self._watchdog = Watchdog(self._kill_hung, hang_seconds)
+        self._watchdog = Watchdog(self._ping, on_silence, self._kill_hung, beat)
         self._calls: dict[int, Call] = {}
         self._stopping = False
         self._killed_for = ""
@@ -73,9 +82,20 @@ class WorkerProcess:
 
     @classmethod
     async def start(
-        cls, on_end: Callable[[], None], *, hang_seconds: float = HANG_SECONDS
+        cls,
+        on_end: Callable[[], None],
+        on_silence: Callable[[bool], None] = lambda is_silent: None,
+        *,
+        beat: float = BEAT_SECONDS,
     ) -> WorkerProcess:
-        """Start one; `on_end` is called if it ends without `stop`."""
+        """Start one.
+
+        Args:
+            on_end: Called if it ends without `stop`.
+            on_silence: Called with True once it stands still while something is asked of it, with
+                False once it moves again.
+            beat: Seconds between two looks at whether it lives.
+        """
         log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the worker
         try:
             process = await asyncio.create_subprocess_exec(
@@ -89,7 +109,7 @@ class WorkerProcess:
         except OSError as error:
             log.close()
             raise UserError(f"The engine's process cannot be started: {error}.") from error
-        return cls(process, log, on_end, hang_seconds)
+        return cls(process, log, on_end, on_silence, beat)
 
     @property
     def pid(self) -> int:
@@ -131,8 +151,11 @@ class WorkerProcess:
         self._send(protocol.Cancel(id_))
         self._watchdog.cancelled(id_)
 
-    def _kill_hung(self) -> None:
-        self._killed_for = f"it did not answer for {self._watchdog.seconds:g} seconds"
+    def _ping(self) -> None:
+        self._send(protocol.Ping(-1))
+
+    def _kill_hung(self, seconds: float) -> None:
+        self._killed_for = f"it did not answer for {seconds:g} seconds"
         with suppress(ProcessLookupError):
             self._process.kill()
 
@@ -149,7 +172,7 @@ class WorkerProcess:
             while True:
                 (length,) = protocol.LENGTH.unpack(await stdout.readexactly(protocol.LENGTH.size))
                 reply = protocol.reply(await stdout.readexactly(length))
-                self._watchdog.heard(reply.id, last=protocol.is_last(reply))
+                self._watchdog.heard(reply)
                 if reply.id in self._calls:
                     self._calls[reply.id].replies.put_nowait(reply)
         status = await self._process.wait()
@@ -166,52 +189,77 @@ class WorkerProcess:
 
 
 class Watchdog:
-    """Waits for signs of life after a cancel.
+    """Counts, while requests are in flight, the beats that pass without a sign of life.
 
-    Requests are answered in their order: work that nobody cancelled may take its time first.
+    Beats and not the clock: where this process stood still itself, the other was not silent.
+    Requests are answered in their order: work that nobody cancelled may take its time.
     """
 
-    def __init__(self, on_silence: Callable[[], None], seconds: float = HANG_SECONDS) -> None:
-        self.seconds: Final = seconds
-        self._on_silence = on_silence
+    def __init__(
+        self,
+        ping: Callable[[], None],
+        on_silence: Callable[[bool], None],
+        on_hang: Callable[[float], None],
+        beat: float = BEAT_SECONDS,
+    ) -> None:
+        self._ping, self._on_silence, self._on_hang = ping, on_silence, on_hang
+        self._seconds = beat
         self._in_flight: set[int] = set()
         self._cancelled: set[int] = set()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._silent = 0
+        """The beats since the last sign of life."""
+        self._idle = 0
+        """The beats since the last reply, or cancel, that was no answer to a ping."""
+        self._has_spoken = False
+        self._next: asyncio.TimerHandle | None = None
 
     def sent(self, id_: int) -> None:
         """A request is on its way; later ones have larger numbers."""
         self._in_flight.add(id_)
+        if self._next is None:
+            self._silent = 0
+            self._wait()
 
     def cancelled(self, id_: int) -> None:
         """It shall end early."""
+        if not self._cancelled:
+            self._idle = 0
         self._cancelled.add(id_)
-        if self._alarm is None:
-            self._set()
 
-    def heard(self, id_: int, *, last: bool) -> None:
-        """The worker lives: it replied to this request, perhaps for the last time."""
-        if last:
-            self._in_flight.discard(id_)
-        if self._alarm is not None:
-            self._set()
+    def heard(self, reply: Reply) -> None:
+        """The worker lives."""
+        if self._has_spoken and self._silent >= SILENT_BEATS:
+            self._on_silence(False)
+        self._silent, self._has_spoken = 0, True
+        if not isinstance(reply, protocol.Alive):
+            self._idle = 0
+        if protocol.is_last(reply):
+            self._in_flight.discard(reply.id)
+            self._cancelled.discard(reply.id)
 
     def end(self) -> None:
         """Nothing more is expected."""
         self._in_flight.clear()
-        self._set()
+        if self._next is not None:
+            self._next.cancel()
 
-    def _set(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        self._cancelled &= self._in_flight
-        if self._cancelled:
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(self.seconds, self._silent)
+    def _wait(self) -> None:
+        self._next = asyncio.get_running_loop().call_later(self._seconds, self._beat)
 
-    def _silent(self) -> None:
-        if min(self._in_flight) in self._cancelled:
-            self.end()
-            self._on_silence()
+    def _beat(self) -> None:
+        self._next = None
+        if not self._in_flight:
+            return
+        self._silent += 1
+        self._idle += 1
+        is_cancelled = min(self._in_flight) in self._cancelled
+        patience = SILENT_BEATS if is_cancelled else HANG_BEATS
+        if self._silent >= (patience if self._has_spoken else _START_BEATS):
+            self._on_hang(self._silent * self._seconds)
+        elif is_cancelled and self._idle >= HANG_BEATS:
+            self._on_hang(self._idle * self._seconds)
         else:
-            self._set()
+            if self._has_spoken and self._silent == SILENT_BEATS:
+                self._on_silence(True)
+            self._ping()
+            self._wait()

@@ -104,6 +104,10 @@ class Cancel(_Message, frozen=True, tag=True):
     """End the request of this number early, now or when its turn comes."""
 
 
+class Ping(_Message, frozen=True, tag=True):
+    """Answer at once, whatever is being done."""
+
+
 class ReadStats(_Message, frozen=True, tag=True):
     """Say what was done so far."""
 
@@ -132,6 +136,7 @@ Request = (
     | Detokenize
     | ReadStats
     | Cancel
+    | Ping
     | Describe
     | Inspect
 )
@@ -161,7 +166,11 @@ class Failed(_Message, frozen=True, tag=True):
     sentence: str
 
 
-Reply = Loading | Happened | Answered | Failed
+class Alive(_Message, frozen=True, tag=True):
+    """The answer to a ping."""
+
+
+Reply = Loading | Happened | Answered | Failed | Alive
 
 
 def _from_path(value: Any) -> str:

@@ -36,8 +36,14 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
     library.self_test()
     library.start(log)
-    inbox = Inbox(requests)
-    server = WorkerServer(lambda reply: _write(replies, reply), inbox, errors)
+    writing = threading.Lock()
+
+    def send(reply: Reply) -> None:
+        with writing:
+            _write(replies, reply)
+
+    inbox = Inbox(requests, send)
+    server = WorkerServer(send, inbox, errors)
     while True:
         request = inbox.next(timeout=server.rest())
         if request is not None:
@@ -45,11 +51,12 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 class Inbox:
-    """Requests in their order, read by a thread of its own, so that a cancel is heard at once."""
+    """Requests in their order, read by a thread of its own: it hears cancels and answers pings."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, send: Callable[[Reply], None]) -> None:
         self.abort: Final = AbortFlag()
         self._stream = stream
+        self._send = send
         self._waiting: SimpleQueue[Request] = SimpleQueue()
         self._lock = threading.Lock()
         self._current = -1
@@ -80,6 +87,8 @@ class Inbox:
             request = protocol.request(body)
             if isinstance(request, protocol.Cancel):
                 self._cancel(request.id)
+            elif isinstance(request, protocol.Ping):
+                self._send(protocol.Alive(request.id))
             else:
                 self._waiting.put(request)
         os._exit(0)  # the app is gone; the other thread may be deep inside llama.cpp
@@ -144,8 +153,8 @@ class WorkerServer:
                     raise self._unreadable(request) from None
             case protocol.Describe():
                 return _description()
-            case protocol.Cancel():
-                raise AssertionError("the inbox keeps cancels")
+            case protocol.Cancel() | protocol.Ping():
+                raise AssertionError("the inbox keeps them")
 
     def rest(self) -> float | None:
         """Do one small piece of work while no request waits; when to ask again, None for never."""

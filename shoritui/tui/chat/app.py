@@ -304,13 +304,15 @@ class ShoriTUI(BaseApp):
         self.run_worker(self._load_model(), group="life")
 
     async def _load_model(self) -> None:
+        from shoritui.director import load_failure
+
         assert self.session is not None
         try:
             info = await self.session.load_model()
         except UserError as error:
-            self.session.no_model = str(error)
-            self.main.say(str(error), trouble=True)
-            self.report(str(error), trouble=True)
+            self.session.no_model = sentence = load_failure(error)
+            self.main.say(sentence, trouble=True)
+            self.report(sentence, trouble=True)
         else:
             self._loaded(info)
 

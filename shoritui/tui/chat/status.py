@@ -90,6 +90,10 @@ class Status:
                 self._is_back = False
                 main.say(state.message or "starting the model again", trouble=True)
                 self._host.report(f"{state.message} It is started again; the story is kept.")
+            case "silent":
+                sentence = "The model's process does not answer"
+                main.say(sentence, trouble=True)
+                self._host.report(f"{sentence}: Escape starts it again.", trouble=True)
             case "failed":
                 main.say(state.message, trouble=True)
                 if not self._is_back and not is_on:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from shoritui.engine import Engine, EngineOptions, Sampling, WorkerDied, describe, inspect_model
+from shoritui.engine import (
+    Engine,
+    EngineOptions,
+    EngineState,
+    Sampling,
+    WorkerDied,
+    describe,
+    inspect_model,
+)
 from shoritui.errors import UserError
 from tests.engine.conftest import HEADER, SCENE, kill_worker, write
 from tests.engine.test_engine import long_document
@@ -85,6 +93,36 @@ async def test_a_killed_worker_comes_back_with_the_same_model(model: Path) -> No
     assert (await write(engine, [*SCENE, HEADER])).text == before.text
     assert phases[-1] == "ready"
     assert workers() != [pid]
+    await engine.close()
+
+
+@pytest.mark.parametrize("moment", ["starting", "loading"])
+async def test_a_worker_that_dies_in_its_first_load_is_started_again_by_the_next_call(
+    model: Path, moment: str
+) -> None:
+    states: list[EngineState] = []
+    killed: list[int] = []
+
+    def follow(state: EngineState) -> None:
+        states.append(state)
+        if state.phase == "loading" and not killed:
+            killed.extend(workers())
+            os.kill(killed[0], signal.SIGKILL)
+
+    engine = Engine(follow)
+    opening = asyncio.create_task(engine.open(model))
+    if moment == "starting":
+        while not (found := workers()):
+            await asyncio.sleep(0.001)
+        killed.extend(found)
+        os.kill(found[0], signal.SIGKILL)
+    with pytest.raises(WorkerDied, match="The model's process ended: it was killed"):
+        await opening
+    assert states[-1].phase == "failed"
+    failed = len(states)
+    assert (await write(engine, [*SCENE, HEADER])).generated_tokens > 0
+    assert states[failed].phase == "restarting" and "it was killed" in states[failed].message
+    assert engine.info is not None and workers() != killed
     await engine.close()
 
 
