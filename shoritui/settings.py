@@ -169,7 +169,7 @@ def save_settings(**changes: Any) -> Settings:
     path = settings_path()
     load_settings()
     document = tomlkit.parse(read_text(path, _KIND) if path.exists() else "")
-    for key, value in changes.items():
+    for key, value in msgspec.to_builtins(changes).items():
         _put(document, key, value)
     text = tomlkit.dumps(document)
     settings = _settings(parse_text(path, text, _KIND))

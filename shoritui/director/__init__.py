@@ -54,8 +54,10 @@ from shoritui.director.library_thread import Disk
 from shoritui.director.loops import kept_end
 from shoritui.director.notes import NoteRow, note_rows, read_tokens, reread
 from shoritui.director.prompt_layout import header_segments, story_segments
+from shoritui.director.wearing import OFF, adapters_after, adapters_told
 
 __all__ = [
+    "OFF",
     "REASONS",
     "Appended",
     "Changed",
@@ -86,6 +88,8 @@ __all__ = [
     "TurnStarted",
     "Wrote",
     "adapters",
+    "adapters_after",
+    "adapters_told",
     "begun_with",
     "engine_options",
     "header_segments",

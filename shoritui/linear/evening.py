@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 
+from msgspec.structs import replace
+
 from shoritui.cards import Card, card_folders, find_cards, persona_named, played_by
 from shoritui.director import (
     Appended,
@@ -24,6 +26,7 @@ from shoritui.director import (
     TurnEnded,
     TurnStarted,
     Wrote,
+    adapters,
     load_failure,
     make_engine,
     new_chat,
@@ -36,7 +39,7 @@ from shoritui.linear.lines_in import LinesIn
 from shoritui.linear.voice import Voice
 from shoritui.models import STORYTELLER
 from shoritui.names import addressed
-from shoritui.settings import Settings
+from shoritui.settings import AdapterFile, Settings, save_settings
 from shoritui.story import Chat, Entry, Library
 from shoritui.text import counted, one_line
 
@@ -139,6 +142,20 @@ class Evening:
             with suppress(UserError):
                 await self._open_again()
             raise
+
+    async def wear(self, files: list[AdapterFile]) -> None:
+        """Let these adapters be on from now on, here and in the settings.
+
+        Raises:
+            UserError: The model takes no such adapter; those before stay on.
+        """
+        await self._loaded()
+        if self.engine.info is None:  # perhaps because of an adapter
+            await self.use(replace(self.settings, adapters=files))
+        else:
+            await self.engine.adapt(adapters(files))
+        await asyncio.to_thread(save_settings, adapters=files)
+        self.settings = replace(self.settings, adapters=files)
 
     async def _open_again(self) -> None:
         await self.engine.close()

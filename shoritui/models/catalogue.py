@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal
 
+from shoritui import demo
 from shoritui.demo import model_path, smollm2
 from shoritui.errors import UserError
 from shoritui.folders import models_dir, user_path
@@ -116,7 +117,8 @@ def model_file(
 ) -> Path:
     """Return the model to load: the option's, else the settings', else the one that ships.
 
-    Both may be a file, or a name that `shoritui models` lists; `UserError` if it is neither.
+    Both may be a file, a name that `shoritui models` lists, or `demo` or `smollm2`, as in a
+    training config; `UserError` if it is neither.
     `report` is for `shipped_model`.
     """
     if option is None and not chosen:
@@ -131,11 +133,15 @@ def model_file(
     if path.is_absolute() or path.exists():
         return path
     models = found_models()
+    name = str(wanted)
     # A file that is missing is left to whoever opens it.
     is_file = wanted.suffix.lower() == ".gguf" or len(wanted.parts) > 1
-    if is_file and models.find(str(wanted)) is None:
-        return wanted
-    return models.named(str(wanted)).path
+    if models.find(name) is None:
+        if is_file:
+            return wanted
+        if (shipped := demo.named(name)) is not None:
+            return shipped
+    return models.named(name).path
 
 
 def describe(model: Model) -> Description:

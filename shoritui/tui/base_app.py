@@ -307,10 +307,9 @@ class BaseApp(App[int]):
 
         from shoritui.settings import save_settings
 
-        values = msgspec.to_builtins(changes)
         async with self._saving:
             try:
-                saved = await asyncio.to_thread(partial(save_settings, **values))
+                saved = await asyncio.to_thread(partial(save_settings, **changes))
             except UserError as error:
                 self.report(str(error), trouble=True)
                 return False

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from shoritui.demo import model_path
 from shoritui.linear.commands import COMMANDS, INSTEAD
 from shoritui.story import Library
 from shoritui.tui.chat.actions import ACTIONS
 from tests.e2e.terminal import PATIENCE, Terminal
+from tests.engine.adapter_file import write_adapter_folder
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +72,18 @@ def test_every_command_of_the_app_is_there_or_has_another_in_its_place() -> None
     wanted = {action.slash for action in ACTIONS if action.slash}
     assert wanted <= COMMANDS.keys() | INSTEAD.keys() | {"help"}
     assert not COMMANDS.keys() & INSTEAD.keys()
+
+
+def test_an_adapter_goes_on_and_off(home: Path) -> None:
+    folder = write_adapter_folder(home / "noir", model_path())
+    typed = f"/adapter {home}/none.gguf\n/adapter {folder} 0.5\n/adapter {folder}/no 1 2\n/quit\n"
+    lines = piped(home, typed, CARD)
+    on = next(line for line in lines if "Adapters that are on" in line)
+    assert "noir at 0.5" in on
+    assert any("none.gguf" in line for line in lines[: lines.index(on)])
+    settings = tomllib.loads((home / "config" / "settings.toml").read_text(encoding="utf-8"))
+    assert settings["adapters"] == [{"path": str(folder), "scale": 0.5}]
+    assert any("No adapter is on" in line for line in piped(home, "/adapter off\n/quit\n", CARD))
 
 
 def test_an_evening_in_a_pipe(home: Path) -> None:

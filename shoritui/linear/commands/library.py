@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from shoritui.director import adapters_after, adapters_told
 from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
 from shoritui.folders import user_path
@@ -181,6 +182,13 @@ async def model(evening: Evening, wanted: str) -> None:
         evening.voice.news(f"{one_line(info.path.stem)} writes this evening.")
 
 
+async def adapter(evening: Evening, argument: str) -> None:
+    """Say which adapters are on, put one on, or take one or all off."""
+    if argument:
+        await evening.wear(adapters_after(evening.settings.adapters, argument))
+    evening.voice.news(adapters_told(evening.settings.adapters))
+
+
 COMMANDS = {
     "new": Command(new, "Lists the scenes, or begins a story from one.", "[NUMBER|TITLE]"),
     "open": Command(open_story, "Lists the stories, or opens one.", "[NUMBER|TITLE]"),
@@ -195,5 +203,6 @@ COMMANDS = {
         take_in, "Takes in a file or a folder, or shows the last import.", "PATH|last"
     ),
     "undo-import": Command(undo_import, "Puts what the last import brought into the bin."),
+    "adapter": Command(adapter, "Puts a LoRA on the model, or takes it off.", "[PATH [SCALE]|off]"),
     "model": Command(model, "Lists the models, or lets one write.", "[NAME|FILE|ADDRESS]"),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,21 @@ from shoritui.finetune.config.tag_filter import parse_where
 @pytest.fixture
 def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert main(["finetune", "init", str(tmp_path / "mine")]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    *_, then = capsys.readouterr().out.splitlines()
+    assert main(shlex.split(then.removeprefix("Then: shoritui "))) in (0, 1)
+    capsys.readouterr()
     return tmp_path / "mine"
+
+
+def test_the_examples_in_it_are_read_as_they_are(folder: Path) -> None:
+    path = folder / "finetune.toml"
+    text = path.read_text(encoding="utf-8")
+    for example in re.findall(r"\n\n# \[\[(?:# .+\n|.+\n)+", text):
+        text = text.replace(example, example.replace("\n# ", "\n"))
+    path.write_text(text, encoding="utf-8")
+    config = load(path)
+    assert config.tiers[-1].kind == "preference"
+    assert config.sources[0].names == {"human": "Mara", "gpt": "Ilse"}
 
 
 def test_the_config_is_the_model_cards(folder: Path) -> None:

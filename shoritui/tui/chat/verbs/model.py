@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from shoritui.errors import UserError
-from shoritui.folders import user_path
 from shoritui.text import one_line
 from shoritui.tui.chat.app_protocol import Host
 
 if TYPE_CHECKING:
     from shoritui.settings import AdapterFile, Settings
 
-OFF = "off"
 _PLACE = ("model", "server", "server_model", "server_key")
 """The settings that say which model writes."""
 _LOADING = ("starting", "loading", "restarting")
@@ -66,43 +63,31 @@ def _is_busy(host: Host) -> bool:
 
 async def adapter(host: Host, argument: str) -> None:
     """Put a LoRA adapter on, change how strongly it counts, take one or all off, or list them."""
+    from shoritui.director import adapters_after, adapters_told
+
     if not argument:
-        host.report(_told(host.settings.adapters))
+        host.report(adapters_told(host.settings.adapters))
         return
     if host.performance.is_on:
         host.report("Somebody is still writing: Escape stops them.")
         return
     try:
-        files = changed(host.settings.adapters, argument)
+        files = adapters_after(host.settings.adapters, argument)
     except UserError as error:
         host.report(str(error), trouble=True)
         return
     await _wear(host, files)
 
 
-def changed(worn: list[AdapterFile], argument: str) -> list[AdapterFile]:
-    """Return the adapters after `PATH [SCALE]` or `off`; a scale of 0 takes that one off.
-
-    Raises:
-        UserError: The scale is not finite, or out of range, or the path is none.
-    """
-    from shoritui.settings import AdapterFile
-
-    if argument == OFF:
-        return []
-    file, scale = _parted(argument)
-    path = str(user_path(file).absolute())
-    others = [each for each in worn if user_path(each.path) != Path(path)]
-    return [*others, AdapterFile(path, scale)] if scale else others
-
-
 def adapter_choices(host: Host) -> list[str]:
     """Return what `/adapter` completes: those that are on, and `off`."""
+    from shoritui.director import OFF
+
     return [OFF, *(each.path for each in host.settings.adapters)]
 
 
 async def _wear(host: Host, files: list[AdapterFile]) -> None:
-    from shoritui.director import adapters
+    from shoritui.director import adapters, adapters_told
 
     session = host.session
     if session is None or session.engine.state.phase in _LOADING:
@@ -120,24 +105,5 @@ async def _wear(host: Host, files: list[AdapterFile]) -> None:
             return
     await host.save(adapters=files)
     session.settings = host.settings
-    host.report(_told(files))
+    host.report(adapters_told(files))
     host.show_choices()
-
-
-def _parted(argument: str) -> tuple[str, float]:
-    """A file, whose name may hold spaces, and the number after it, 1 if there is none."""
-    file, _, last = argument.rpartition(" ")
-    try:
-        return (file.strip(), float(last)) if file else (last, 1.0)
-    except ValueError:
-        return argument, 1.0
-
-
-def _told(files: list[AdapterFile]) -> str:
-    if not files:
-        return "No adapter is on: /adapter PATH puts one on."
-    names = (
-        f"{one_line(Path(each.path).name.removesuffix('.gguf'))} at {each.scale:g}"
-        for each in files
-    )
-    return f"Adapters that are on: {', '.join(names)}."
