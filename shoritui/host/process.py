@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO, Final
 
 _LOG_TAIL: Final = 8000
+_PR_SET_PDEATHSIG: Final = 1
 WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
 """What the variable TEXTUAL_DRIVER says in a process that paints into a browser."""
 
@@ -46,6 +48,14 @@ def take_streams(*, buffering: int = -1) -> tuple[BinaryIO, BinaryIO]:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return stdin, stdout
+
+
+def die_with_parent() -> None:
+    """Have Linux kill this process once its parent is gone, even while it stands still."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def log_tail(log: BinaryIO) -> str:

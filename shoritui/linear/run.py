@@ -17,6 +17,7 @@ from shoritui.engine import check_preset, presets
 from shoritui.errors import UserError
 from shoritui.files import sweep
 from shoritui.folders import config_dir, data_dir, own_dirs
+from shoritui.host.signals import end_on_signals
 from shoritui.linear.commands import run_command
 from shoritui.linear.evening import Evening
 from shoritui.linear.lines_in import LinesIn
@@ -125,15 +126,15 @@ def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:
     waiting: set[asyncio.Task[None]] = set()
     pressed = [False]
 
-    def end(number: int) -> None:
-        ended.append(128 + number)
+    def end(code: int) -> None:
+        ended.append(code)
         playing.cancel()
 
     async def interrupt() -> None:
         if await evening.stop():
             return
         if pressed[0]:
-            end(signal.SIGINT)
+            end(128 + signal.SIGINT)
             return
         pressed[0] = True
         evening.voice.line()
@@ -146,10 +147,7 @@ def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:
         waiting.add(task)
         task.add_done_callback(waiting.discard)
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and its loop no handlers.
-        if (number := getattr(signal, name, None)) is not None:
-            with suppress(NotImplementedError):
-                loop.add_signal_handler(number, end, number)
+    end_on_signals(end)
     with suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGINT, on_interrupt)
     return ended

@@ -29,6 +29,7 @@ from textual.notifications import Notify
 from textual.worker import WorkerFailed
 
 from shoritui.errors import UserError
+from shoritui.host.signals import end_in, end_on_signals
 from shoritui.settings import Settings
 from shoritui.text import clean
 from shoritui.toml import files_named
@@ -39,6 +40,9 @@ from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
 _LAST_WORD_SECONDS = 8.0
+"""How long the app may take to end, once it is told to."""
+_LOST_SECONDS = 1.5
+"""How long it may take to keep everything, once its terminal is gone."""
 _NEWS_SECONDS = 4.0
 _READ_PER_SECOND = 20.0
 """Characters of news that a reader reads in a second."""
@@ -121,6 +125,8 @@ class BaseApp(App[int]):
         """What ended the app, if a fault did."""
         self._faults = Faults()
         guard_widgets()
+        self._has_left = threading.Event()
+        """Everything is kept; what is left to do is to put the terminal back as it was."""
         self._saving = asyncio.Lock()
         self._saved: list[dict[str, object]] = []
         """The values before each change of settings, the last change last."""
@@ -335,42 +341,38 @@ class BaseApp(App[int]):
 
     def end_with_terminal(self) -> None:
         """Let a terminal that closes, and `kill`, end the app as quitting does."""
-        if threading.current_thread() is not threading.main_thread():
+        if self.is_headless or threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP, and its loop no handlers.
-            number = getattr(signal, name, None)
-            if number is not None:
-                with suppress(NotImplementedError):
-                    loop.add_signal_handler(number, self._end, 128 + number)
-        if hasattr(select, "poll") and not self.is_headless:
+        end_on_signals(self._end)
+        if hasattr(select, "poll"):
             threading.Thread(target=self._watch_terminal, args=(loop,), daemon=True).start()
 
     def _watch_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End the app with a terminal of which no SIGHUP tells: one that does not control it."""
-        assert sys.__stdin__ is not None
+        """End with a terminal of which no SIGHUP tells: it was ignored, or is another session's.
+
+        What is on the screen need not be put back, and trying to may take for ever.
+        """
+        assert sys.__stdin__ is not None and sys.__stderr__ is not None
         terminal = select.poll()
-        terminal.register(sys.__stdin__, 0)  # what is always told: that it hung up
-        if terminal.poll()[0][1] & select.POLLHUP:
-            code = 128 + signal.SIGHUP
-            _say_last_word(code)
-            with suppress(RuntimeError):  # of a loop that has ended
-                loop.call_soon_threadsafe(self._end, code)
+        for stream in (sys.__stdin__, sys.__stderr__):  # Textual reads one and paints on the other
+            terminal.register(stream, 0)  # what is always told: that it hung up
+        terminal.poll()
+        code = 128 + signal.SIGHUP
+        with suppress(RuntimeError):  # of a loop that has ended
+            loop.call_soon_threadsafe(self._end, code)
+            self._has_left.wait(_LOST_SECONDS)
+        os._exit(code)
 
     def _end(self, code: int) -> None:
-        _say_last_word(code)
+        end_in(_LAST_WORD_SECONDS, code)
         self.run_worker(self.leave(code), group="life")
 
     async def leave(self, code: int) -> None:
         """Keep everything and end with an exit code."""
         self.exit(code)
 
-
-def _say_last_word(code: int) -> None:
-    """End the process soon: a terminal that is gone can hold up the way out.
-
-    What matters is on disk long before.
-    """
-    last_word = threading.Timer(_LAST_WORD_SECONDS, os._exit, (code,))
-    last_word.daemon = True
-    last_word.start()
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """End; what is to be kept is kept."""
+        super().exit(*arguments, **options)
+        self._has_left.set()

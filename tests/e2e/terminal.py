@@ -49,7 +49,11 @@ KEYS = {
 
 
 class Terminal:
-    """A program in a pty of `columns` x `rows`; leaving it ends the program and its children."""
+    """A program in a pty of `columns` x `rows`; leaving it ends the program and its children.
+
+    One that `controls` the program hangs up as a terminal emulator does; SIGHUP is then ignored,
+    as under nohup.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class Terminal:
         columns: int = 120,
         rows: int = 40,
         env: Mapping[str, str] | None = None,
+        controls: bool = False,
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -78,6 +83,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, **terminal, **(env or {})},
             start_new_session=True,
+            preexec_fn=_under_nohup if controls else None,
             close_fds=True,
         )
         os.close(slave)
@@ -162,7 +168,7 @@ class Terminal:
         os.killpg(self.process.pid, signal.SIGWINCH)
 
     def hang_up(self) -> None:
-        """Takes the terminal away; as it is not the program's controlling one, no signal tells."""
+        """Takes the terminal away; no signal tells."""
         os.close(self._master)
         self._master = -1
 
@@ -189,6 +195,11 @@ class Terminal:
         if end > was:
             self._shown = None
         return end > was
+
+
+def _under_nohup() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _kill_session(leader: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -307,16 +306,6 @@ async def test_loading_goes_on_and_ends_with_no_story_open() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "No story is open." in screen_text(app) and "ready" in screen_text(app)
-
-
-async def test_it_starts_where_there_are_no_such_signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise NotImplementedError
-
-    monkeypatch.delattr(signal, "SIGHUP")  # as on Windows
-    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
-    async with running() as (app, _):
-        assert app.main.story.passages
 
 
 async def test_help_shows_the_keys_and_the_guide() -> None:

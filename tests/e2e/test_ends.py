@@ -1,0 +1,142 @@
+"""How the app ends, whatever it is doing, and what it does with a model that dies or hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import PATIENCE, Terminal
+from tests.e2e.test_story import (
+    LONG,
+    WILD,
+    children,
+    is_running,
+    say,
+    story,
+    terminal,
+    wait_until_gone,
+)
+
+pytestmark = pytest.mark.slow
+
+DEAD = "The model's process ended"
+SILENT = "The model's process does not answer"
+LINEAR = (sys.executable, "-m", "shoritui", "chat", "--linear", "--preset", "wild", "gannet-rock")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config" / "presets").mkdir(parents=True)
+    (tmp_path / "config" / "presets" / "wild.toml").write_text(WILD, encoding="utf-8")
+    (tmp_path / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
+    return tmp_path
+
+
+def controlled(home: Path, *command: str) -> Terminal:
+    """The app in its controlling terminal, under nohup."""
+    words = command or (sys.executable, "-m", "shoritui", "chat", "gannet-rock")
+    env = {"SHORITUI_HOME": str(home), "TEXTUAL_ANIMATIONS": "none"}
+    return Terminal(words, env=env, controls=True)
+
+
+def worker_of(screen: Terminal) -> int:
+    """The process of the model, as soon as there is one."""
+    end = time.monotonic() + PATIENCE
+    while not (found := children(screen.process)):
+        assert time.monotonic() < end
+        screen.read(0.01)
+    return found[0]
+
+
+def begin_reply(screen: Terminal, home: Path) -> int:
+    """Have a reply written that hardly ends; the process that writes it."""
+    screen.wait_for("ready")
+    for _ in range(20):
+        screen.press("Tell me everything.", "enter")
+        before = len(screen.output)
+        screen.read(2)
+        if story(home)[-1].status == "streaming" and len(screen.output) > before:
+            return worker_of(screen)
+    raise AssertionError(f"no long reply came:\n{screen.text}")
+
+
+@pytest.mark.parametrize("doing", ["starting", "loading", "writing", "lines"])
+def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str) -> None:
+    with controlled(home, *(LINEAR if doing == "lines" else ())) as screen:
+        workers = []
+        if doing == "starting":
+            screen.wait_for("opening the library")
+        elif doing == "loading":
+            workers = [worker_of(screen)]
+        elif doing == "writing":
+            workers = [begin_reply(screen, home)]
+        else:
+            screen.wait_for("/help lists more")
+            screen.press("Tell me everything.", "enter")
+            screen.read(2)
+            workers = [worker_of(screen)]
+        screen.hang_up()
+        assert screen.process.wait(PATIENCE) in (0, 128 + signal.SIGHUP)
+        wait_until_gone(workers)
+    assert all(entry.status in ("cut", "complete") for entry in story(home))
+
+
+def test_it_ends_though_its_terminal_takes_nothing_any_more(home: Path) -> None:
+    with controlled(home) as screen:
+        screen.wait_for("ready")
+        worker = worker_of(screen)
+        for _ in range(400):  # and nobody reads what is painted
+            os.write(screen._master, b"\x1bOP\x1b")
+            time.sleep(0.01)
+        os.kill(screen.process.pid, signal.SIGTERM)
+        assert screen.process.wait(PATIENCE) == 128 + signal.SIGTERM
+        wait_until_gone([worker])
+
+
+def test_a_model_that_dies_while_it_is_loaded_is_started_again_by_the_next_turn(
+    home: Path,
+) -> None:
+    (home / "config" / "settings.toml").write_text("max_tokens = 24\n", encoding="utf-8")
+    with terminal(home, "gannet-rock") as screen:
+        os.kill(worker_of(screen), signal.SIGKILL)
+        screen.wait_for("The next turn tries once more")
+        assert DEAD in screen.text.replace("\n", " ")
+        assert not children(screen.process)
+        say(screen, home, "Is it you?")
+        assert b"It is started again" in screen.output
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+q"])
+def test_a_model_that_stands_still_is_told_of_while_one_may_type_and_leave(
+    home: Path, key: str
+) -> None:
+    with terminal(home, "gannet-rock") as screen:
+        worker = begin_reply(screen, home)
+        os.kill(worker, signal.SIGSTOP)
+        screen.wait_for(SILENT)
+        screen.press("still here")
+        screen.wait_for("still here")
+        screen.press(key)
+        if key == "escape":
+            screen.wait_for("It is started again")
+            screen.wait_for("ready")
+            assert "still here" in screen.text
+            assert not is_running(worker) and worker_of(screen) != worker
+        else:
+            assert screen.wait_until_ended() == 0
+            wait_until_gone([worker])
+    assert all(entry.status in ("cut", "complete") for entry in story(home))
+
+
+def test_a_model_that_stands_still_outlives_no_app_that_is_killed(home: Path) -> None:
+    with terminal(home, "gannet-rock") as screen:
+        screen.wait_for("ready")
+        worker = worker_of(screen)
+        os.kill(worker, signal.SIGSTOP)
+        os.kill(screen.process.pid, signal.SIGKILL)
+        wait_until_gone([worker])
