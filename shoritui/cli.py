@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 from shoritui import __version__
 from shoritui.commands.output import print_error
 from shoritui.errors import UserError
+from shoritui.terminal import harmless_exits
 from shoritui.text import closest
 
 _NO_CHOICE: Final = re.compile(
@@ -42,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's error is one sentence and a 1."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show
+    with harmless_exits():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     words = _completed(sys.argv[1:] if arguments is None else arguments)
     try:
         options, unknown = parser(words).parse_known_args(words)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from shoritui.text import duration, size
+from shoritui.terminal import unfiltered
+from shoritui.text import duration, one_line, size
 
 _PER_SECOND: Final = 8
 _SPEED_SECONDS: Final = 5.0
@@ -23,7 +24,8 @@ def show(text: str = "") -> None:
     if sys.stderr.isatty():
         room = shutil.get_terminal_size().columns - 1
         with suppress(OSError):
-            print(f"\r{text[:room]}\x1b[K", end="", file=sys.stderr, flush=True)
+            line = f"\r{one_line(text)[:room]}\x1b[K"
+            print(line, end="", file=unfiltered(sys.stderr), flush=True)
 
 
 class ProgressLine:

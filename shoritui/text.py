@@ -28,6 +28,7 @@ _ESCAPE = re.compile(
     "|\x1b[ -/]*[0-~]?"
 )
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNCLEAN = re.compile(f"{_CONTROL.pattern[:-1]}\ud800-\udfff]")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters without a shape."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -44,6 +45,16 @@ def clean(text: str) -> str:
     text = _ESCAPE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _CONTROL.sub("", text.replace("\t", "    ").replace("\u2028", "\n"))
     return _SURROGATE.sub("\ufffd", text)
+
+
+def harmless(text: str) -> str:
+    """Return text that a terminal shows and never obeys: as `clean` makes it, its tabs kept."""
+    return text if text.isprintable() else "\t".join(map(clean, text.split("\t")))
+
+
+def escaped(json: str) -> str:
+    """Return JSON that means the same, with nothing in it that `harmless` takes out."""
+    return _UNCLEAN.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
 def encodable(text: str) -> str:

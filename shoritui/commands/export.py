@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -30,7 +29,7 @@ from shoritui.interop.cards import (
 )
 from shoritui.interop.folders import Exported, export_all
 from shoritui.progress import show
-from shoritui.text import clean, counted, one_line
+from shoritui.text import counted, one_line
 
 DESCRIPTION: Final = """\
 Write a story, a card, a lorebook or a preset as a file, named by its title, its name, or a story's
@@ -125,22 +124,22 @@ def _meant(name: str) -> dict[str, Callable[[str, Path], None] | None]:
 
 def _story(chat_id: int, form: str, folder: Path) -> None:
     with open_library() as library:
-        print(clean(str(export_chat(library.whole_chat(chat_id), form, folder))))
+        print(export_chat(library.whole_chat(chat_id), form, folder))
 
 
 def _card(path: Path, form: str, folder: Path) -> None:
     done = export_card(whole_card(path), form, folder)
-    print(*(clean(str(each)) for each in done.paths), sep="\n")
+    print(*(each for each in done.paths), sep="\n")
     for sentence in done.told:
         print_error(sentence)
 
 
 def _lorebook(path: Path, form: str, folder: Path) -> None:
-    print(clean(str(export_lore(lore_named(path), form, folder))))
+    print(export_lore(lore_named(path), form, folder))
 
 
 def _preset(preset: Preset, form: str, folder: Path) -> None:
-    print(clean(str(export_preset(preset, config_dir() / "presets", folder))))
+    print(export_preset(preset, config_dir() / "presets", folder))
 
 
 def _everything(folder: Path) -> int:
@@ -158,8 +157,6 @@ def _everything(folder: Path) -> int:
             done = list(every)
             show(f"{len(done):,} written")
     show()
-    if sys.stderr.isatty():
-        print(end="\r", file=sys.stderr)
     for each in done:
         if each.why:
             print_error(f"{each.kind} {each.name}: {each.why}")
@@ -168,5 +165,5 @@ def _everything(folder: Path) -> int:
         f"{count:,} stories" if kind == "story" and count != 1 else counted(count, kind)
         for kind, count in kinds.items()
     ]
-    print(clean(f"Written to {folder}: {', '.join(words) or 'nothing, there is nothing yet'}."))
+    print(f"Written to {folder}: {', '.join(words) or 'nothing, there is nothing yet'}.")
     return int(any(each.why for each in done))

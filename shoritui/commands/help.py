@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from contextlib import redirect_stdout
 from typing import Final
 
 from shoritui.commands import COMMANDS
 from shoritui.commands.output import can_draw
 from shoritui.errors import UserError
 from shoritui.guide import text, topics
+from shoritui.terminal import unfiltered
 
 DESCRIPTION: Final = "Show a page of the guide, or without a topic the list of pages."
 
@@ -44,5 +47,6 @@ def _show(page: str) -> None:
 
     os.environ.setdefault("LESS", "FRX")  # colours, and no pager for what fits on the screen
     console = Console()
-    with console.pager(styles=True, links=False):
+    colours = redirect_stdout(unfiltered(sys.stdout))  # the guide is this program's own
+    with colours, console.pager(styles=True, links=False):
         console.print(Markdown(page), width=min(console.width, 100))

@@ -122,7 +122,7 @@ def _tell(outcome: Outcome) -> None:
     if outcome.status == "left":
         print_error(outcome.sentences)
         return
-    print(clean(outcome.sentences))
+    print(outcome.sentences)
     if outcome.kind == "story":
         for note in outcome.notes:
             print_error(f"{outcome.found.shown}: {note}")
@@ -136,11 +136,11 @@ def _undo() -> int:
     gone = [each for each in done if not each.kept]
     for each in done:
         if each.kept:
-            print(clean(f"Kept: {each.name}, because {each.kept}."))
+            print(f"Kept: {each.name}, because {each.kept}.")
     stories = sum(bool(each.chat) for each in gone)
     print(f"Taken back: {counted(len(gone), 'thing')}.")
     if stories:
         print("The stories are in the bin: shoritui chats list --bin.")
     if len(gone) > stories:
-        print(clean(f"The files are in {folder}."))
+        print(f"The files are in {folder}.")
     return 0

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 
 from shoritui.host.process import is_in_browser
-from shoritui.text import clean
-
-_CONTROL = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+from shoritui.terminal import unfiltered
+from shoritui.text import escaped
 
 
 def print_error(sentence: str) -> None:
     """Print a sentence on stderr, with the program's name before it."""
-    print(clean(f"shoritui: {sentence}"), file=sys.stderr)
+    print(f"shoritui: {sentence}", file=sys.stderr)
 
 
 def print_story(text: str) -> None:
-    """Print text of a card or a model: exactly into a file or a pipe, on a terminal cleaned."""
-    print(clean(text) if sys.stdout.isatty() else text, end="", flush=True)
+    """Print text of a card or a model: exactly into a file or a pipe, on a terminal harmless."""
+    exit_ = sys.stdout if sys.stdout.isatty() else unfiltered(sys.stdout)
+    print(text, end="", file=exit_, flush=True)
 
 
 def print_json(facts: object, *, on_one_line: bool = False) -> None:
@@ -30,11 +29,11 @@ def print_json(facts: object, *, on_one_line: bool = False) -> None:
     """
     indent = None if on_one_line else 2
     text = json.dumps(facts, indent=indent, ensure_ascii=not on_one_line)
-    print(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(escaped(text))
 
 
 def has_screen() -> bool:
-    """Return whether keys can be read and a screen be drawn, which Textual does on stderr.
+    """Return whether keys can be read and a screen be unfiltered, which Textual does on stderr.
 
     A window of `shoritui serve` has a page for a screen.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoritui.errors import UserError
-from shoritui.text import clean, printable
+from shoritui.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def run(
     code = app.run() or app.return_code or 0
     if app.unkept.strip():
         with suppress(OSError):  # of a terminal that is gone
-            print(f"This could not be kept:\n\n{clean(app.unkept)}", file=sys.stderr, flush=True)
+            print(f"This could not be kept:\n\n{app.unkept}", file=sys.stderr, flush=True)
     if sentence := app.refusal or app.fatal:
         raise UserError(sentence)
     return code

@@ -21,7 +21,7 @@ from shoritui.cards import (
 from shoritui.commands.arguments import add_json, named_path
 from shoritui.commands.output import print_json
 from shoritui.errors import UserError
-from shoritui.text import clean, counted, one_line
+from shoritui.text import counted, one_line
 from shoritui.toml import toml_files
 
 DESCRIPTION: Final = """\
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({"cards": [asdict(each) for each in checked]})
     else:
         lines = [line for each in checked for line in each.lines]
-        print(clean("\n".join(lines) or "You have no card of your own yet."))
+        print("\n".join(lines) or "You have no card of your own yet.")
     return int(any(each.error for each in checked))
 
 

@@ -10,7 +10,6 @@ from shoritui.cards import card_files
 from shoritui.commands.arguments import named_path
 from shoritui.commands.output import print_error
 from shoritui.interop.cards import CARD_FORMATS, export_card, whole_card
-from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Write a card as a file of another program. What it was imported from goes out with it: fields that
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     [path] = card_files([options.card])
     done = export_card(whole_card(path), options.form, options.to)
     for each in done.paths:
-        print(clean(str(each)))
+        print(each)
     for sentence in done.told:
         print_error(sentence)
     return 0

@@ -8,7 +8,6 @@ from typing import Final
 from shoritui.commands.arguments import add_json
 from shoritui.commands.chats.library import open_library
 from shoritui.commands.output import print_json
-from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Look for damage: in the file's pages, and in the order of each chat's messages. Nothing is changed.
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"problems": problems})
     elif problems:
-        print(clean("\n".join([*problems, "To go back to a backup: shoritui chats restore"])))
+        print("\n".join([*problems, "To go back to a backup: shoritui chats restore"]))
     else:
         print("The library is sound.")
     return int(bool(problems))

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     form = options.format or "blockml"
     folder = _folder(options, form)
     if options.all and not library_path().exists():
-        print(f"0 written to {clean(str(folder))}")
+        print(f"0 written to {folder}")
         return 0
     with open_library() as library:
         every = library.summaries()
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             for chat in chosen:
                 whole = library.whole_chat(chat.id)
-                print(clean(str(export_chat(whole, form, folder))))
+                print(export_chat(whole, form, folder))
     return 0
 
 
@@ -135,11 +135,11 @@ def _write_training(library: Library, chats: Sequence[Summary], name: str, folde
             replace_text(path, text)
         except OSError as error:
             raise UserError(clean(f"{path} cannot be written: {why(error)}.")) from None
-        print(clean(str(path)))
+        print(path)
     for chat in left_out:
         print(f"Left out, nothing is said in it: {shown(chat)}")
     same = len(files) - len(new)
-    print(f"{len(new)} written to {clean(str(folder))}" + f", {same} unchanged" * bool(same))
+    print(f"{len(new)} written to {folder}" + f", {same} unchanged" * bool(same))
 
 
 def _is_said(whole: WholeChat) -> bool:

@@ -40,7 +40,7 @@ def export_preferences(library: Library, chats: Sequence[Summary], path: Path, *
     text = "".join(each.line(chat) for chat, preferences in found for each in preferences)
     held = _held(path)
     if held == text:
-        print(f"Unchanged: {clean(str(path))}")
+        print(f"Unchanged: {path}")
         return 0
     print("\n".join(_told(found)))
     print(f"\nThe file holds text of these stories, secrets too. You alone can read {path.name}.")
@@ -52,7 +52,7 @@ def export_preferences(library: Library, chats: Sequence[Summary], path: Path, *
         path.chmod(0o600)
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be written: {why(error)}.") from None
-    print(clean(str(path)))
+    print(path)
     return 0
 
 

@@ -10,7 +10,7 @@ from shoritui.commands.arguments import add_json, count
 from shoritui.commands.chats.library import iso, open_library, the_chat
 from shoritui.commands.output import print_json
 from shoritui.story import Hit
-from shoritui.text import clean, counted, one_line
+from shoritui.text import counted, one_line
 
 DESCRIPTION: Final = """\
 Find the messages that hold all the words, newest first: in every branch and every version, of all
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         for hit in group:
             version = f" ({hit.version} of {hit.versions})" if hit.versions > 1 else ""
             who = f"{one_line(hit.speaker) or hit.kind}{version}"
-            print(f"  {who}: {clean(hit.before)}[{clean(hit.found)}]{clean(hit.after)}")
+            print(f"  {who}: {hit.before}[{hit.found}]{hit.after}")
     print(counted(len(hits), "hit") if hits else "Nothing was found.")
     return 0
 

@@ -14,7 +14,6 @@ from shoritui.commands.output import print_json
 from shoritui.errors import UserError
 from shoritui.finetune.config.load import chosen
 from shoritui.finetune.config.model import Config
-from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Find all that a run would refuse: what cannot be read, blocks longer than sequence_len, tiers with
@@ -72,11 +71,11 @@ def run(options: argparse.Namespace) -> int:
     if told:
         print(f"As the model will read them ({len(told)} of {len(found.rows):,}):\n")
     for each in told:
-        print(clean("\n".join(lines_shown(each))), end="\n\n")
+        print("\n".join(lines_shown(each)), end="\n\n")
     if not has_hints:
         print(NO_HINTS, end="\n\n")
     for line in lines_of(found):
-        print(clean(line))
+        print(line)
     return 1 if found.errors else 0
 
 
@@ -88,5 +87,5 @@ def _repair(config: Config, folder: Path, *, as_json: bool) -> int:
         print_json(repaired.facts())
     else:
         for line in lines_of(repaired):
-            print(clean(line))
+            print(line)
     return 0 if repaired.is_whole else 1

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(facts)
     else:
-        print(clean("\n".join(_lines(order, proof, facts["bytes"]))))
+        print("\n".join(_lines(order, proof, facts["bytes"])))
     return 0
 
 
@@ -194,7 +194,7 @@ class _Progress:
     def prepare(self, event: Preparing | Reported) -> None:
         """Show what opening the base reports."""
         if isinstance(event, Reported):
-            print(clean(event.text), file=sys.stderr)
+            print(event.text, file=sys.stderr)
         else:
             self.report(event.what, event.done << 20, event.total << 20)
 
@@ -204,7 +204,7 @@ class _Progress:
             return
         if what != self._what:
             self._end()
-            print(clean(what), file=sys.stderr)
+            print(what, file=sys.stderr)
             self._what, self._line = what, ProgressLine(total)
         if self._line:
             self._line.report(done)

@@ -11,7 +11,7 @@ from shoritui.commands.finetune.arguments import add_config
 from shoritui.commands.finetune.output import write_new
 from shoritui.finetune.axolotl import SCRIPT, files_of, notes_of
 from shoritui.finetune.config.load import chosen
-from shoritui.text import clean, counted
+from shoritui.text import counted
 
 DESCRIPTION: Final = "Write one YAML file per tier, and a script that trains them in order."
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     script = folder / SCRIPT
     script.chmod(script.stat().st_mode | 0o111)
     for note in notes_of(config):
-        print(clean(note))
+        print(note)
     tiers = counted(len(config.tiers), "tier")
-    print(clean(f"{tiers} for axolotl in {folder}; run {script}"))
+    print(f"{tiers} for axolotl in {folder}; run {script}")
     return 0

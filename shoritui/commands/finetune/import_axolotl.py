@@ -12,7 +12,7 @@ from shoritui.commands.finetune.output import write_new
 from shoritui.finetune.axolotl import config_of
 from shoritui.finetune.config.load import parse_config
 from shoritui.finetune.config.write import text_of
-from shoritui.text import clean, counted
+from shoritui.text import counted
 
 DESCRIPTION: Final = """\
 Make finetune.toml from one YAML file per tier, in the order of training, and list what has no
@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
     parse_config(target, text)
     write_new(target.parent, {target.name: text})
     for note in notes:
-        print(clean(note))
+        print(note)
     names = ", ".join(tier.name for tier in config.tiers)
     tiers = counted(len(config.tiers), "tier")
-    print(clean(f"{target} is written, with {tiers}: {names}."))
+    print(f"{target} is written, with {tiers}: {names}.")
     return 0

@@ -14,7 +14,6 @@ from shoritui.demo.sample import sample
 from shoritui.finetune.config.load import FILE
 from shoritui.finetune.config.starter import shipped
 from shoritui.finetune.config.write import text_of
-from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Write finetune.toml, with the model card's five tiers and every setting explained, a folder for
@@ -52,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.folder
     if options.sample:
         write_new(folder, sample())
-        print(clean(f"Wrote {folder / RECIPE} and the stories that the storyteller learnt from."))
-        print(clean(f"Its base is needed, and hours on a CPU: {SMOLLM2_INSTALL}"))
+        print(f"Wrote {folder / RECIPE} and the stories that the storyteller learnt from.")
+        print(f"Its base is needed, and hours on a CPU: {SMOLLM2_INSTALL}")
         return 0
     config = shipped(folder / FILE)
     starter = Path(__file__).with_name("starter")
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     for tier in config.tiers:
         for pattern in tier.files:
             (folder / pattern).parent.mkdir(parents=True, exist_ok=True)
-    print(clean(f"Wrote {config.path} and its data folders."))
-    print(clean(f"Put conversations into {folder / 'data'}: tiers without any are left out."))
-    print(clean(f"Then: shoritui finetune check {shlex.quote(str(config.path))}"))
+    print(f"Wrote {config.path} and its data folders.")
+    print(f"Put conversations into {folder / 'data'}: tiers without any are left out.")
+    print(f"Then: shoritui finetune check {shlex.quote(str(config.path))}")
     return 0

@@ -16,7 +16,7 @@ from shoritui.toml import file_error
 def report(event: Preparing | Reported) -> None:
     """Show how far it is, where stderr is a terminal; a note is a line of its own everywhere."""
     if isinstance(event, Reported):
-        print(clean(event.text), file=sys.stderr)
+        print(event.text, file=sys.stderr)
         return
     is_done = event.total and event.done >= event.total
     words = f"{event.what}: {event.done:,} of {event.total:,}" if event.total else event.what

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(_lines(tiers, every, histogram)))
     if plot is not None:
         _write_picture(plot, histogram, f"{every.messages:,} messages")
-        print(clean(f"The histogram is in {plot}."), file=sys.stderr)
+        print(f"The histogram is in {plot}.", file=sys.stderr)
     return 0
 
 

@@ -10,7 +10,6 @@ from shoritui.commands.arguments import named_path
 from shoritui.engine import check_preset, presets
 from shoritui.engine.presets.foreign import export_preset
 from shoritui.folders import config_dir, user_path
-from shoritui.text import clean
 
 DESCRIPTION: Final = """\
 Write presets as SillyTavern's text completion presets. One that was imported from there takes along
@@ -44,5 +43,5 @@ def run(options: argparse.Namespace) -> int:
     for name in options.names:
         check_preset(name, found, own)
     for name in options.names:
-        print(clean(str(export_preset(found[name], own, folder))))
+        print(export_preset(found[name], own, folder))
     return 0

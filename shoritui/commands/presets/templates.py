@@ -10,7 +10,6 @@ from shoritui.commands.arguments import named_path
 from shoritui.folders import user_path
 from shoritui.interop.templates import FOR_GROUPS, write_templates
 from shoritui.settings import load_settings
-from shoritui.text import clean
 
 DESCRIPTION: Final = f"""\
 Write BlockML as SillyTavern's templates: a Context template for one character, one for groups, and
@@ -39,6 +38,6 @@ def run(options: argparse.Namespace) -> int:
         UserError: A file cannot be written, or the settings are wrong.
     """
     for path in write_templates(user_path(options.to), load_settings().instruction):
-        print(clean(str(path)))
+        print(path)
     print(FOR_GROUPS)
     return 0

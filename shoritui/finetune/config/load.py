@@ -31,7 +31,6 @@ from shoritui.finetune.config.model import (
 )
 from shoritui.finetune.config.starts import StartError, started
 from shoritui.folders import data_dir
-from shoritui.text import clean
 from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text
 
 KIND: Final = "training config"
@@ -162,7 +161,7 @@ def chosen(options: argparse.Namespace) -> Config:
     """
     if getattr(options, "demo", False):
         folder = _demo_folder()
-        print(f"The demo's config and data are in {clean(str(folder))}.", file=sys.stderr)
+        print(f"The demo's config and data are in {folder}.", file=sys.stderr)
         return load(folder / FILE)
     path: Path = options.config
     if path == Path(FILE) and not path.exists():

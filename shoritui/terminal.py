@@ -1,0 +1,54 @@
+"""The exit for all that is printed: text of others never commands the terminal it reaches.
+
+    a line for people     harmless, wherever it goes: errors, tables, names, news
+    a document            exactly as it is into a file or a pipe, harmless on a terminal
+    JSON                  the same everywhere: what would be a command is escaped
+    a drawing             as it is: a bar, the colours of the guide; no text of others is in it
+
+What is harmless holds no escape sequence, no control character but line ends and tabs, and no mark
+that turns the direction of writing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TextIO, cast
+
+from shoritui.text import harmless
+
+
+class _Exit:
+    """A stream of which all text is made harmless."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream: Final = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(harmless(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def harmless_exits() -> Iterator[None]:
+    """Make everything harmless that is printed meanwhile, by libraries too."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_exit, before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _exit(stream: TextIO) -> TextIO:
+    """Return the stream's exit; a process without a console has no stream."""
+    return stream if stream is None or isinstance(stream, _Exit) else cast(TextIO, _Exit(stream))
+
+
+def unfiltered(stream: TextIO) -> TextIO:
+    """Return the stream itself: for drawings, and for documents where it is no terminal's."""
+    return stream.stream if isinstance(stream, _Exit) else stream
