@@ -52,8 +52,15 @@ def harmless(text: str) -> str:
     return text if text.isprintable() else "\t".join(map(clean, text.split("\t")))
 
 
+def as_json(value: object, indent: int | None = None) -> str:
+    """Return JSON in which letters are letters and whatever is not harmless is escaped."""
+    import json  # few who import this need it
+
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
 def escaped(json: str) -> str:
-    """Return JSON that means the same, with nothing in it that `harmless` takes out."""
+    """Return JSON that means the same and is harmless."""
     return _UNCLEAN.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 

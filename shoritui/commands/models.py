@@ -15,6 +15,7 @@ from shoritui.director import engine_options
 from shoritui.engine import inspect_model
 from shoritui.errors import UserError
 from shoritui.folders import models_dir, settings_path
+from shoritui.host.hub import hub_address
 from shoritui.host.machine import machine_memory
 from shoritui.models import (
     Description,
@@ -113,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
 
 def pull(options: argparse.Namespace) -> int:
     """Download a model of the hub into our own folder."""
+    hub_address()
     from shoritui.models.download import download
     from shoritui.models.hub import choose, repository
 

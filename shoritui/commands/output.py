@@ -8,7 +8,7 @@ import sys
 
 from shoritui.host.process import is_in_browser
 from shoritui.terminal import unfiltered
-from shoritui.text import escaped
+from shoritui.text import as_json, escaped
 
 
 def print_error(sentence: str) -> None:
@@ -23,13 +23,8 @@ def print_story(text: str) -> None:
 
 
 def print_json(facts: object, *, on_one_line: bool = False) -> None:
-    """Print one JSON object, escaped so that no title or name reaches a terminal as a command.
-
-    On one line only what would be such a command is escaped.
-    """
-    indent = None if on_one_line else 2
-    text = json.dumps(facts, indent=indent, ensure_ascii=not on_one_line)
-    print(escaped(text))
+    """Print one JSON object; spread over lines, it is ASCII."""
+    print(as_json(facts) if on_one_line else escaped(json.dumps(facts, indent=2)))
 
 
 def has_screen() -> bool:

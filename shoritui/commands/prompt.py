@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ from shoritui.errors import UserError
 from shoritui.folders import config_dir
 from shoritui.names import addressed
 from shoritui.settings import Settings
-from shoritui.text import one_line
+from shoritui.text import as_json, one_line
 
 DESCRIPTION: Final = """\
 Print the BlockML text that a reply would be generated from, up to the colon where the reply
@@ -84,7 +83,7 @@ async def _prompt(options: argparse.Namespace, settings: Settings) -> int:
             ids = await director.engine.tokens([Segment(block.text) for block in told.blocks])
             for id_, piece in zip(ids, await director.engine.pieces(ids), strict=True):
                 print(id_, end="\t")
-                print_story(f"{json.dumps(piece, ensure_ascii=False)}\n")
+                print_story(f"{as_json(piece)}\n")
         elif options.blocks or (options.chat is not None and not options.text):
             print("\n".join(map(one_line, told.sums_in_words)))
             for block in told.blocks:

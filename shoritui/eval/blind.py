@@ -6,14 +6,13 @@ key.json     {"A": {"12": "shori-storyteller, card-main", ...}, "B": ...}
 
 from __future__ import annotations
 
-import json
 from random import Random
 from textwrap import indent
 from typing import Final
 
 from shoritui.eval.replies import Results
 from shoritui.eval.stories import Place, Reply
-from shoritui.text import clean
+from shoritui.text import as_json, clean
 
 PAIRS: Final = "pairs.txt"
 KEY: Final = "key.json"
@@ -47,7 +46,7 @@ def blind_pairs(one: Results, other: Results, seed: int, most: int = MOST) -> tu
         for side, (name, reply) in zip("AB", sides, strict=True):
             shown.append(f"{side}:\n{clean(reply.text).strip() or '(nothing)'}\n")
             key[side][number] = name
-    return "\n".join(shown), json.dumps(key, indent=2, ensure_ascii=False)
+    return "\n".join(shown), as_json(key, 2)
 
 
 def _task(reply: Reply) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from shoritui.finetune.config.model import Base
 from shoritui.finetune.events import Preparing, Report
 from shoritui.finetune.quiet_libraries import quieten
 from shoritui.folders import cache_dir, user_path
+from shoritui.host.hub import hub_address
 from shoritui.text import clean
 
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
@@ -131,9 +132,9 @@ def _pulled(base: Base, report: Report, weights: bool) -> Path:
     Files that are there whole are not asked for again; without a network they are enough.
     """
     quieten()
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    address = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
+    address = hub_address()
     pull = partial(
         snapshot_download,
         base.model,

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from shoritui.host.hub import hub_address
+
 _LIBRARIES: Final = (
     *("accelerate", "bitsandbytes", "filelock", "huggingface_hub", "httpx", "httpx2", "peft"),
     *("safetensors", "torch", "transformers"),
@@ -33,7 +35,11 @@ def quieten() -> None:
     """Make the libraries of training silent in this process; errors are still raised.
 
     `kernels` is kept from being imported: with it, importing bitsandbytes may download.
+
+    Raises:
+        UserError: HF_ENDPOINT is no address, so that they cannot be imported.
     """
+    hub_address()
     for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
     for name in _LIBRARIES:

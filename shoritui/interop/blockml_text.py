@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from shoritui.story import (
     read_by,
     story_parts,
 )
+from shoritui.text import as_json, clean
 
 
 def blockml_text(whole: WholeChat) -> str:
@@ -29,7 +29,7 @@ def blockml_text(whole: WholeChat) -> str:
     parts = header_parts(whole.chat.scene, whole.chat.user, form)
     for group in story_parts(whole.chat.scene, read_entries(whole), form):
         parts += group
-    return render_all(part for _, part in parts)
+    return clean(render_all(part for _, part in parts))
 
 
 def read_entries(whole: WholeChat) -> list[Entry]:
@@ -45,7 +45,7 @@ def read_entries(whole: WholeChat) -> list[Entry]:
 
 def blockml_line(whole: WholeChat) -> str:
     """Return the same as one line of JSON."""
-    return json.dumps({"text": blockml_text(whole)}, ensure_ascii=False) + "\n"
+    return as_json({"text": blockml_text(whole)}) + "\n"
 
 
 def form_of_settings(scene: Card | None = None, chosen: Mapping[str, JSON] | None = None) -> Form:

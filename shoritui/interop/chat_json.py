@@ -17,7 +17,7 @@ from shoritui.blockml import Length, check_name
 from shoritui.cards import Card, card_from_json, card_to_json, check_card
 from shoritui.errors import UserError
 from shoritui.story import Chat, Details, Entry, Kind, Origin, WholeChat
-from shoritui.text import clean, is_visible, message, printable
+from shoritui.text import clean, escaped, is_visible, message, printable
 
 FORMAT: Final = "shoritui-chat"
 VERSION: Final = 2
@@ -86,7 +86,7 @@ def chat_json(whole: WholeChat) -> str:
         created=chat.created,
         updated=chat.updated,
     )
-    return msgspec.json.format(msgspec.json.encode(file), indent=1).decode() + "\n"
+    return escaped(msgspec.json.format(msgspec.json.encode(file), indent=1).decode()) + "\n"
 
 
 def chat_of_json(text: str) -> WholeChat:

@@ -8,7 +8,6 @@ The guide's page on training data says what counts, and describes the file, fiel
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from shoritui.story import (
     read_by,
     story_parts,
 )
-from shoritui.text import clean, is_visible, one_line
+from shoritui.text import as_json, clean, is_visible, one_line
 
 Because: TypeAlias = Literal["kept", "edited"]
 _MUCH: Final = 2
@@ -63,7 +62,7 @@ class Preference:
             "entry": self.chosen.id,
             "when": datetime.fromtimestamp(self.chosen.created).isoformat(" ", "minutes"),
         }
-        return json.dumps(row, ensure_ascii=False) + "\n"
+        return as_json(row) + "\n"
 
     def _block(self, entry: Entry) -> str:
         return render(Block("message", entry.text, entry.speaker, self.hint))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from operator import attrgetter
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     DisabledRepoError,
     GatedRepoError,
@@ -23,6 +22,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoSibling
 
 from shoritui.errors import UserError
+from shoritui.host.hub import hub_address
 from shoritui.models.catalogue import PART
 from shoritui.models.quantisation import UNQUANTISED, by_name
 from shoritui.text import closest, printable, size
@@ -34,7 +34,6 @@ NETWORK_ERROR: Final[type[Exception]] = HfHubHTTPError.__bases__[0]
 """The HTTP library's error: huggingface_hub 1 and 2 speak through different ones."""
 _SUFFIX: Final = ".gguf"
 _SIZE: Final = attrgetter("size_bytes")
-_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[!-~]*)?")
 _MOST_NAMED: Final = 20
 _FOR_WEIGHTS: Final = 0.6
 """The share of a machine's memory that a suggested model's weights take at most."""
@@ -83,9 +82,7 @@ class Repository:
 
 def repository(name: str, endpoint: str | None = None) -> Repository:
     """Ask the hub what a repository holds; `UserError` if it refuses, or there is no GGUF file."""
-    address = endpoint or constants.ENDPOINT
-    if not _ADDRESS.fullmatch(address):
-        raise UserError(f"HF_ENDPOINT is {printable(address)}: expected https://HOST.")
+    address = hub_address(endpoint)
     try:
         with hub_errors(name, address):
             info = HfApi(endpoint=address).model_info(name, files_metadata=True, timeout=_TIMEOUT)

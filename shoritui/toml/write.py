@@ -8,8 +8,9 @@ quoted('"No."\\n', tall=True)    """
 
 from __future__ import annotations
 
-import json
 import re
+
+from shoritui.text import as_json
 
 _CLOSING = re.compile(r'"(?=""|\Z)')  # quotes that would end a string in three quotes
 
@@ -17,8 +18,7 @@ _CLOSING = re.compile(r'"(?=""|\Z)')  # quotes that would end a string in three 
 def quoted(text: str, *, tall: bool = False) -> str:
     """Return the text in double quotes; a tall one in three, and beginning on its own line."""
     # JSON's escapes are TOML's too.
-    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
-    lines = [line.replace("\x7f", "\\u007f") for line in lines]
+    lines = [as_json(line)[1:-1] for line in text.split("\n")]
     if not tall:
         return '"' + "\\n".join(lines) + '"'
     body = "\n".join(lines).replace('\\"', '"')

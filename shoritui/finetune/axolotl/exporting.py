@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from shoritui.finetune.config.model import Config, Data, Tier
 from shoritui.finetune.config.starts import start_of
 from shoritui.finetune.config.tag_filter import parse_where
 from shoritui.folders import user_path
+from shoritui.text import as_json
 
 SCRIPT: Final = "train.sh"
 _OUTPUT: Final = "outputs"
@@ -173,7 +173,7 @@ def _rows(config: Config, tier: Tier) -> Iterator[str]:
         yield from _pairs(config, tier)
         return
     for parts in _conversations(config, tier):
-        yield json.dumps({"text": render_all(parts)}, ensure_ascii=False) + "\n"
+        yield as_json({"text": render_all(parts)}) + "\n"
 
 
 def _pairs(config: Config, tier: Tier) -> Iterator[str]:
@@ -192,7 +192,7 @@ def _pairs(config: Config, tier: Tier) -> Iterator[str]:
                 "chosen": chosen,
                 "rejected": other,
             }
-            yield json.dumps(row, ensure_ascii=False) + "\n"
+            yield as_json(row) + "\n"
 
 
 def _conversations(config: Config, tier: Tier) -> Iterator[Sequence[Part]]:

@@ -29,7 +29,7 @@ from shoritui.interop.cards.pictures import comment_in, is_jpeg, is_webp, png_of
 from shoritui.interop.cards.png import LARGEST, SIGNATURE, card_in
 from shoritui.interop.cards.values import Values, text_of, values_of
 from shoritui.interop.cards.yaml_card import looks_like_yaml, values_of_yaml
-from shoritui.text import size
+from shoritui.text import as_json, size
 
 _LARGEST_PICTURE: Final = 64 << 20
 """Bytes of a picture with a card."""
@@ -160,7 +160,7 @@ def _in_text(path: Path, content: bytes) -> Found:
         return Found(text, values, picture=_picture_in(values))
     if text.lstrip()[:1] != "{" and looks_like_yaml(text):
         values = values_of_yaml(text)
-        text = json.dumps(values, ensure_ascii=False, indent=2)
+        text = as_json(values, 2)
         return Found(text, values, is_card=True, picture=_picture_beside(path))
     return Found(text, values)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from shoritui.cards import Card, archive_of, foreign_card, load_card, picture_of
 from shoritui.errors import UserError
@@ -23,7 +22,7 @@ from shoritui.interop.cards.portrait import portrait
 from shoritui.interop.cards.values import Values
 from shoritui.interop.cards.write_back import Version, alone, written_back
 from shoritui.names import fold
-from shoritui.text import printable
+from shoritui.text import as_json, printable
 
 _LONGEST_NAME: Final = 60
 _LARGEST_PICTURE: Final = 64 << 20
@@ -188,19 +187,9 @@ def _picture(found: Found) -> tuple[bytes, str]:
         return b"", f"Its picture was left out: {error}."
 
 
-def _text(card: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """Return a card as JSON; half a pair of surrogates, which UTF-8 cannot hold, is escaped."""
-    text = json.dumps(card, ensure_ascii=False, indent=indent)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(card, indent=indent)
-    return text
-
-
 def _json(version: Version) -> Callable[[Card, Origin, Path], tuple[Path, str]]:
     def write(card: Card, origin: Origin, path: Path) -> tuple[Path, str]:
-        text = _text(written_back(card, origin.kept, version), indent=2)
+        text = as_json(written_back(card, origin.kept, version), 2)
         left = origin.assets.json()
         return add_text(path, f"{text}\n"), left
 
@@ -213,7 +202,7 @@ def _png(card: Card, origin: Origin, path: Path) -> tuple[Path, str]:
     for keyword, version in _CHUNKS.items():
         out = written_back(card, origin.kept, version)
         files, left = origin.assets.png(out)
-        texts |= {**files, keyword: _text(out).encode()}
+        texts |= {**files, keyword: as_json(out).encode()}
     picture = origin.assets.picture or portrait(card.characters[0].name)
     content = with_texts(picture, texts)
     return add_file(path, lambda new: new.write_bytes(content)), left
@@ -222,7 +211,7 @@ def _png(card: Card, origin: Origin, path: Path) -> tuple[Path, str]:
 def _charx(card: Card, origin: Origin, path: Path) -> tuple[Path, str]:
     out = written_back(card, origin.kept, "v3")
     write = origin.assets.write_archive
-    return add_file(path, lambda new: write(out, lambda: _text(out), new)), ""
+    return add_file(path, lambda new: write(out, lambda: as_json(out), new)), ""
 
 
 _CHUNKS: Final[dict[str, Version]] = {"chara": "v2", "ccv3": "v3"}

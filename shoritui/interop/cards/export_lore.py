@@ -6,7 +6,6 @@ what they say, so that a piece changed here changes there, and nothing else does
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,7 +21,7 @@ from shoritui.folders import user_path
 from shoritui.interop.cards.containers import listed, read
 from shoritui.interop.cards.lore import BOOK, FORMATS, Kept, book_in, kept_of, written
 from shoritui.interop.cards.values import values_of
-from shoritui.text import is_visible, one_line, printable
+from shoritui.text import as_json, is_visible, one_line, printable
 from shoritui.toml import toml_files
 
 _LONGEST_NAME: Final = 60
@@ -110,7 +109,7 @@ def export_lore(source: LoreSource, form: str, to: Path) -> Path:
         path /= f"{words[:_LONGEST_NAME].strip('-_') or 'lore'}.json"
     try:
         book = written(source.lore, FORMATS[form], *source.kept, name=source.name)
-        return add_text(path, _json(book))
+        return add_text(path, as_json(book))
     except RecursionError:
         raise UserError(
             f"{printable(path)} was not written: its JSON is nested too deep."
@@ -143,12 +142,3 @@ def _book(path: Path) -> Kept | None:
         if isinstance(own := holder.get("character_book"), dict):
             return kept_of(own, BOOK)
     return None
-
-
-def _json(book: object) -> str:
-    text = json.dumps(book, ensure_ascii=False, indent=2)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a pair of surrogates
-        text = json.dumps(book, indent=2)
-    return text

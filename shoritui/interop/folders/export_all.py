@@ -10,7 +10,6 @@ FOLDER/SillyTavern/personas.json                   for its persona management to
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +35,7 @@ from shoritui.interop.folders.own_files import write_personas
 from shoritui.interop.sillytavern import CardFiles, card_file, sillytavern_group
 from shoritui.interop.templates import Template, kept_templates
 from shoritui.story import Library
-from shoritui.text import one_line, printable
+from shoritui.text import as_json, one_line, printable
 from shoritui.toml import toml_files
 
 _PICTURE: Final = next(iter(CARD_FORMATS))
@@ -177,7 +176,7 @@ def _story(library: Library, chat_id: int, stories: Path, theirs: Path, names: C
 
 def _template(template: Template, path: Path) -> None:
     values = {"name": template.name, **template.values}
-    add_text(path, json.dumps(values, ensure_ascii=False, indent=4) + "\n")
+    add_text(path, as_json(values, 4) + "\n")
 
 
 def _copy_own(to: Path) -> None:

@@ -31,7 +31,7 @@ from shoritui.errors import UserError
 from shoritui.files import add_text, content_of, why
 from shoritui.interop.cards.values import name_of, text_of, values_of
 from shoritui.names import fold
-from shoritui.text import counted, printable
+from shoritui.text import as_json, counted, printable
 from shoritui.toml import read_text
 
 _LARGEST: Final = 16 << 20
@@ -125,7 +125,7 @@ def write_personas(personas: Sequence[Character], folder: Path) -> Path:
         },
         "default_persona": None,
     }
-    return add_text(folder / "personas.json", json.dumps(found, ensure_ascii=False, indent=4))
+    return add_text(folder / "personas.json", as_json(found, 4))
 
 
 def _is_card(path: Path) -> bool:

@@ -8,7 +8,6 @@ A group has a file of its own beside its chat, and each message says whose card 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +25,7 @@ from shoritui.interop.sillytavern.extra import KEY, NARRATOR, SAID, Extra
 from shoritui.interop.sillytavern.group import TURNS
 from shoritui.interop.sillytavern.metadata import written_extra, written_metadata
 from shoritui.story import COMINGS, Entry, Made, WholeChat, coming
-from shoritui.text import clean, one_line
+from shoritui.text import as_json, clean, one_line
 
 _UNSAFE: Final = re.compile(r'[/\\?<>:*|"\n]')
 """What no file's name has there."""
@@ -77,7 +76,7 @@ def sillytavern_group(whole: WholeChat, cards: CardFiles | None = None) -> dict[
         "hideMutedSprites": False,
     }
     return {
-        f"groups/{group['id']}.json": json.dumps(group, ensure_ascii=False, indent=4),
+        f"groups/{group['id']}.json": as_json(group, 4),
         f"group chats/{name}.jsonl": _text([header, *lines]),
     }
 
@@ -104,7 +103,7 @@ class CardFiles(dict[str, str]):
 
 
 def _text(lines: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    return "\n".join(as_json(line) for line in lines)
 
 
 def _lines(whole: WholeChat) -> list[dict[str, Any]]:

@@ -7,14 +7,13 @@ next message. Here each message carries its own end, as SillyTavern has known it
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from shoritui.blockml import BLOCK_CLOSE, Block, Instruction, Part, render
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
-from shoritui.text import printable
+from shoritui.text import as_json, printable
 
 NAME: Final = "BlockML"
 GROUP_NAME: Final = "BlockML groups"
@@ -148,7 +147,7 @@ def write_templates(folder: Path, instruction: str) -> list[Path]:
     }
     written = []
     for name, values in templates.items():
-        text = json.dumps(values, ensure_ascii=False, indent=4) + "\n"
+        text = as_json(values, 4) + "\n"
         try:
             written.append(add_text(folder / name, text))
         except OSError as error:

@@ -17,7 +17,7 @@ from shoritui.engine.presets.foreign.write import sillytavern_preset
 from shoritui.errors import UserError
 from shoritui.files import add_text, all_or_none, why
 from shoritui.folders import config_dir, user_path
-from shoritui.text import one_line, printable
+from shoritui.text import as_json, one_line, printable
 
 _LARGEST: Final = 4 << 20
 """Bytes of a preset; one with many banned phrases has some kilobytes."""
@@ -121,7 +121,7 @@ def export_preset(preset: Preset, own: Path, folder: Path) -> Path:
     is_theirs = kept is not None and preset_of(kept, "").program == "SillyTavern"
     values = sillytavern_preset(preset.sampling, kept if is_theirs else None)
     try:
-        return add_text(path, json.dumps(values, ensure_ascii=False, indent=4) + "\n")
+        return add_text(path, as_json(values, 4) + "\n")
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be written: {why(error)}.") from None
 

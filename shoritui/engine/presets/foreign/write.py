@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from shoritui.engine.presets.foreign.orders import KOBOLD_ORDER, Values
 from shoritui.engine.presets.foreign.read import WHOLE_STORY, preset_of
 from shoritui.engine.sampling_params import Sampling
-from shoritui.text import one_line
+from shoritui.text import as_json, one_line
 
 _NEUTRAL: Final[Values] = {
     **dict.fromkeys(("top_a", "epsilon_cutoff", "eta_cutoff", "rep_pen_decay", "skew"), 0),
@@ -88,7 +87,7 @@ def _written(sampling: Sampling) -> dict[str, Any]:
         "dry_base": sampling.dry_base,
         "dry_allowed_length": sampling.dry_allowed_length,
         "dry_penalty_last_n": _window(sampling.dry_window),
-        "dry_sequence_breakers": json.dumps(sampling.dry_breakers, ensure_ascii=False),
+        "dry_sequence_breakers": as_json(sampling.dry_breakers),
         "mirostat_mode": sampling.mirostat,
         "mirostat_tau": sampling.mirostat_tau,
         "mirostat_eta": sampling.mirostat_eta,

@@ -7,7 +7,6 @@ logs/chat.json      ->  new/logs/chat.json.txt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -27,7 +26,7 @@ from shoritui.finetune.data.sources import Sources
 from shoritui.finetune.data.tokenizer import Tokenizer
 from shoritui.finetune.events import Preparing, Report
 from shoritui.interop.datasets import Found, Unusable, conversations_in, text_of
-from shoritui.text import counted, printable
+from shoritui.text import as_json, counted, printable
 
 _BLOCKML: Final = (".txt", ".blockml")
 _ELSEWHERE: Final = "elsewhere"
@@ -119,7 +118,7 @@ def lines_of(repaired: Repaired) -> Iterator[str]:
 def _cut(text: str) -> str:
     shown = text.replace("\n", "⏎")
     shown = shown if len(shown) <= _WIDEST else f"{shown[: _WIDEST - 1]}…"
-    return json.dumps(shown, ensure_ascii=False)
+    return as_json(shown)
 
 
 def _expect_empty(folder: Path) -> None:
@@ -249,7 +248,7 @@ def _written(file: Path, folder: Path, conversations: Sequence[Sequence[Part]]) 
     path = real.relative_to(root) if is_below else Path(_ELSEWHERE, *real.parts[1:])
     texts = [render_all(parts) for parts in conversations]
     if file.suffix.lower() == ".jsonl":
-        lines = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+        lines = (as_json({"text": text}) for text in texts)
         return path, "".join(f"{line}\n" for line in lines)
     if file.suffix.lower() not in _BLOCKML:
         path = path.with_name(f"{path.name}.txt")
