@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -72,6 +73,7 @@ def settings_path() -> Path:
     return config_dir() / "settings.toml"
 
 
+@cache  # it stays where it is, and the app asks in its event loop
 def bundled_dir(name: Literal["characters", "themes"]) -> Path:
     """Return the folder of cards or themes that ships, in a wheel or in a checkout."""
     package = Path(__file__).parent
@@ -82,8 +84,12 @@ def bundled_dir(name: Literal["characters", "themes"]) -> Path:
 def _folder(kind: Literal["config", "data", "cache"]) -> Path:
     home = os.environ.get(HOME_VARIABLE)
     if home:
-        return user_path(home) / kind
+        return _home(home) / kind
     import platformdirs
 
     folder: Path = getattr(platformdirs, f"user_{kind}_path")("shoritui", appauthor=False)
     return folder
+
+
+_home: Final = cache(user_path)
+"""As `user_path`, but looked at once: the app asks in its event loop."""

@@ -493,7 +493,8 @@ class ChatState:
         Raises:
             UserError: There is no such preset, or its file is wrong.
         """
-        check_preset(name, self.presets, config_dir() / "presets")
+        folder = config_dir() / "presets"
+        await self._disk.run(lambda _: check_preset(name, self.presets, folder))
         await self._choose(preset=name, sampling={})
 
     async def change_sampling(self, **values: SamplingValue) -> None:

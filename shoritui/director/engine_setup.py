@@ -56,7 +56,7 @@ async def _open(engine: AnyEngine, settings: Settings, model: Path | None) -> Mo
         loop.call_soon_threadsafe(engine.wait, f"making the storyteller, {done / total:.0%}")
 
     path = await asyncio.to_thread(model_file, model, settings.model, report)
-    return await engine.open(path, engine_options(settings))
+    return await engine.open(path, await asyncio.to_thread(engine_options, settings))
 
 
 def load_failure(error: UserError) -> str:

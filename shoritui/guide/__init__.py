@@ -36,6 +36,11 @@ class Topic:
     title: str
 
 
+def names() -> tuple[str, ...]:
+    """Return the name of every topic, without reading a page."""
+    return _NAMES
+
+
 def topics() -> tuple[Topic, ...]:
     """Return every topic, in the order in which a newcomer reads them."""
     return tuple(Topic(name, text(name).partition("\n")[0].removeprefix("# ")) for name in _NAMES)
@@ -47,10 +52,15 @@ def text(topic: str) -> str:
     Raises:
         UserError: There is no such topic.
     """
+    return _MARKER.sub("", (_FOLDER / f"{name_of(topic)}.md").read_text(encoding="utf-8"))
+
+
+def name_of(topic: str) -> str:
+    """Return the name of a topic as somebody wrote it; `UserError` if there is no such topic."""
     name = topic.lower().removesuffix(".md")
     if name not in _NAMES:
         raise _unknown(topic)
-    return _MARKER.sub("", (_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+    return name
 
 
 def _unknown(topic: str) -> UserError:

@@ -94,6 +94,13 @@ def reading_time(sentence: str) -> float:
     return max(_NEWS_SECONDS, len(sentence) / _READ_PER_SECOND)
 
 
+def _noted(error: BaseException) -> str:
+    """Note a fault in its log, and return what to say of it."""
+    from shoritui import fault_log
+
+    return fault_log.sentence(error, fault_log.note(error))
+
+
 def _escaped(text: str) -> str:
     """The palette reads its help as markup."""
     return text.replace("[", "\\[")
@@ -184,10 +191,11 @@ class BaseApp(App[int]):
         if isinstance(cause, UserError):
             sentence, is_end = str(cause), is_start
         else:
-            from shoritui import fault_log
-
-            sentence = fault_log.sentence(cause, fault_log.note(cause))
             is_end = is_start or self._faults.are_too_many()
+            if not is_end:
+                self.run_worker(self._tell_fault(cause), group="life")
+                return
+            sentence = _noted(cause)
         if not is_end:
             self.report(sentence, trouble=True)
         elif not self.fatal:
@@ -197,6 +205,9 @@ class BaseApp(App[int]):
                 self._close_messages_no_wait()
             else:
                 self.run_worker(self.leave(1), group="life")
+
+    async def _tell_fault(self, error: BaseException) -> None:
+        self.report(await asyncio.to_thread(_noted, error), trouble=True)
 
     def palette_rows(self) -> Iterator[PaletteRow]:
         """Yield what the palette finds."""
@@ -212,7 +223,7 @@ class BaseApp(App[int]):
         from shoritui.tui.help_screen import Help
 
         try:
-            guide.text(topic or "keys")
+            guide.name_of(topic or "keys")
         except UserError as error:
             self.report(str(error), trouble=True)
             return
@@ -277,7 +288,7 @@ class BaseApp(App[int]):
             await self.learn_themes()
         names, before = self.theme_names, self.theme
         if name and name not in names:
-            self.report(themes.theme_problem(name))
+            self.report(await asyncio.to_thread(themes.theme_problem, name))
             return
         if not name:
             from shoritui.tui.widgets.chooser import Choice, Chooser

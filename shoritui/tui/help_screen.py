@@ -5,6 +5,7 @@ What is typed is looked for in all of them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
@@ -75,7 +76,8 @@ class Help(Framed[None]):
         self._actions = actions
         self._keymap = keymap
         self._titles = {_KEYS_PAGE: "Keys of this app"}
-        self._titles |= {topic.name: topic.title for topic in guide.topics()}
+        self._pages: dict[str, str] = {}
+        """The guide, once it is read."""
         # Held, not asked for: a page may be set when the screen is closed and empty.
         self._search = Input(placeholder="type to search", select_on_focus=False)
         self._topics = OptionList()
@@ -98,10 +100,13 @@ class Help(Framed[None]):
                     yield self._heading
                     yield self._page
 
-    def on_mount(self) -> None:
-        """The line takes the keys."""
+    async def on_mount(self) -> None:
+        """The line takes the keys; the guide is read meanwhile."""
         self._search.focus()
-        self._list_topics(self._topic)
+        topics = await asyncio.to_thread(guide.topics)
+        self._pages = await asyncio.to_thread(lambda: {t.name: guide.text(t.name) for t in topics})
+        self._titles |= {topic.name: topic.title for topic in topics}
+        self._list_topics(None if self._wanted else self._topic)
 
     @property
     def _wanted(self) -> str:
@@ -126,7 +131,7 @@ class Help(Framed[None]):
             return True
         if name == _KEYS_PAGE:
             return any(map(self._is_wanted, self._actions))
-        return self._wanted in guide.text(name).casefold()
+        return self._wanted in self._pages[name].casefold()
 
     def _is_wanted(self, action: AnyAction) -> bool:
         keys = " ".join(key_name(key) for key in keys_of(action, self._keymap))
@@ -170,7 +175,7 @@ class Help(Framed[None]):
 
     @work(exclusive=True)
     async def _show(self, name: str) -> None:
-        await self._page.update(guide.text(name))
+        await self._page.update(self._pages[name])
         self._heading.display = False
         self._page.display = True
         self._frame.scroll_home(animate=False)

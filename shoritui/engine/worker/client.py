@@ -75,7 +75,7 @@ class Engine(ObservedEngine):
             UserError: The model cannot be loaded.
         """
         try:
-            check_model_file(model)
+            await asyncio.to_thread(check_model_file, model)
         except UserError as error:
             if self._wanted is None:
                 self._become("failed", message=str(error))

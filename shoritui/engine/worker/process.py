@@ -96,7 +96,7 @@ class WorkerProcess:
                 False once it moves again.
             beat: Seconds between two looks at whether it lives.
         """
-        log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the worker
+        log: BinaryIO = await asyncio.to_thread(tempfile.TemporaryFile)
         try:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND,

@@ -260,6 +260,7 @@ class ShoriTUI(BaseApp):
         models = await asyncio.to_thread(found_models)
         self.session.model_names = [model.name for model in models.all]
         await learn_names(self)
+        await self.session.learn_lorebooks()
         try:
             problems = await self.session.disk.run(Library.tidy)
         except UserError as error:
@@ -367,7 +368,7 @@ class ShoriTUI(BaseApp):
         session = self.session
         if session is None or session.settings == self.settings:
             return
-        if is_same_engine(session.settings, self.settings):
+        if await asyncio.to_thread(is_same_engine, session.settings, self.settings):
             await self.performance.settled()
             session.use(self.settings)
             self.show_choices()

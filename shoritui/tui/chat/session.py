@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from shoritui.cards import Card, fingerprint, reload_card
+from shoritui.cards import Card, find_lorebooks, fingerprint, reload_card
 from shoritui.director import Director, Disk, make_engine, new_chat, open_engine
 from shoritui.engine import EngineState, ModelInfo, Preset, RemoteEngine, presets
 from shoritui.errors import UserError
@@ -41,6 +41,8 @@ class Session:
         """The models on this machine, once they were looked for."""
         self.persona_names: list[str] = []
         """The user's personas, once they were looked for."""
+        self.lorebook_names: list[str] = []
+        """The user's lorebooks, as they were looked for last."""
         self._on_engine = on_engine
         self.samplers = samplers
         self.problems = list(problems)
@@ -87,6 +89,11 @@ class Session:
         """Return the fingerprint of what it held; empty where nothing is known."""
         settings = (await self.disk.run(Library.chat, chat_id)).settings
         return str(settings.get("card") or "")
+
+    async def learn_lorebooks(self) -> None:
+        """Look for the user's lorebooks."""
+        books, _ = await self.disk.run(lambda _: find_lorebooks())
+        self.lorebook_names = [path.stem for path, _ in books]
 
     async def enter(self, chat: Chat) -> Director:
         """Open a chat in place of the one that is open."""

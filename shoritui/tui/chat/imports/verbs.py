@@ -93,6 +93,8 @@ async def import_paths(host: Host, paths: Sequence[Path]) -> None:
     outcomes = work.outcomes
     if any("preset" in each.kind for each in outcomes):
         await _learn_presets(session)
+    if any("lorebook" in each.kind for each in outcomes):
+        await session.learn_lorebooks()
     if len(outcomes) == 1 and outcomes[0].found.is_named:
         await _tell(host, outcomes[0])
     elif outcomes or work.skipped:

@@ -47,6 +47,7 @@ async def add_lorebook(host: Host, name: str) -> None:
     for problem in problems:
         host.report(problem, trouble=True)
     known = {path.stem: book for path, book in books}
+    host.session.lorebook_names = list(known)
     if not known:
         folder = printable(lore_folder())
         host.report(
@@ -73,7 +74,7 @@ async def add_lorebook(host: Host, name: str) -> None:
     await change_scene(host, changed)
     pieces = counted(more, "new piece")
     said = unfollowed(book.lore) or "/why says what they do."
-    for problem in macro_problems(book)[:1]:
+    for problem in (await host.session.disk.run(lambda _: macro_problems(book)))[:1]:
         host.report(problem, trouble=True)
     host.report(f"{printable(chosen)}: {pieces} of lore. {said}")
 
@@ -115,9 +116,6 @@ def lore_formats(_: Host) -> list[str]:
     return list(LORE_FORMATS)
 
 
-def lorebook_names(_: Host) -> list[str]:
+def lorebook_names(host: Host) -> list[str]:
     """Return the names that `/lorebook` completes."""
-    from shoritui.cards import lore_folder
-    from shoritui.toml import toml_files
-
-    return [path.stem for path in toml_files(lore_folder())]
+    return list(host.session.lorebook_names) if host.session is not None else []

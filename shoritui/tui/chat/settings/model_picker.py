@@ -50,6 +50,8 @@ class ModelPicker(Browser[Settings | None]):
         self._known = {each.server: each for each in servers}
         self._offers: list[Offer] = []
         self._looking = {"models", "servers"}
+        self._shipped = Path()
+        """Where the model is that ships."""
 
     async def read(self) -> None:
         """Begin to look; what is found is shown as it comes."""
@@ -61,6 +63,7 @@ class ModelPicker(Browser[Settings | None]):
     async def _find_models(self) -> None:
         settings = self._settings
         chosen = Path(settings.model) if settings.model.endswith(".gguf") else None
+        self._shipped = await asyncio.to_thread(shipped_path)
         self._found("models", await asyncio.to_thread(lambda: list(_offers_here(settings, chosen))))
 
     @work(group="models")
@@ -109,7 +112,7 @@ class ModelPicker(Browser[Settings | None]):
         if wanted.server:
             is_there = Server(wanted.server).shown == info.server
             return is_there and wanted.server_model in ("", self._settings.server_model)
-        return info.path == Path(wanted.model or shipped_path()).absolute()
+        return info.path == Path(wanted.model or self._shipped).absolute()
 
     def hints(self) -> Keys:
         """Return what can be done."""

@@ -23,11 +23,11 @@ _NO_STORY = "No story is open."
 
 async def save(host: Host, name: str) -> None:
     """Save the scene, or one of its characters, as a card."""
-    if host.chat is None:
+    if host.session is None or host.chat is None:
         host.report(_NO_STORY)
         return
     scene = host.chat.scene
-    own = _own_file(scene)
+    own = await host.session.disk.run(lambda _: _own_file(scene))
     chosen: str | None = "new"
     if not name:
         back = [Choice("own", f"Back into {printable(own.name)}", "comments stay")] if own else []

@@ -30,7 +30,7 @@ async def new(host: Host, _: str) -> None:
         return
     cards, problems = await session.disk.run(lambda _: find_cards(card_folders()))
     settings = host.settings
-    advice = better(settings.model or settings.server)
+    advice = await asyncio.to_thread(better, settings.model or settings.server)
     picker = ScenePicker(cards, problems, advice=advice, show_marks=settings.show_marks)
     scene = await host.push_screen_wait(picker)
     if scene is not None:

@@ -31,8 +31,9 @@ async def model(host: Host, argument: str) -> None:
     if argument.startswith(("http://", "https://")):
         settings = settings_at(host.settings, argument)
     elif argument:
-        path = await asyncio.to_thread(model_file, None, argument)
-        settings = settings_for(host.settings, path.absolute())
+        settings = await asyncio.to_thread(
+            lambda: settings_for(host.settings, model_file(None, argument).absolute())
+        )
     else:
         servers, info = session.servers.values(), session.engine.info
         settings = await host.push_screen_wait(ModelPicker(host.settings, servers, info))
@@ -72,7 +73,7 @@ async def adapter(host: Host, argument: str) -> None:
         host.report("Somebody is still writing: Escape stops them.")
         return
     try:
-        files = adapters_after(host.settings.adapters, argument)
+        files = await asyncio.to_thread(adapters_after, host.settings.adapters, argument)
     except UserError as error:
         host.report(str(error), trouble=True)
         return
@@ -99,7 +100,7 @@ async def _wear(host: Host, files: list[AdapterFile]) -> None:
         host.load_model()
     else:
         try:
-            await session.engine.adapt(adapters(files))
+            await session.engine.adapt(await asyncio.to_thread(adapters, files))
         except UserError as error:
             host.report(str(error), trouble=True)
             return

@@ -46,7 +46,7 @@ def help_choices(_: Host) -> list[str]:
     """Return the topics that `/help` completes."""
     from shoritui import guide
 
-    return [topic.name for topic in guide.topics()]
+    return list(guide.names())
 
 
 async def cast(host: Host, argument: str) -> None:
@@ -167,7 +167,6 @@ async def export_templates(host: Host, folder: str) -> None:
     """Write BlockML as SillyTavern's templates."""
     from shoritui.folders import user_path
     from shoritui.interop.templates import FOR_GROUPS, write_templates
-    from shoritui.settings import load_settings
 
     if not folder:
         question = "BlockML as Context and Instruct templates of SillyTavern."
@@ -177,8 +176,8 @@ async def export_templates(host: Host, folder: str) -> None:
     if not folder.strip():
         return
     try:
-        where = user_path(folder.strip())
-        said = host.chat.form.instruction if host.chat else load_settings().instruction
+        where = await asyncio.to_thread(user_path, folder.strip())
+        said = (host.chat.form if host.chat else host.settings).instruction
         written = await asyncio.to_thread(write_templates, where, said)
     except UserError as error:
         host.report(str(error), trouble=True)
