@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,15 @@ def test_tests_lie_where_their_rooms_lie() -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in ROOT.glob("tests/*/**/*.py")}
     rooms = {folder for folder in folders if folder.parts[0] not in without_a_room}
     assert {str(room) for room in rooms if not (ROOT / "shoritui" / room).is_dir()} == set()
+
+
+def test_what_others_wrote_is_read_in_one_place() -> None:
+    """JSON, YAML and TOML have bounds there: depth, numbers, references."""
+    bare = re.compile(r"\bjson\.loads?\(|JSONDecoder\(|\byaml\.\w*load|\btoml(i|lib)\.loads?\(")
+    places = {"shoritui/bounded.py", "shoritui/toml/line_numbers.py", "shoritui/toml/read.py"}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "shoritui").rglob("*.py")
+        if "demo/making" not in path.as_posix() and bare.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == places

@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 import msgspec
 
+from shoritui.bounded import read_json
 from shoritui.cards.model import Card, Character, Lore
 from shoritui.errors import UserError
 
@@ -46,7 +47,7 @@ def card_to_json(card: Card) -> str:
 def card_from_json(text: str) -> Card:
     """Return the card that `card_to_json` wrote; `UserError` if a newer version did, or none."""
     try:
-        data = json.loads(text)
+        data = read_json(text)
         version = data.get("version") if isinstance(data, dict) else None
         if type(version) is not int:
             raise UserError("A stored scene cannot be read: its format has no number.")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from shoritui.bounded import read_json
 from shoritui.engine import Server
 from shoritui.engine.remote.http import HttpClient, Refused
 from shoritui.errors import UserError
@@ -103,7 +104,7 @@ def marks_in(answer: Any) -> dict[str, float]:
     try:
         said = answer["choices"][0]["message"]["content"]
         for match in reversed(_OBJECT.findall(said)):
-            marks = json.loads(match)
+            marks = read_json(match)
             if set(CRITERIA) <= set(marks):
                 return {name: _mark(marks[name]) for name in CRITERIA}
     except (KeyError, IndexError, TypeError, ValueError):

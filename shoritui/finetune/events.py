@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, get_args
 
+from shoritui.bounded import read_json
+
 METRICS: Final = "metrics.jsonl"
 """The file beside the adapters that keeps the figures among the events."""
 
@@ -253,7 +255,7 @@ def from_json(line: str) -> Event:
     Raises:
         ValueError: The line is not an event.
     """
-    fields = json.loads(line)
+    fields = read_json(line)
     try:
         kind = _CLASSES[fields.pop("event")]
         if kind is RunStarted:

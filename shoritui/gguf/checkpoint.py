@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.files import content_of, open_file
 from shoritui.gguf.read import Floats
@@ -183,7 +184,7 @@ def _files(folder: Path) -> list[Path]:
 def _indexed(folder: Path) -> list[Path]:
     path = folder / _INDEX
     try:
-        names = set(json.loads(content_of(path))["weight_map"].values())
+        names = set(read_json(content_of(path))["weight_map"].values())
         files = [folder / Path(name).name for name in sorted(names)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path} is no index of weights: download or copy it again.") from None

@@ -11,13 +11,13 @@ not rotate.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.files import content_of
 
@@ -196,7 +196,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Return what a folder's config.json says; `UserError` if it cannot be read."""
     path = folder / "config.json"
     try:
-        config = json.loads(content_of(path))
+        config = read_json(content_of(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a model's config: {error}.") from None
     if not isinstance(config, dict):

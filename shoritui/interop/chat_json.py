@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Meta
 
 from shoritui.blockml import Length, check_name
+from shoritui.bounded import Malformed, misfit, read_json
 from shoritui.cards import Card, card_from_json, card_to_json, check_card
 from shoritui.errors import UserError
 from shoritui.story import Chat, Details, Entry, Kind, Origin, WholeChat
-from shoritui.text import clean, escaped, is_visible, message, printable
+from shoritui.text import clean, escaped, is_visible, printable
 
 FORMAT: Final = "shoritui-chat"
 VERSION: Final = 2
@@ -96,7 +97,8 @@ def chat_of_json(text: str) -> WholeChat:
         UserError: It is no such text, or a newer version wrote it.
     """
     try:
-        head = msgspec.json.decode(text, type=_Head)
+        values = read_json(text)
+        head = msgspec.convert(values, _Head)
         if head.format != FORMAT:
             raise UserError("it is not a chat that ShoriTUI exported")
         if isinstance(head.version, int) and head.version > VERSION:
@@ -104,12 +106,12 @@ def chat_of_json(text: str) -> WholeChat:
                 f"it has format {head.version}, and this ShoriTUI reads up to {VERSION}; "
                 "update ShoriTUI to import it"
             )
-        file = msgspec.json.decode(text, type=_File)
+        file = msgspec.convert(values, _File)
         settings, scene = _clean(file.settings), read_scene(file.scene)
-    except RecursionError:
-        raise UserError("its lists are nested too deeply for a chat") from None
-    except ValueError as error:
-        raise UserError(f"it is not as ShoriTUI exports a chat ({message(error)})") from None
+    except Malformed as error:
+        raise UserError(str(error)) from None
+    except msgspec.ValidationError as error:
+        raise UserError(f"it is not as ShoriTUI exports a chat ({misfit(error)})") from None
     _expect_tree(file)
     chat = Chat(
         0,
@@ -133,7 +135,7 @@ def chat_of_json(text: str) -> WholeChat:
 
 def written_scene(scene: Card) -> dict[str, Any]:
     """Return a scene as JSON; where it came from is not told."""
-    written: dict[str, Any] = _clean(json.loads(card_to_json(replace(scene, source=""))))
+    written: dict[str, Any] = _clean(read_json(card_to_json(replace(scene, source=""))))
     return written
 
 

@@ -11,7 +11,6 @@ file names its chats, and a chat may have a lorebook:
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import stat
 from collections import defaultdict
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shoritui.blockml import BLOCK_OPEN
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.folders import user_path
 from shoritui.interop.blockml_text import form_of_settings
@@ -204,8 +204,8 @@ def _group(text: str) -> Group | None:
 
 def _parsed(text: str) -> Any:
     """Return the JSON in a text; None if there is none."""
-    with suppress(ValueError, RecursionError):
-        return json.loads(text)
+    with suppress(ValueError):
+        return read_json(text)
     return None
 
 

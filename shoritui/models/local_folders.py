@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shoritui.bounded import read_json
 from shoritui.folders import user_path
 
 _SUFFIX: Final = ".gguf"
@@ -68,14 +68,14 @@ def _ollama_models(manifest: Path) -> list[str]:
     try:
         if manifest.stat().st_size > _MOST_MANIFEST:
             return []
-        content: Any = json.loads(manifest.read_bytes())
+        content: Any = read_json(manifest.read_bytes())
         layers = content["layers"]
         digests = [
             _DIGEST.fullmatch(layer["digest"])
             for layer in layers
             if layer["mediaType"] == _OLLAMA_MODEL
         ]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return []
     return [digest[1] for digest in digests if digest]
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from sqlite3 import Connection
 from typing import Literal
 
+from shoritui.bounded import read_json
 from shoritui.story import rows
 
 Value = str | int | float | None
@@ -113,7 +114,7 @@ def _naming(
 ) -> list[tuple[int, int, list[Change]]]:
     """Return id, whether it is undone, and changes of each act that names one of these entries."""
     found = db.execute("SELECT id, undone, changes FROM acts WHERE chat = ?", (chat_id,))
-    acts = [(act_id, undone, json.loads(changes)) for act_id, undone, changes in found]
+    acts = [(act_id, undone, read_json(changes)) for act_id, undone, changes in found]
     return [act for act in acts if _names(act[2], entry_ids)]
 
 
@@ -130,7 +131,7 @@ def _turn(db: Connection, chat_id: int, *, undone: bool) -> str | None:
     if found is None:
         return None
     act_id, name, changes = found
-    changed = json.loads(changes)
+    changed = read_json(changes)
     for table, row, column, old, new in changed if undone else reversed(changed):
         value = new if undone else old
         if column == "deleted" and value is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from shoritui.blockml import LENGTHS
+from shoritui.bounded import read_json
 from shoritui.cards import card_from_json
 from shoritui.errors import UserError
 from shoritui.story.model import Chat, Details, Draft, Entry, Kind, Origin, Status, Summary
@@ -41,8 +41,8 @@ def to_chat(row: tuple[Any, ...]) -> Chat:
     chat_id, name, scene, user, head, settings, created, updated, tags = row
     card = card_from_json(scene)
     try:
-        chosen = json.loads(settings)
-        is_sound = isinstance(chosen, dict) and isinstance(json.loads(tags), list)
+        chosen = read_json(settings)
+        is_sound = isinstance(chosen, dict) and isinstance(read_json(tags), list)
         is_sound = is_sound and isinstance(user, str) and is_listed(name, created, updated)
     except (TypeError, ValueError, RecursionError):
         is_sound = False
@@ -55,12 +55,12 @@ def to_summary(row: tuple[Any, ...]) -> Summary:
     """Return what a list shows of a chat, damaged or not, of a row of `Library.summaries`."""
     chat_id, name, scene, last, created, updated, tags, favourite, archived, deleted, count = row
     try:
-        cast = tuple(str(each["name"]) for each in json.loads(str(scene)).get("character", ()))
+        cast = tuple(str(each["name"]) for each in read_json(str(scene)).get("character", ()))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         cast = ()
     try:
         is_sound = is_listed(name, created, updated, deleted or 0.0)
-        names = tuple(map(str, json.loads(tags)))
+        names = tuple(map(str, read_json(tags)))
     except (ValueError, TypeError, RecursionError):
         is_sound = False
     if not is_sound:

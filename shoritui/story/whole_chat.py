@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from shoritui.bounded import read_json
 from shoritui.cards import card_to_json
 from shoritui.story import rows
 from shoritui.story.model import Chat, Details, Entry, Made
@@ -118,7 +119,7 @@ def read_whole(db: Connection, chat_id: int) -> WholeChat:
             for entry in kept
         ),
         {row[0]: row[-1] for row in found if row[-1] and row[0] in ids},
-        tuple(json.loads(tags)),
+        tuple(read_json(tags)),
         bool(favourite),
         bool(archived),
     )

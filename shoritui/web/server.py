@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +15,7 @@ import textual_serve
 from aiohttp import WSMessage, WSMsgType, web
 from textual_serve.download_manager import DownloadManager
 
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.text import printable
 from shoritui.web.guard import Guard, is_loopback
@@ -273,8 +273,8 @@ def _read(message: WSMessage) -> object:
     if message.type is not WSMsgType.TEXT:
         return None
     try:
-        return json.loads(message.data)
-    except (ValueError, RecursionError):
+        return read_json(message.data)
+    except ValueError:
         return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from shoritui.bounded import read_json
 from shoritui.commands.chats.library import shown
 from shoritui.errors import UserError
 from shoritui.files import replace_text, why
@@ -106,9 +106,9 @@ def _held(path: Path) -> str | None:
         reason = why(error) if isinstance(error, OSError) else "it is no text"
         raise UserError(f"{printable(path)} cannot be read: {reason}.") from None
     try:
-        row = json.loads(text.partition("\n")[0])
+        row = read_json(text.partition("\n")[0])
         is_ours = isinstance(row, dict) and {"context", "chosen", "rejected"} <= row.keys()
-    except (ValueError, RecursionError):
+    except ValueError:
         is_ours = False
     if is_ours:
         return text

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Final
 
 from shoritui.engine.interface import (
+    Evaluated,
     Evaluation,
     Event,
     Noted,
@@ -23,7 +24,7 @@ from shoritui.engine.interface import (
 )
 from shoritui.engine.remote import profiles
 from shoritui.engine.remote.detect import DetectedServer
-from shoritui.engine.remote.http import Broken, HttpClient, Refused, TooLong
+from shoritui.engine.remote.http import LARGEST, Broken, HttpClient, Refused, TooLong
 from shoritui.engine.remote.logprobs import scores
 from shoritui.engine.remote.response import DONE, Chunk, parse, parse_events
 from shoritui.engine.remote.sampling_params import SamplingParams, sampling_params
@@ -31,6 +32,17 @@ from shoritui.engine.sampling_params import MARKS, Sampling
 from shoritui.errors import UserError
 
 COMPLETIONS: Final = "/v1/completions"
+PROMPT_SECONDS: Final = 1800.0
+"""How long a server may read a prompt without a word of how far it is; a CPU reads slowly."""
+SILENCE_SECONDS: Final = 300.0
+"""How long it may write on one token."""
+FIGURES_SECONDS: Final = 2.0
+"""How long it may take to tell the figures of a reply that is whole."""
+ABORT_SECONDS: Final = 2.0
+_BYTES_A_TOKEN: Final = 64
+"""The most that a reply's text may have for each of its tokens; most languages need 2 to 6."""
+_SENT_A_TOKEN: Final = 1 << 14
+"""The most that may come for each: with its event, and with the likeliest tokens beside it."""
 _LARGEST_SEED: Final = 2**31 - 1
 _UNTOLD: Final = (
     "The server gives no probabilities of tokens, so the model cannot choose here: choose "
@@ -89,6 +101,7 @@ class CompletionClient:
         for note in self._news(asked, call.top_logprobs):
             emit(Noted(note))
         self._become("evaluating", 0.0)
+        call.message.limit = call.limit
         try:
             await self._stream(call, self._body(call, asked), emit)
         except TooLong as error:
@@ -103,11 +116,9 @@ class CompletionClient:
         if self.found.tokenizer.about(texts) + 1 >= self.found.info.n_ctx:
             return Evaluation(0, 0, True)  # It will be refused when it is needed.
         body = self._request("".join(texts), profile.prefill_tokens) | {"stream": True}
-        message = StreamedMessage()
+        message = StreamedMessage(limit=1)
         self._become("evaluating", 0.0)
-        async with aclosing(self._http.events(COMPLETIONS, body)) as events:
-            async for data in events:
-                self._show(message, parse_events(data), lambda event: None)
+        await self._follow(body, message, lambda event: None)
         return message.evaluation()
 
     async def score(self, prompt: str, candidates: Sequence[str]) -> list[float]:
@@ -127,9 +138,11 @@ class CompletionClient:
         return said.logprobs[0].top
 
     async def settle(self) -> None:
-        """Wait for what was sent beside everything else."""
+        """Wait for what was sent beside everything else, but not for long."""
         if self._errands:
-            await asyncio.wait(self._errands)
+            await asyncio.wait(self._errands, timeout=ABORT_SECONDS)
+        for errand in self._errands:
+            errand.cancel()
 
     # The request
 
@@ -205,38 +218,60 @@ class CompletionClient:
 
     async def _stream(self, call: Completion, body: Mapping[str, object], emit: Emit) -> None:
         message, profile = call.message, self.found.profile
-        heard = done = False
         try:
-            async with aclosing(self._http.events(COMPLETIONS, body)) as events:
-                async for data in events:
-                    heard = True
-                    self._show(message, parse_events(data), emit)
-                    done = DONE in data
-                    if message.marked or done:
-                        break
+            done = await self._follow(body, message, emit)
             if not message.ended and (not done or profile is profiles.LLAMA_CPP_PYTHON):
                 raise self._http.left() if done else self._http.broken()
         except Broken:
             if message.ended:
                 return  # Only figures are missing.
-            if not heard:
+            if not message.heard:
                 await self._ask_why(body)
             raise
         finally:
             if not message.ended and profile is profiles.KOBOLDCPP:
                 self._send_abort(call.key)
 
-    def _show(self, message: StreamedMessage, new: Sequence[Chunk], emit: Emit) -> None:
-        for each in new:
-            if each.progress is not None:
-                self._become("evaluating", each.progress.done / each.progress.total)
-                emit(each.progress)
-        if text := message.take(new):
+    async def _follow(
+        self, body: Mapping[str, object], message: StreamedMessage, emit: Emit
+    ) -> bool:
+        """Take what comes until the message is whole; return whether the server said "done".
+
+        A server that says much, but nothing new, is as silent as one that says nothing.
+        """
+        loop, seconds, done = asyncio.get_running_loop(), PROMPT_SECONDS, False
+        most = LARGEST + message.limit * _SENT_A_TOKEN
+        try:
+            async with (
+                asyncio.timeout(seconds) as clock,
+                aclosing(self._http.events(COMPLETIONS, body, most)) as events,
+            ):
+                async for data in events:
+                    was_whole = message.ended
+                    if self._show(message, parse_events(data), emit) and not was_whole:
+                        seconds = FIGURES_SECONDS if message.ended else message.patience
+                        clock.reschedule(loop.time() + seconds)
+                    done = DONE in data
+                    if message.cut or done:
+                        break
+        except TimeoutError:
+            if not message.ended:
+                raise self._http.silent(seconds) from None
+        return done
+
+    def _show(self, message: StreamedMessage, new: Sequence[Chunk], emit: Emit) -> bool:
+        """Tell what is new of the message; return whether anything is."""
+        was_whole, text = message.ended, message.take(new)
+        if progress := message.advance(new):
+            self._become("evaluating", progress.done / progress.total)
+            emit(progress)
+        if text:
             self._become("generating", 0.0)
             emit(text)
         for each in new:
             if each.error and not message.ended:
                 raise self._http.failure(each.error)
+        return bool(progress or text or message.ended != was_whole)
 
     async def _ask_why(self, body: Mapping[str, object]) -> None:
         """A stream that broke before its first event told no reason; a plain answer may."""
@@ -258,13 +293,20 @@ class CompletionClient:
 
     async def _abort(self, key: str) -> None:
         with suppress(UserError):  # Then it stops at its next token.
-            await self._http.post("/api/extra/abort", {"genkey": key})
+            async with self._http.patient(ABORT_SECONDS):
+                await self._http.post("/api/extra/abort", {"genkey": key})
 
 
 class StreamedMessage:
-    """A message while its chunks arrive."""
+    """A message while its chunks arrive: whatever the server sends, no more than was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
+        """The most tokens that are taken."""
+        self.heard = False
+        """Whether any event came."""
+        self._done = 0
+        self._size = 0
         self._started = self._first = self._last = perf_counter()
         self._parts: list[str] = []
         self._tokens = 0
@@ -272,20 +314,36 @@ class StreamedMessage:
         self._prompt: int | None = None
         self._reused: int | None = None
         self._generated: int | None = None
-        self.marked = False
-        """Whether a block mark came."""
+        self.cut = False
+        """Whether what follows is not wanted: a block mark came, or more than was asked for."""
+        self._marked = False
 
     @property
     def ended(self) -> bool:
         """Whether its text is whole; figures may still follow."""
-        return self.marked or bool(self._finish)
+        return self.cut or bool(self._finish)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds may pass before more of it comes."""
+        return SILENCE_SECONDS if self._parts else PROMPT_SECONDS
+
+    def advance(self, chunks: Sequence[Chunk]) -> Evaluated | None:
+        """How far the server is with the prompt, where it got further."""
+        told = [each.progress for each in chunks if each.progress is not None]
+        if not told or told[-1].done <= self._done:
+            return None
+        self._done = told[-1].done
+        return told[-1]
 
     def take(self, chunks: Sequence[Chunk]) -> Text | None:
         """The new text of chunks that came together."""
+        self.heard = True
         text, tokens, logprobs = "", 0, list[SampledToken]()
         for chunk in chunks:
-            if chunk.text and not self.ended:
-                text += self._until_mark(chunk.text)
+            wanted = "" if self.ended else self._within(chunk.text, tokens)
+            if piece := self._until_mark(wanted):
+                text += piece
                 tokens += 1
                 logprobs += chunk.logprobs
             self._note(chunk)
@@ -309,8 +367,8 @@ class StreamedMessage:
             stop=stop or self._stop(new, min(room, asked), asked),
             text="".join(self._parts),
             prompt_tokens=prompt,
-            reused_tokens=self._reused or 0,
-            evaluated_tokens=0 if self._reused is None else prompt - self._reused,
+            reused_tokens=min(self._reused or 0, prompt),
+            evaluated_tokens=0 if self._reused is None else max(0, prompt - self._reused),
             generated_tokens=new,
             first_token_ms=1000 * (self._first - self._started) if self._parts else 0.0,
             tokens_per_second=(new - 1) / seconds if new > 1 and seconds else 0.0,
@@ -319,14 +377,25 @@ class StreamedMessage:
     def evaluation(self) -> Evaluation:
         """What it took to have the prompt evaluated, as far as the server told."""
         prompt, reused = self._prompt or 0, self._reused or 0
-        evaluated = 0 if self._reused is None else prompt - reused
-        return Evaluation(reused, evaluated, True)
+        evaluated = 0 if self._reused is None else max(0, prompt - reused)
+        return Evaluation(min(reused, prompt), evaluated, True)
+
+    def _within(self, text: str, new: int) -> str:
+        """The text of a chunk as far as the limit allows; every chunk is a token at least."""
+        data = text.encode()
+        left = _BYTES_A_TOKEN * (self.limit + 1) - self._size
+        if self._tokens + new >= self.limit:
+            left = 0
+        if len(data) > left:
+            self.cut, self._finish = True, "length"
+        self._size += len(data)
+        return data[:left].decode("utf-8", "ignore")
 
     def _until_mark(self, text: str) -> str:
         for mark in MARKS:
             before, found, _ = text.partition(mark)
             if found:
-                text, self.marked = before, True
+                text, self.cut, self._marked = before, True, True
         return text
 
     def _note(self, chunk: Chunk) -> None:
@@ -340,10 +409,10 @@ class StreamedMessage:
         """What the server counted, less the token at which it stopped; else what came."""
         if not self._generated or not self._parts:
             return self._tokens
-        return max(1, self._generated - (self._finish == "stop"))
+        return min(max(1, self._generated - (self._finish == "stop")), self.limit)
 
     def _stop(self, new: int, limit: int, asked: int) -> Stop:
-        if self.marked or self._finish != "length":
+        if self._marked or self._finish != "length":
             return "block_end"
         return "context_full" if limit < asked and new + 1 >= limit else "token_limit"
 

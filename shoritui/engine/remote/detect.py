@@ -22,6 +22,11 @@ UNKNOWN_CONTEXT: Final = 4096
 
 _CONTEXT_NAMES: Final = ("max_model_len", "n_ctx", "context_length", "context_window")
 _SHOWN_MODELS: Final = 5
+_MOST_MODELS: Final = 10_000
+_LONGEST_NAME: Final = 1000
+"""Characters of what requests call a model."""
+_MOST: Final = 2**53
+"""Of the bytes and weights of a model."""
 
 
 @dataclass(slots=True)
@@ -94,20 +99,24 @@ async def _recognize(http: HttpClient, listed: _Listed) -> tuple[ServerProfile, 
     if version.get("result") == "KoboldCpp":
         size = await _maybe(http, "/api/extra/true_max_context_length")
         size = size or await _maybe(http, "/api/v1/config/max_context_length")
-        name = str((await _maybe(http, "/api/v1/model")).get("result", ""))
+        name = _text((await _maybe(http, "/api/v1/model")).get("result"))
         return profiles.KOBOLDCPP, _About(name, whole(size.get("value")))
     settings = (await _maybe(http, "/props")).get("default_generation_settings")
     if isinstance(settings, Mapping):
         return profiles.LLAMA_SERVER, _About(n_ctx=whole(settings.get("n_ctx")))
     card = await _maybe(http, "/v1/model")
-    if "id" in card:
+    if name := _text(card.get("id")):
         n_ctx = whole(mapping(card.get("parameters")).get("max_seq_len"))
-        return profiles.TABBY, _About(str(card["id"]), n_ctx)
+        return profiles.TABBY, _About(name, n_ctx)
     if any("max_model_len" in card for _, card in listed) and await _maybe(http, "/version"):
         return profiles.VLLM, _About()
     if await _answers(http, "/extras/tokenize", {"input": "\n"}):
         return profiles.LLAMA_CPP_PYTHON, _About()
     return profiles.OTHER, _About()
+
+
+def _text(value: object) -> str:
+    return value[:_LONGEST_NAME] if isinstance(value, str) else ""
 
 
 async def _maybe(http: HttpClient, path: str) -> Mapping[str, Any]:
@@ -135,8 +144,8 @@ def listed_models(said: object) -> _Listed:
         raise UserError(
             "The server lists no models where an OpenAI-compatible one does: check the address."
         )
-    cards = [card for card in data if isinstance(card, dict) and isinstance(card.get("id"), str)]
-    return [(card["id"], card) for card in cards]
+    cards = (each for each in map(mapping, data[:_MOST_MODELS]) if isinstance(each.get("id"), str))
+    return [(card["id"], card) for card in cards if len(card["id"]) <= _LONGEST_NAME]
 
 
 def _chosen(server: Server, listed: list[str], current: str) -> str:
@@ -167,8 +176,8 @@ def _info(
     return ModelInfo(
         path=Path(name),
         description=f"{name} on {profile.name}",
-        n_params=whole(known.get("n_params")) or 0,
-        size_bytes=whole(known.get("size")) or 0,
+        n_params=whole(known.get("n_params"), _MOST) or 0,
+        size_bytes=whole(known.get("size"), _MOST) or 0,
         n_ctx=n_ctx,
         n_ctx_train=whole(known.get("n_ctx_train")) or 0,
         n_vocab=whole(known.get("n_vocab")) or 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shoritui.engine.interface import (
     NO_GUIDE,
@@ -22,13 +22,15 @@ from shoritui.engine.interface import (
 from shoritui.engine.length_guide import LengthGuide
 from shoritui.engine.remote.completion import Completion, CompletionClient
 from shoritui.engine.remote.detect import detect
-from shoritui.engine.remote.http import Broken, HttpClient, Unreachable
+from shoritui.engine.remote.http import Broken, HttpClient, Refused, Unreachable
 from shoritui.engine.remote.server import Server
 from shoritui.engine.sampling_params import Sampling
 from shoritui.errors import UserError
 from shoritui.text import encodable
 
 T = TypeVar("T")
+
+_GONE: Final = (404, 405)
 
 
 class RemoteEngine(ObservedEngine):
@@ -220,6 +222,10 @@ class RemoteEngine(ObservedEngine):
             except (Broken, Unreachable) as error:
                 self._client = None
                 self._become("failed", message=str(error))
+                raise
+            except Refused as error:
+                if error.status in _GONE:
+                    self._client = None  # It may have become another server.
                 raise
             finally:
                 self.info = client.found.info

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from shoritui.bounded import Malformed, read_json
 from shoritui.engine.interface import WorkerDied
 from shoritui.engine.remote.response import reason, whole
 from shoritui.engine.remote.server import Server
-from shoritui.engine.remote.sse import LONGEST, EventReader, NotEvents
+from shoritui.engine.remote.sse import EventReader, NotEvents
 from shoritui.errors import UserError
-from shoritui.text import message
+from shoritui.text import duration, message
 
 if TYPE_CHECKING:
     import httpx
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
-"""How long a short answer may take; the text of a reply may take as long as it wants."""
+"""How long a short answer may take, from its request to its last byte."""
+LARGEST: Final = 4 << 20
+"""Bytes of an answer that is no stream: the ids of 500,000 tokens."""
+_LARGEST_REASON: Final = 1 << 16
+"""Bytes that are read of an answer that says why not."""
 KEPT_SECONDS: Final = 2.0
 """How long a connection is kept for the next request; servers keep them for 5 s and more."""
 
@@ -65,8 +71,9 @@ class HttpClient:
 
         self._server = server
         self._answer_seconds = answer_seconds or ANSWER_SECONDS
+        key = {"Authorization": f"Bearer {server.key}"} if server.key else {}
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {server.key}"} if server.key else {},
+            headers={"Accept-Encoding": "identity", **key},  # A few packed bytes may be gigabytes.
             limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
             follow_redirects=False,  # They would carry the key to wherever they lead.
             trust_env=not server.is_here,  # A proxy is no way to this machine.
@@ -85,46 +92,51 @@ class HttpClient:
         return await self._ask("POST", path, _encoded(body))
 
     async def events(
-        self, path: str, body: Mapping[str, object]
+        self, path: str, body: Mapping[str, object], most: int = LARGEST
     ) -> AsyncGenerator[list[str], None]:
         """The data of the answer's events, as many together as came together.
 
         An answer that is no event stream counts as one event. Leaving early ends the connection.
-        Raises `UserError`; `Broken` if the server goes away on the way.
+        Raises `UserError`, also after `most` bytes; `Broken` if the server goes away on the way.
         """
-        import httpx
-
-        timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
-        async with (
-            self._told(),
-            self._answer("POST", path, _encoded(body), timeout) as response,
-        ):
+        async with self._told(), self._answer("POST", path, _encoded(body)) as response:
             if response.status_code != 200:
-                raise self._refused(response.status_code, await _body(response), response)
+                raise await self._refused(response)
             if "event-stream" not in response.headers.get("content-type", ""):
                 yield [(await _body(response)).decode("utf-8", "replace")]
                 return
             reader = EventReader()
-            chunks = cast("AsyncGenerator[bytes]", response.aiter_bytes())
+            chunks = cast("AsyncGenerator[bytes]", response.aiter_raw())
             async with aclosing(chunks):
                 async for chunk in chunks:
+                    if (most := most - len(chunk)) < 0:
+                        raise NotEvents
                     if events := reader.feed(chunk):
                         yield events
             if events := reader.finish():
                 yield events
 
     async def _ask(self, method: str, path: str, content: bytes | None = None) -> Any:
-        async with self._told(), self._answer(method, path, content) as response:
+        async with (
+            self.patient(self._answer_seconds),
+            self._answer(method, path, content) as response,
+        ):
+            if response.status_code != 200:
+                raise await self._refused(response)
             body = await _body(response)
-        if response.status_code != 200:
-            raise self._refused(response.status_code, body, response)
         try:
-            return json.loads(body)
-        except ValueError:
+            return read_json(body)
+        except Malformed:
             raise Refused(
                 f"{self._server.shown}{path} answers with something that is no JSON: it is no "
                 "server of language models."
             ) from None
+
+    @asynccontextmanager
+    async def patient(self, seconds: float) -> AsyncGenerator[None]:
+        """Wait so long for what is asked within, then raise `Unreachable`."""
+        async with self._told(seconds), asyncio.timeout(seconds):
+            yield
 
     @asynccontextmanager
     async def _answer(
@@ -132,7 +144,6 @@ class HttpClient:
         method: str,
         path: str,
         content: bytes | None = None,
-        timeout: httpx.Timeout | None = None,
     ) -> AsyncGenerator[httpx.Response]:
         """An answer whose text is still to come.
 
@@ -146,7 +157,7 @@ class HttpClient:
             self._server.base + path,
             content=content,
             headers={} if content is None else {"Content-Type": "application/json"},
-            timeout=timeout or httpx.Timeout(self._answer_seconds, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),  # whoever asks has a clock
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -158,21 +169,26 @@ class HttpClient:
             await response.aclose()
 
     @asynccontextmanager
-    async def _told(self) -> AsyncGenerator[None]:
-        """What goes wrong on the way, as a sentence."""
+    async def _told(self, seconds: float = CONNECT_SECONDS) -> AsyncGenerator[None]:
+        """What goes wrong on the way, as a sentence; `seconds` is how long was waited."""
         import httpx
 
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unreachable(_unreachable(error, self._server.shown)) from None
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             raise Unreachable(
                 f"The server at {self._server.shown} did not answer within "
-                f"{self._answer_seconds:.0f} s: is it busy with another request?"
+                f"{seconds:.0f} s: is it busy with another request?"
             ) from None
-        except (httpx.TransportError, httpx.StreamError, NotEvents):
+        except (httpx.TransportError, httpx.StreamError):
             raise self.broken() from None
+        except NotEvents:
+            raise Unreachable(
+                f"The server at {self._server.shown} sends more than any answer needs: it is no "
+                "server of language models, or it is broken."
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(
                 f"The server at {self._server.shown} cannot be asked: {message(error)}."
@@ -185,6 +201,13 @@ class HttpClient:
             "it again if it has stopped, and try again."
         )
 
+    def silent(self, seconds: float) -> Broken:
+        """The server has told nothing of its answer for so long."""
+        return Broken(
+            f"Nothing of the reply has come from the server at {self._server.shown} for "
+            f"{duration(seconds)}: look at its log, and try again."
+        )
+
     def left(self) -> Broken:
         """The server turned to somebody else's request before its answer was whole."""
         return Broken(
@@ -194,19 +217,23 @@ class HttpClient:
 
     def failure(self, said: str) -> UserError:
         """The error that the server told in its own words, in one sentence."""
-        place, said = f"The server at {self._server.shown}", said.rstrip(".")
+        place, said = f"The server at {self._server.shown}", self._shown(said)
         if _CONTEXT_WORDS.search(said) and _LENGTH_WORDS.search(said):
             return _too_long(said)
         return UserError(f"{place} could not go on ({said}): look at its log, and try again.")
 
-    def _refused(self, status: int, body: bytes, response: httpx.Response) -> Refused:
-        said = reason(body.decode("utf-8", "replace")).rstrip(".")
+    async def _refused(self, response: httpx.Response) -> Refused:
+        status, body = response.status_code, await _beginning(response)
+        said = self._shown(reason(body.decode("utf-8", "replace")))
         about_context = _CONTEXT_WORDS.search(said) and _LENGTH_WORDS.search(said)
         if about_context and status in _CONTEXT_CODES:
             return _too_long(said, body)
         refused = Refused(_refusal(self._server, status, said, response.headers))
         refused.status = status
         return refused
+
+    def _shown(self, said: str) -> str:
+        return message(self._server.hidden(said)).rstrip(".")
 
 
 _CONTEXT_CODES: Final = (400, 413, 422, 500)
@@ -225,7 +252,7 @@ def _too_long(said: str, body: bytes = b"") -> TooLong:
 
 def _context(said: str, body: bytes) -> int | None:
     try:
-        error = json.loads(body)["error"]
+        error = read_json(body)["error"]
         if n_ctx := whole(error.get("n_ctx")):
             return n_ctx
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -252,7 +279,7 @@ def _refusal(server: Server, status: int, said: str, headers: Mapping[str, str])
             f"({said or 'not found'}): check the address, and that it is OpenAI-compatible."
         )
     if 300 <= status < 400:
-        to = message(headers.get("location", "another address"))
+        to = message(server.hidden(headers.get("location", "another address")))
         return f"{place} redirects to {to}: if you trust that address, use it instead."
     if status in (429, 503):
         return f"{place} is busy or still loading its model ({said}): try again in a moment."
@@ -292,13 +319,23 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """The whole answer, as far as it is of a sane length."""
-    body = b""
-    async for chunk in response.aiter_bytes():
+    """The whole answer; `NotEvents` if it is of no sane length."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > LONGEST:
+        if len(body) > LARGEST:
             raise NotEvents
-    return body
+    return bytes(body)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """As much of an answer as a reason needs, however long it is."""
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) >= _LARGEST_REASON:
+            break
+    return bytes(body[:_LARGEST_REASON])
 
 
 def _encoded(body: Mapping[str, object]) -> bytes:

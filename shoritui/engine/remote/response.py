@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Any, Final
 
+from shoritui.bounded import Malformed, read_json
 from shoritui.engine.interface import Evaluated, SampledToken, TokenLogprob
 from shoritui.text import encodable, message
 
 DONE: Final = "[DONE]"
-_LONGEST_REASON: Final = 200
+_LONGEST_REASON: Final = 1000
+"""Characters; it is cut once more where it is shown, without what is not to be seen."""
+_MOST_REASONS: Final = 5
+_MOST_TOKENS: Final = 10**9
+"""Above which no count of tokens is believed."""
+_LONGEST_TOKEN: Final = 400
+"""Characters of a token among the likeliest ones."""
+_MOST_LIKELY: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,8 @@ def parse_events(events: Iterable[str]) -> list[Chunk]:
 
 def _parsed(data: str) -> Chunk | None:
     try:
-        return parse(json.loads(data, strict=False))
-    except ValueError:
+        return parse(read_json(data))
+    except Malformed:
         return None
 
 
@@ -67,26 +76,29 @@ def reason(said: object) -> str:
     """A server's own words about an error: one line, short, nothing that is not text."""
     if isinstance(said, str):
         try:
-            return reason(json.loads(said, strict=False))
-        except ValueError:
-            return message(said)
+            return reason(read_json(said))
+        except Malformed:
+            return _line(said)
     if isinstance(said, list):  # A list of fields that were wrong.
-        return "; ".join(map(reason, said))[:_LONGEST_REASON]
+        return _line("; ".join(map(reason, said[:_MOST_REASONS])))
     if not isinstance(said, Mapping):
-        return message(said)
+        return _line(str(said))
     if "loc" in said and "msg" in said:
         field = _sequence(said["loc"])[-1:]
-        text = f"{field[0]}: {said['msg']}" if field else said["msg"]
-        return message(text)
+        return _line(f"{field[0]}: {said['msg']}" if field else str(said["msg"]))
     for key in ("error", "message", "detail", "msg"):
         if said.get(key):
             return reason(said[key])
-    return message(json.dumps(said))
+    return _line(json.dumps(said))
 
 
-def whole(value: object) -> int | None:
-    """The value, where it is a count."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _line(said: str) -> str:
+    return message(said[: 2 * _LONGEST_REASON], _LONGEST_REASON)
+
+
+def whole(value: object, most: int = _MOST_TOKENS) -> int | None:
+    """The value, where it is a count that can be true."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
     return value if is_count else None  # type: ignore[return-value]
 
 
@@ -114,7 +126,9 @@ def _progress(said: Mapping[str, Any]) -> Evaluated | None:
     if not said or None in counts:
         return None
     done, reused, total = (count or 0 for count in counts)
-    return Evaluated(min(done, total) - reused, total - reused) if total > reused else None
+    if total <= reused:
+        return None
+    return Evaluated(max(0, min(done, total) - reused), total - reused)
 
 
 def _logprobs(said: Mapping[str, Any]) -> tuple[SampledToken, ...]:
@@ -125,7 +139,7 @@ def _logprobs(said: Mapping[str, Any]) -> tuple[SampledToken, ...]:
                 _token(token.get("token"), token.get("logprob")),
                 tuple(
                     _token(other.get("token"), other.get("logprob"))
-                    for other in map(mapping, _sequence(token.get("top_logprobs")))
+                    for other in map(mapping, _sequence(token.get("top_logprobs"))[:_MOST_LIKELY])
                     if other
                 ),
             )
@@ -144,13 +158,13 @@ def _logprobs(said: Mapping[str, Any]) -> tuple[SampledToken, ...]:
 
 
 def _top(logprobs: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
-    found = [_token(text, value) for text, value in logprobs.items()]
+    found = [_token(text, value) for text, value in islice(logprobs.items(), _MOST_LIKELY)]
     return tuple(sorted(found, key=lambda each: -each.logprob))
 
 
 def _token(text: object, logprob: object) -> TokenLogprob:
     told = logprob if isinstance(logprob, int | float) else -inf
-    return TokenLogprob(_text(text), min(0.0, told))
+    return TokenLogprob(_text(text)[:_LONGEST_TOKEN], min(0.0, float(told)))
 
 
 def _text(value: object) -> str:

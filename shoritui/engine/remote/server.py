@@ -54,6 +54,16 @@ class Server:
         """Whether the key can be read on its way."""
         return bool(self.key) and self._parts().scheme == "http" and not self.is_here
 
+    def hidden(self, text: str) -> str:
+        """Return a text that the server wrote without the key or the password, if it echoes them.
+
+        It is shown to people.
+        """
+        for secret in (self.key, self._parts().password):
+            if secret:
+                text = text.replace(secret, "…")
+        return text
+
     def _parts(self) -> SplitResult:
         url = self.url.strip()
         try:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-LONGEST: Final = 16 * 2**20
-"""Bytes without an end of line, above which what comes is no event stream."""
+LONGEST: Final = 1 << 20
+"""Bytes of one event, above which what comes is no event stream."""
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
@@ -21,34 +21,46 @@ class NotEvents(ValueError):
 
 
 class EventReader:
-    """Gathers bytes; gives the data of each event that is whole."""
+    """Gathers bytes; gives the data of each event that is whole. No byte is looked at twice."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line: list[bytes] = []
+        """The pieces of a line whose end has not come."""
+        self._pending = 0
+        """Bytes of these."""
+        self._held = b""
+        """A carriage return, which may be half of a line's end."""
         self._data: list[str] = []
+        self._size = 0
+        """Bytes of these."""
 
     def feed(self, data: bytes) -> list[str]:
-        """The events that these bytes complete; `NotEvents` if a line never ends."""
-        self._rest += data
-        # A carriage return at the end may be half of a line's end.
-        whole = self._rest[:-1] if self._rest.endswith(b"\r") else self._rest
-        *lines, rest = _LINE_END.split(whole)
-        self._rest = rest + self._rest[len(whole) :]
-        if len(self._rest) > LONGEST:
+        """The events that these bytes complete; `NotEvents` if one never ends."""
+        data = self._held + data
+        self._held = data[-1:] if data.endswith(b"\r") else b""
+        pieces = _LINE_END.split(data.removesuffix(self._held))
+        found = []
+        for piece in pieces[:-1]:
+            found.append(self._take(b"".join((*self._line, piece))))
+            self._line, self._pending = [], 0
+        self._line.append(pieces[-1])
+        self._pending += len(pieces[-1])
+        if self._pending + self._size > LONGEST:
             raise NotEvents
-        return [event for line in lines if (event := self._take(line)) is not None]
+        return [event for event in found if event]
 
     def finish(self) -> list[str]:
         """The last event, where the stream ended without the empty line after it."""
-        return [
-            event for line in (self._rest, b"") if (event := self._take(line.strip())) is not None
-        ]
+        found = [self._take(b"".join(self._line).strip()), self._take(b"")]
+        return [event for event in found if event]
 
     def _take(self, line: bytes) -> str | None:
+        """Take a whole line; return the data of the event that it ends."""
         if not line:
-            event, self._data = "\n".join(self._data), []
+            event, self._data, self._size = "\n".join(self._data), [], 0
             return event or None
         name, _, value = line.partition(b":")
         if name in (b"data", b"error"):  # Older llama-servers name an error's line `error`.
             self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
+            self._size += len(value) + 1
         return None

@@ -21,6 +21,13 @@ CAPACITY: Final = 20_000
 """Texts whose counts are remembered; far more than one chat has blocks."""
 AT_ONCE: Final = 8
 """Requests under way beside each other."""
+COUNT_SECONDS: Final = 120.0
+"""How long it may take to count all texts of a prompt."""
+_FOR_A_BYTE: Final = 4
+"""The most tokens; it is one, but for signs that a vocabulary spells out."""
+_AROUND: Final = 16
+"""Tokens that a server may put around a text."""
+_LONGEST_PIECE: Final = 400
 
 _BARRIER: Final = "\n"
 """A token of its own: what follows it is split as it is within a prompt."""
@@ -55,7 +62,9 @@ class RemoteTokenizer:
     async def count(self, texts: Iterable[str]) -> list[int]:
         """The tokens of each text, inside a prompt."""
         texts = list(texts)
-        counts = await _each([text for text in texts if text not in self._known], self._one)
+        unknown = [text for text in texts if text not in self._known]
+        async with self._http.patient(COUNT_SECONDS):
+            counts = await _each(unknown, self._one)
         return [self._remember(text, counts) for text in texts]
 
     def about(self, texts: Iterable[str]) -> int:
@@ -69,8 +78,12 @@ class RemoteTokenizer:
             raise UserError(f"{self._profile.name} does not tell its tokens.")
         body = {route.text: encodable(text), **route.extra, **self._which_model()}
         ids = mapping(await self._http.post(route.encode, body)).get(route.ids)
-        if not isinstance(ids, list) or not all(isinstance(id_, int) for id_ in ids):
-            raise UserError(f"{self._profile.name} tells its tokens in a form that is not known.")
+        most = _FOR_A_BYTE * len(text.encode("utf-8", "replace")) + _AROUND
+        if not isinstance(ids, list) or len(ids) > most or not all(map(_is_id, ids)):
+            raise UserError(
+                f"{self._profile.name} tells its tokens in a form that is not known: expected "
+                "whole numbers of 0 or more, and no more than a text of this length can have."
+            )
         return ids
 
     async def plan(self, texts: Sequence[str]) -> PromptPlan:
@@ -115,7 +128,7 @@ class RemoteTokenizer:
         except Refused:
             return "\ufffd"  # Part of a character.
         text = mapping(said).get(route.decode_text)
-        return encodable(text) if isinstance(text, str) else "\ufffd"
+        return encodable(text[:_LONGEST_PIECE]) if isinstance(text, str) else "\ufffd"
 
     def _which_model(self) -> dict[str, str]:
         return {"model": self._model} if self._model else {}
@@ -129,6 +142,10 @@ class RemoteTokenizer:
         return count
 
 
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
 async def _each(items: Iterable[K], ask: Callable[[K], Awaitable[V]]) -> dict[K, V]:
     """Ask for each different item, a few beside each other."""
     limit = asyncio.Semaphore(AT_ONCE)
@@ -138,7 +155,12 @@ async def _each(items: Iterable[K], ask: Callable[[K], Awaitable[V]]) -> dict[K,
             return await ask(item)
 
     different = list(dict.fromkeys(items))
-    return dict(zip(different, await asyncio.gather(*map(one, different)), strict=True))
+    tasks = [asyncio.create_task(one(item)) for item in different]
+    try:
+        return dict(zip(different, await asyncio.gather(*tasks), strict=True))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def estimate(text: str) -> int:

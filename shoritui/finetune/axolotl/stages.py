@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from shoritui.bounded import Malformed, read_yaml
 from shoritui.errors import UserError
 from shoritui.finetune.axolotl.keys import FORMER_NAMES, PAIRED, READ_APART, Pair
 from shoritui.finetune.config.fields import own_fields
@@ -26,7 +27,6 @@ _ARROW: Final = re.compile(r"\s*(?:->|→)\s*")
 _MOST_RUNS: Final = 99
 _LONGEST: Final = 200_000
 """Characters of a file: theirs have a few thousand, and reading YAML is slow."""
-_MOST_KEYS: Final = 10_000
 _FLAGS: Final = {
     **dict.fromkeys(("true", "yes", "on", "1", "t", "y"), True),
     **dict.fromkeys(("false", "no", "off", "0", "f", "n"), False),
@@ -183,25 +183,14 @@ def stages_of(path: Path) -> list[Stage]:
 
 
 def _read(path: Path) -> Yaml:
-    yaml = yaml_library()
+    yaml_library()
     text = read_text(path, "config", "YAML")
     if len(text) > _LONGEST:
         raise file_error(path, f"this is too long for a config (at most {_LONGEST} characters)")
     try:
-        values = yaml.load(text, Loader=_loader(yaml))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise file_error(
-            path, f"{line}this is not YAML ({getattr(error, 'problem', error)})"
-        ) from error
-    except RecursionError as error:
-        raise file_error(path, "lists or mappings are nested too deeply") from error
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # what PyYAML raises for a date that is none, or a number of thousands of digits
-        raise file_error(
-            path, f"this is not YAML: a value is not what it says ({error})"
-        ) from error
+        values = read_yaml(text, references=True)
+    except Malformed as error:
+        raise file_error(path, str(error)) from None
     if not isinstance(values, dict) or values.get("base_model") is None:
         raise file_error(path, "this is no training config of axolotl's: it names no base_model")
     return {
@@ -209,18 +198,6 @@ def _read(path: Path) -> Yaml:
         for key, value in values.items()
         if value is not None
     }
-
-
-def _loader(yaml: ModuleType) -> Any:
-    """Return a reader of plain values only, in which merged mappings cannot grow without end."""
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined]
-        def flatten_mapping(self, node: Any) -> None:
-            super().flatten_mapping(node)
-            if len(node.value) > _MOST_KEYS:
-                raise yaml.YAMLError(f"a mapping has more than {_MOST_KEYS} keys")
-
-    return Loader
 
 
 def yaml_library() -> ModuleType:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from shoritui.bounded import read_json
 from shoritui.files import replace_text
 from shoritui.folders import cache_dir
 
@@ -69,7 +70,7 @@ def _memory() -> Path:
 
 def _remembered() -> dict[str, list[Any]]:
     try:
-        found = json.loads(_memory().read_text(encoding="utf-8"))
+        found = read_json(_memory().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.files import whole_folder
 from shoritui.finetune.cache.digests import digest_of, digests_of
@@ -167,7 +168,7 @@ class TierStore:
     def _opened(self, folder: Path, *, is_quick: bool) -> Sealed | None:
         """The folder if it is whole, and this tier's; quick trusts files left untouched."""
         try:
-            meta = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+            meta = read_json((folder / SEAL).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT or meta["key"] != self.key:
                 return None
             files = {folder / name: digest for name, digest in meta["files"].items()}

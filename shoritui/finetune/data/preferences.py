@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 from shoritui.blockml import Block, BlockMLError, Part, check_name, message_header, parse, render
+from shoritui.bounded import Malformed, read_json
 from shoritui.errors import UserError
 from shoritui.finetune.data.conversations import Where, name_of
 from shoritui.finetune.data.packs import Sample
@@ -93,9 +94,9 @@ def preference_of(line: str, source: str) -> Preference:
         ObjectError: It is none.
     """
     try:
-        found = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise ObjectError(f"this line is not JSON ({error})") from None
+        found = read_json(line)
+    except Malformed as error:
+        raise ObjectError(error.sentence) from None
     if not isinstance(found, dict):
         raise ObjectError("expected a JSON object, { ... }, with context, chosen and rejected")
     row = converted(found, _Row)

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from shoritui.bounded import read_json
 from shoritui.files import whole_file
 from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.samples import Tokenized
@@ -84,7 +85,7 @@ def _conversations(arrays: dict[str, Any]) -> list[Tokenized]:
     ends = [0, *(int(end) for end in np.cumsum(arrays["lengths"]))]
     spans = iter(pairwise(ends))
     conversations = []
-    for facts in json.loads(arrays["facts"].tobytes()):
+    for facts in read_json(arrays["facts"].tobytes()):
         samples = []
         for source in facts.pop("samples"):
             start, end = next(spans)

@@ -8,7 +8,6 @@ writes it and what begins a prompt by hand, and no text is ever read as a specia
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.read import GgufFile
@@ -179,7 +179,7 @@ class _Fast(Tokenizer):
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} is no JSON object")
     return found

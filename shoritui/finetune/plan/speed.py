@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 
 import torch
 
+from shoritui.bounded import read_json
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import METRICS
 from shoritui.finetune.plan.step_memory import Peak
@@ -61,7 +61,7 @@ def _recorded(path: Path) -> float:
     tokens, seconds = 0, 0.0
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
-            event = json.loads(line)
+            event = read_json(line)
             if event["event"] == "stepped":
                 tokens += int(event["tokens"])
                 seconds += float(event["seconds"])

@@ -6,7 +6,6 @@ slowly, wait for networks and break, so each is drawn on by a thread of its own.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import traceback
@@ -19,6 +18,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Protocol, TextIO, TypeAlias
 
+from shoritui.bounded import read_json
 from shoritui.files import replace_text
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import (
@@ -114,7 +114,7 @@ class Metrics:
 
     def _keep(self, event: Figure) -> None:
         line = to_json(event)
-        key = _key(json.loads(line))
+        key = _key(read_json(line))
         if key in self._known:
             return
         self._known.add(key)
@@ -133,7 +133,7 @@ def _rows(path: Path) -> Iterator[tuple[_Key, str]]:
         return
     for line in text.split("\n"):
         with suppress(ValueError, KeyError, TypeError, AttributeError):
-            yield _key(json.loads(line)), line
+            yield _key(read_json(line)), line
 
 
 def _key(row: dict[str, Any]) -> _Key:

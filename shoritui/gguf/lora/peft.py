@@ -19,6 +19,7 @@ import msgspec
 import regex
 from msgspec import Meta
 
+from shoritui.bounded import Malformed, misfit, read_json
 from shoritui.errors import UserError
 from shoritui.gguf.checkpoint import NUMPY, Place, floats_at, places_in
 from shoritui.gguf.read import Floats
@@ -174,21 +175,14 @@ def _read_config(path: Path) -> tuple[_Config, dict[str, Any]]:
     """Return what is checked of a config, and all of it."""
     text = read_text(path, "PEFT config", "JSON")
     try:
-        values = msgspec.json.decode(text, type=dict[str, Any])
+        values = read_json(text)
         return msgspec.convert(values, _Config), values
     except msgspec.ValidationError as error:
-        raise UserError(f"{printable(path)}: {_wrong(error)}.") from None
-    except (msgspec.DecodeError, RecursionError):
+        raise UserError(f"{printable(path)}: {misfit(error)}.") from None
+    except Malformed:
         raise UserError(
             f"{printable(path)} is no JSON as PEFT writes it: save the adapter again."
         ) from None
-
-
-def _wrong(error: msgspec.ValidationError) -> str:
-    """Say it as msgspec does, with the key where it knows one: `r: Expected int >= 1`."""
-    what, _, place = str(error).partition(" - at `$")
-    key = printable(place.strip("`").removeprefix("."))
-    return f"{key}: {printable(what)}" if key else printable(what)
 
 
 def _check_plain(config: _Config, values: Mapping[str, Any], path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.files import content_of
 from shoritui.gguf.vocabulary import bpe, kept, sentencepiece
@@ -40,7 +40,7 @@ def vocabulary_of_folder(folder: Path, config: Mapping[str, Any]) -> Vocabulary:
 def _said_of_tokens(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        said = json.loads(content_of(path))
+        said = read_json(content_of(path))
         wanted = ("add_bos_token", "added_tokens_decoder", "bos_token", "eos_token")
         return {key: said[key] for key in wanted if key in said}
     except FileNotFoundError:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from shoritui.bounded import read_json
+
 
 class TokenizerJson:
     """What it says, and what the library makes of texts by it."""
@@ -18,7 +20,7 @@ class TokenizerJson:
         """`settings` are those of tokenizer_config.json; the library has errors of its own."""
         from tokenizers import Tokenizer
 
-        self.document: dict[str, Any] = json.loads(text)
+        self.document: dict[str, Any] = read_json(text)
         self.space_prefix = _without_prefix(self.document)
         """Whether it was made to see a space before a document's first character."""
         self.text = json.dumps(self.document, sort_keys=True)

@@ -13,13 +13,13 @@ import base64
 import binascii
 import json
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shoritui.bounded import Malformed, TooDeep, read_json
 from shoritui.cards import picture_of
 from shoritui.errors import UserError
 from shoritui.files import open_file
@@ -34,8 +34,6 @@ from shoritui.text import as_json, size
 _LARGEST_PICTURE: Final = 64 << 20
 """Bytes of a picture with a card."""
 _MOST_KEYS: Final = 100_000
-_DEEPEST: Final = 100
-"""Levels of JSON in a card: every one costs whoever reads it."""
 _OF_CARDS: Final = {"spec", "first_mes", "char_name"}
 """What stands on the first level of a card, and of nothing else."""
 _LETTERS: Final = (b"ASCII\0\0\0", b"UNICODE\0", b"JIS\0\0\0\0\0", bytes(8))
@@ -203,25 +201,18 @@ def object_in(text: str) -> Values:
     """Return the object in JSON; an empty one for anything else.
 
     Raises:
-        UserError: It is nested too deep for a card and looks like one, or for any reader; or a
-            number in it has more digits than Python reads.
+        UserError: It looks like a card, but is nested too deep.
     """
     if text.lstrip()[:1] != "{":
         return {}
     try:
-        found = values_of(json.loads(text))
-    except json.JSONDecodeError:
+        return values_of(read_json(text))
+    except TooDeep as error:
+        if any(f'"{key}"' in text for key in _OF_CARDS):
+            raise UserError(str(error)) from None
         return {}
-    except RecursionError:
-        raise UserError("its JSON is nested too deep to be read") from None
-    except ValueError:
-        most = sys.get_int_max_str_digits()
-        raise UserError(f"a number in it has more than {most:,} digits") from None
-    if _is_shallow(found):
-        return found
-    if found.keys() & _OF_CARDS:
-        raise UserError(f"it is a card nested more than {_DEEPEST} levels deep")
-    return {}
+    except Malformed:
+        return {}
 
 
 def listed(text: str) -> Values:
@@ -244,17 +235,3 @@ def _keys_in(value: object) -> int:
             case list() as found:
                 rest += found
     return count
-
-
-def _is_shallow(value: object) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return True
-    return False

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shoritui.bounded import read_json
 from shoritui.cards import Card, check_card
 from shoritui.errors import UserError
 from shoritui.interop.cards.values import Values, values_of
@@ -26,7 +27,7 @@ _CAST: Final = "cast"
 
 def facts_of(card: Card) -> dict[str, Any]:
     """Return what a card holds as JSON has it, each field of its first character on its own."""
-    facts = json.loads(json.dumps(msgspec.to_builtins(card)))
+    facts = read_json(json.dumps(msgspec.to_builtins(card)))
     del facts["source"]
     first, *rest = facts.pop("characters") or [{}]
     own = {_OF_CHARACTER + name: value for name, value in first.items()}

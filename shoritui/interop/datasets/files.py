@@ -6,13 +6,13 @@ Of a file of any size only one record is in memory, and one that nobody could tr
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
+from shoritui.bounded import DECODER, Malformed, read_json
 from shoritui.files import open_file
 from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
@@ -25,7 +25,6 @@ _CHUNK: Final = 1 << 16
 _BEGINNING: Final = 1 << 20
 """Bytes by which a format is told; a chat's first line may hold its whole scene."""
 _GAPS: Final = " \t\n\r"
-_DECODER: Final = json.JSONDecoder(strict=False)
 _ENCODING: Final = "it is not UTF-8 text: save it as UTF-8"
 
 
@@ -80,12 +79,20 @@ def lines_of(path: Path) -> Iterator[tuple[int, object]]:
 def _of_line(line: bytes, number: int) -> object:
     try:
         return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _of_odd_line(line, number)
+
+
+def _of_odd_line(line: bytes, number: int) -> object:
+    """Return what stands on a line that msgspec does not read: it may be JSON all the same."""
+    try:
+        text = line.decode()
     except UnicodeDecodeError:
         return Unusable(number, _ENCODING)
-    except (msgspec.DecodeError, RecursionError) as error:
-        if "utf-8" in str(error).lower():
-            return Unusable(number, _ENCODING)
-        return Unusable(number, f"this line is not JSON ({message(error)})")
+    try:
+        return read_json(text)
+    except Malformed as error:
+        return Unusable(number, error.sentence)
 
 
 def elements_of(path: Path) -> Iterator[tuple[int, object]]:
@@ -147,7 +154,7 @@ class _Elements:
         """Return the value that begins here."""
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end = DECODER.raw_decode(self._text, self._at)
             except RecursionError:
                 raise Unusable(self._line, "this is nested too deeply") from None
             except ValueError as error:

@@ -24,6 +24,7 @@ from shoritui.blockml import (
     description_body,
     parse,
 )
+from shoritui.bounded import misfit
 from shoritui.interop.datasets.model import Found, Read, Unusable
 from shoritui.text import closest
 
@@ -163,7 +164,7 @@ def converted(found: Mapping[str, Any], kind: type[_Record]) -> _Record:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise ObjectError(str(error).replace("$.", "")) from None
+        raise ObjectError(misfit(error)) from None
 
 
 def _description(each: str | _Description) -> str:

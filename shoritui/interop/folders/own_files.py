@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import tomli
-
+from shoritui.bounded import read_json
 from shoritui.cards import (
     Character,
     archive_of,
@@ -32,7 +31,7 @@ from shoritui.files import add_text, content_of, why
 from shoritui.interop.cards.values import name_of, text_of, values_of
 from shoritui.names import fold
 from shoritui.text import as_json, counted, printable
-from shoritui.toml import read_text
+from shoritui.toml import read_sheet, read_text
 
 _LARGEST: Final = 16 << 20
 """Bytes of SillyTavern's settings."""
@@ -131,14 +130,14 @@ def write_personas(personas: Sequence[Character], folder: Path) -> Path:
 def _is_card(path: Path) -> bool:
     """Return whether a TOML file is meant to be one of ours."""
     try:
-        found = tomli.loads(read_text(path, "card"))
-    except (ValueError, RecursionError, UserError):
+        found = read_sheet(path, "card").data
+    except UserError:
         return False
     return any(isinstance(found.get(name), list) for name in ("character", "lore"))
 
 
 def _parsed(path: Path) -> Any:
     try:
-        return json.loads(content_of(path).decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
+        return read_json(content_of(path).decode("utf-8-sig", "replace"))
+    except ValueError:
         return None

@@ -7,13 +7,13 @@ group chats/1700000001.jsonl           a story with the cards of all its members
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from shoritui.bounded import read_json
 from shoritui.cards import (
     Card,
     Character,
@@ -41,8 +41,8 @@ def is_group(path: Path) -> bool:
     try:
         if path.stat().st_size > _LARGEST_GROUP:
             return False
-        found = json.loads(content_of(path).decode("utf-8-sig", "replace"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(content_of(path).decode("utf-8-sig", "replace"))
+    except (OSError, ValueError):
         return False
     return isinstance(found, dict) and group_of_sillytavern(found) is not None
 

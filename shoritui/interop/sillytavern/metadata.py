@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shoritui.bounded import read_json
 from shoritui.interop.placeholders import with_names
 from shoritui.interop.sillytavern.extra import KEY, SAID, Extra
 from shoritui.story import Details, Entry, NoteRule, WholeChat
@@ -61,7 +62,7 @@ def kept_extra(fields: Mapping[str, Any], ours: Extra | None) -> str:
 def written_extra(entry: Entry) -> dict[str, Any]:
     """Return the free fields that go back, without a link whose name was taken away here."""
     try:
-        found = json.loads(entry.details.foreign or "{}")
+        found = read_json(entry.details.foreign or "{}")
     except (ValueError, RecursionError):
         return {}
     extra = found if isinstance(found, dict) else {}

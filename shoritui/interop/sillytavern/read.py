@@ -8,7 +8,6 @@ Newer versions name nobody in the header ("unused"), and older groups have none.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from shoritui.blockml import check_name
+from shoritui.bounded import Malformed, read_json
 from shoritui.cards import Card, Character
 from shoritui.errors import UserError
 from shoritui.interop.chat_json import clean_struct, read_scene
@@ -46,8 +46,6 @@ _HEAD: Final = 20
 """In how many lines the first message of a chat is looked for."""
 _UNUSED: Final = ("", "unused")
 _NO_NAME: Final = re.compile("[:▀▄]")
-_JSON: Final = json.JSONDecoder(strict=False)
-"""Reads a text also where control characters stand in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,8 +365,8 @@ def _object(line: str) -> Mapping[str, Any]:
     A file that was not written to its end is often filled up with zeros.
     """
     try:
-        return _mapping(_JSON.decode(line.strip("\0 \r")))
-    except (ValueError, RecursionError):
+        return _mapping(read_json(line.strip("\0 \r")))
+    except Malformed:
         return {}
 
 

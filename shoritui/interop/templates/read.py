@@ -10,7 +10,6 @@ it is kept as a text of its own, which `/instruction` offers.
 
 from __future__ import annotations
 
-import json
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from shoritui.blockml import BLOCK_OPEN
+from shoritui.bounded import read_json
 from shoritui.cards.macros import Scope, left_out, settle
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
@@ -145,8 +145,8 @@ def import_template(path: Path) -> KeptTemplate | None:
     if text is None:
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = read_json(text)
+    except ValueError:
         return None
     templates = templates_of(found, path.stem) if isinstance(found, dict) else ()
     if not templates:
@@ -210,8 +210,8 @@ def kept_templates() -> list[tuple[str, Template]]:
         return found
     for file in files:
         try:
-            values = json.loads(_text_of(file) or "")
-        except (ValueError, RecursionError):
+            values = read_json(_text_of(file) or "")
+        except ValueError:
             continue
         if isinstance(values, dict):
             found += [(file.stem, each) for each in templates_of(values, file.stem)]

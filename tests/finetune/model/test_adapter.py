@@ -167,7 +167,7 @@ def test_an_adapter_that_does_not_fit(tmp_path: Path) -> None:
         ({"use_dora": True}, "use_dora asks for DoRA"),
         ({"rank_pattern": {"q_proj": 8}}, "q_proj are not of rank 8"),
         ({"bias": "all"}, "bias is 'all'"),
-        ({"r": "many"}, "r: Expected `int`, got `str`"),
+        ({"r": "many"}, "r: expected a whole number, not text"),
     ],
 )
 def test_what_is_not_plain_lora_is_refused(

@@ -147,7 +147,7 @@ class _Counted:
 def work(monkeypatch: pytest.MonkeyPatch, path: Path, reading: Reading) -> tuple[int, int]:
     """How many characters are decoded for a file, and the most that are held of it at once."""
     decoder = _Counted(json.JSONDecoder(strict=False))
-    monkeypatch.setattr(files, "_DECODER", decoder)
+    monkeypatch.setattr(files, "DECODER", decoder)
     most = 0
     fill = files._Elements._fill
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shoritui.bounded import read_json
 from shoritui.engine.presets import SHIPPED, Preset, preset_name, save_preset
 from shoritui.engine.presets.foreign.orders import Values
 from shoritui.engine.presets.foreign.read import ForeignPreset, inner_preset, is_preset, preset_of
@@ -138,8 +139,8 @@ def _values_in(path: Path) -> dict[str, Any] | None:
         return None
     if text.lstrip()[:1] == "{":
         try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
+            found = read_json(text)
+        except ValueError:
             return None
         return found if isinstance(found, dict) else None
     return flat_yaml(text) if path.suffix.lower() in (".yaml", ".yml") else None
@@ -212,7 +213,7 @@ def _yaml_quoted(written: str, rest: list[str]) -> str:
         raise ValueError("not closed")
     if mark == "'":
         return end[:-1].replace("''", "'")
-    return str(json.loads('"' + end[:-1].replace("\n", "\\n") + '"'))
+    return str(read_json('"' + end[:-1].replace("\n", "\\n") + '"'))
 
 
 def _yaml_scalar(written: str) -> object:
@@ -222,7 +223,7 @@ def _yaml_scalar(written: str) -> object:
     if plain.casefold() in _YAML_WORDS:
         return _YAML_WORDS[plain.casefold()]
     if plain[:1] in ("[", "{"):
-        return json.loads(plain)
+        return read_json(plain)
     if plain[:1] in ("&", "*", "!"):
         raise ValueError("a reference")
     try:

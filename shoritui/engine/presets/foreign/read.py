@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shoritui.bounded import read_json
 from shoritui.engine.presets.foreign.orders import Values, found_orders
 from shoritui.engine.sampling_params import FIELDS, ORDER, Sampling, changed
 from shoritui.errors import UserError
@@ -436,8 +437,8 @@ def _strings(value: object) -> list[str]:
     if isinstance(value, str):
         written = value.strip()
         try:
-            value = json.loads(written if written.startswith("[") else f"[{written}]")
-        except (ValueError, RecursionError):
+            value = read_json(written if written.startswith("[") else f"[{written}]")
+        except ValueError:
             value = [part.strip() for part in written.split(",")]
     rows = value if isinstance(value, list) else []
     return [each for each in rows[:_MOST_TEXTS] if isinstance(each, str)]

@@ -1,0 +1,167 @@
+"""Read JSON and YAML that others wrote: whatever stands there, it is a value or one sentence.
+
+    {"a": [1, 2.5]}        {"a": [1, 2.5]}
+    12345678901234567890123456789012345    1.2345678901234568e+34, as JavaScript reads it
+    NaN, 1e999             None, as JavaScript writes them
+    [[[[[...               TooDeep: it is nested more than 100 levels deep
+
+Every number fits into 64 bits, and nothing is so deep that a walk over it could fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+from typing import Any, Final
+
+from shoritui.text import message
+
+DEEPEST: Final = 100
+"""Levels of lists and objects in each other."""
+_WHOLE: Final = range(-(2**63), 2**64)
+_SURELY_WHOLE: Final = 18  # digits and sign
+_TYPES: Final = re.compile(r"`(\w+(?: \| \w+)*)`")
+_WORDS: Final = {
+    **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
+    **{"array": "a list", "object": "an object", "null": "nothing"},
+}
+_MOST_KEYS: Final = 10_000
+"""Of a mapping in YAML, which may have merged others into itself."""
+
+
+class Malformed(ValueError):
+    """What is wrong with a text, as the end of a sentence, with its line where one can be told."""
+
+    def __init__(self, sentence: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {sentence}" if line else sentence)
+        self.sentence = sentence
+
+
+class TooDeep(Malformed):
+    """Lists and objects are nested deeper than anything that is meant."""
+
+    def __init__(self, line: int = 0) -> None:
+        super().__init__(f"it is nested more than {DEEPEST} levels deep", line)
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return the value in JSON, with or without a byte order mark. Raises `Malformed`."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode()
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise Malformed("this is not UTF-8 text", line) from None
+    try:
+        value = DECODER.decode(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as error:
+        reason = error.msg[:1].lower() + error.msg[1:]
+        raise Malformed(f"this is not JSON ({reason})", error.lineno) from None
+    except RecursionError:
+        raise TooDeep from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        check_depth(value)
+    return value
+
+
+def misfit(error: Exception) -> str:
+    """Return what msgspec says of a value that is not of its type, in words, with its place.
+
+    "Expected `str`, got `int` - at `$.text`" becomes "text: expected text, not a whole number".
+    """
+    said, _, place = message(error).partition(" - at ")
+    said = _TYPES.sub(lambda match: " or ".join(map(_word, match[1].split(" | "))), said)
+    key = place.strip("`").removeprefix("$").removeprefix(".")
+    return f"{key and f'{key}: '}{said[:1].lower()}{said[1:].replace(', got ', ', not ')}"
+
+
+def _word(kind: str) -> str:
+    return _WORDS.get(kind, f"`{kind}`")
+
+
+def check_depth(value: object) -> None:
+    """Raise `TooDeep` if lists and objects are nested too deep."""
+    level: list[Any] = [[value]]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise TooDeep
+
+
+def read_yaml(text: str, *, references: bool = False) -> Any:
+    """Return the plain values in YAML; `references` (`*name`) may stand in it only if so told.
+
+    Raises:
+        Malformed: It is no YAML, nested too deep, or has values that grow, or that no value is.
+        ImportError: PyYAML is not installed.
+    """
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    try:
+        for event in yaml.parse(text, loader):
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent) and not references:
+                raise Malformed("a reference (`*name`) stands here: write what it means", line)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise TooDeep(line)
+        return yaml.load(text, _bounded(loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = f" ({message(error.problem)})" if error.problem else ""
+        raise Malformed(f"this is not YAML{reason}", mark.line + 1 if mark else 0) from None
+    except yaml.YAMLError:
+        raise Malformed("this is not YAML: it holds characters that no text has") from None
+
+
+def _bounded(loader: Any) -> Any:
+    """Return the loader with a sentence and a line for each value that is not right."""
+
+    class Loader(loader):  # type: ignore[misc]
+        def flatten_mapping(self, node: Any) -> None:
+            super().flatten_mapping(node)
+            if len(node.value) > _MOST_KEYS:
+                raise Malformed(f"a mapping has more than {_MOST_KEYS} keys", _line(node))
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, LookupError, AttributeError, TypeError) as error:
+                if isinstance(error, Malformed):
+                    raise
+                # what PyYAML raises for a date that is none, or a number of thousands of digits
+                raise Malformed("this value is not what it looks like", _line(node)) from None
+
+    return Loader
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _whole(digits: str) -> int | float | None:
+    if len(digits) <= _SURELY_WHOLE:
+        return int(digits)
+    value = _fraction(digits)
+    return number if value is not None and (number := int(digits)) in _WHOLE else value
+
+
+def _fraction(text: str) -> float | None:
+    value = float(text)
+    return value if isfinite(value) else None
+
+
+DECODER: Final = json.JSONDecoder(
+    strict=False, parse_int=_whole, parse_float=_fraction, parse_constant=lambda _: None
+)
+"""Reads a value that begins somewhere in a text; its depth is still to be checked."""
