@@ -1,8 +1,8 @@
 """Read JSON and YAML that others wrote: whatever stands there, it is a value or one sentence.
 
     {"a": [1, 2.5]}        {"a": [1, 2.5]}
-    12345678901234567890123456789012345    1.2345678901234568e+34, as JavaScript reads it
-    NaN, 1e999             None, as JavaScript writes them
+    99999999999999999999   18446744073709551615: what is too large is the largest that fits
+    NaN, Infinity          None, as JavaScript writes them
     [[[[[...               TooDeep: it is nested more than 100 levels deep
 
 Every number fits into 64 bits, and nothing is so deep that a walk over it could fail.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from math import isfinite
+import sys
 from typing import Any, Final
 
 from shoritui.text import message
@@ -20,7 +20,9 @@ from shoritui.text import message
 DEEPEST: Final = 100
 """Levels of lists and objects in each other."""
 _WHOLE: Final = range(-(2**63), 2**64)
-_SURELY_WHOLE: Final = 18  # digits and sign
+_MOST_DIGITS: Final = 100
+"""Of a whole number, above which it is not even converted; those of 64 bits have 20."""
+_LARGEST: Final = sys.float_info.max
 _TYPES: Final = re.compile(r"`(\w+(?: \| \w+)*)`")
 _WORDS: Final = {
     **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
@@ -45,8 +47,16 @@ class TooDeep(Malformed):
         super().__init__(f"it is nested more than {DEEPEST} levels deep", line)
 
 
-def read_json(text: str | bytes) -> Any:
-    """Return the value in JSON, with or without a byte order mark. Raises `Malformed`."""
+def read_json(text: str | bytes, *, finite: bool = True) -> Any:
+    """Return the value in JSON, with or without a byte order mark.
+
+    Args:
+        text: The JSON.
+        finite: Whether NaN and the infinities, which no JSON has but Python's, are None.
+
+    Raises:
+        Malformed: It is no JSON, or nested too deep.
+    """
     if isinstance(text, bytes):
         try:
             text = text.decode()
@@ -54,7 +64,8 @@ def read_json(text: str | bytes) -> Any:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise Malformed("this is not UTF-8 text", line) from None
     try:
-        value = DECODER.decode(text.removeprefix("\ufeff"))
+        decoder = DECODER if finite else _PYTHONS
+        value = decoder.decode(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         raise Malformed(f"this is not JSON ({reason})", error.lineno) from None
@@ -149,19 +160,18 @@ def _line(node: Any) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _whole(digits: str) -> int | float | None:
-    if len(digits) <= _SURELY_WHOLE:
-        return int(digits)
-    value = _fraction(digits)
-    return number if value is not None and (number := int(digits)) in _WHOLE else value
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        return _WHOLE.start if digits[0] == "-" else _WHOLE[-1]
+    return min(max(int(digits), _WHOLE.start), _WHOLE[-1])
 
 
-def _fraction(text: str) -> float | None:
-    value = float(text)
-    return value if isfinite(value) else None
+def _fraction(text: str) -> float:
+    return min(max(float(text), -_LARGEST), _LARGEST)
 
 
 DECODER: Final = json.JSONDecoder(
     strict=False, parse_int=_whole, parse_float=_fraction, parse_constant=lambda _: None
 )
 """Reads a value that begins somewhere in a text; its depth is still to be checked."""
+_PYTHONS: Final = json.JSONDecoder(strict=False, parse_int=_whole)

@@ -255,7 +255,7 @@ def from_json(line: str) -> Event:
     Raises:
         ValueError: The line is not an event.
     """
-    fields = read_json(line)
+    fields = read_json(line, finite=False)
     try:
         kind = _CLASSES[fields.pop("event")]
         if kind is RunStarted:

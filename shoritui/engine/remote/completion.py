@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
@@ -38,7 +38,6 @@ SILENCE_SECONDS: Final = 300.0
 """How long it may write on one token."""
 FIGURES_SECONDS: Final = 2.0
 """How long it may take to tell the figures of a reply that is whole."""
-ABORT_SECONDS: Final = 2.0
 _BYTES_A_TOKEN: Final = 64
 """The most that a reply's text may have for each of its tokens; most languages need 2 to 6."""
 _SENT_A_TOKEN: Final = 1 << 14
@@ -92,7 +91,6 @@ class CompletionClient:
         self._become = become
         self._told: tuple[object, ...] = ()
         self._biases: dict[str, int | None] = {}
-        self._errands: set[asyncio.Task[None]] = set()
 
     async def write(self, call: Completion, emit: Emit) -> None:
         """Write a message, telling of it as it comes. Raises `UserError`, `Broken`."""
@@ -136,13 +134,6 @@ class CompletionClient:
         if said is None or not said.logprobs:
             raise UserError(_UNTOLD)
         return said.logprobs[0].top
-
-    async def settle(self) -> None:
-        """Wait for what was sent beside everything else, but not for long."""
-        if self._errands:
-            await asyncio.wait(self._errands, timeout=ABORT_SECONDS)
-        for errand in self._errands:
-            errand.cancel()
 
     # The request
 
@@ -230,7 +221,8 @@ class CompletionClient:
             raise
         finally:
             if not message.ended and profile is profiles.KOBOLDCPP:
-                self._send_abort(call.key)
+                # It notices a closed connection only between tokens.
+                self._http.send("/api/extra/abort", {"genkey": call.key})
 
     async def _follow(
         self, body: Mapping[str, object], message: StreamedMessage, emit: Emit
@@ -284,17 +276,6 @@ class CompletionClient:
         if error.n_ctx and error.n_ctx < info.n_ctx:
             self.found.info = replace(info, n_ctx=error.n_ctx)
             self.found.sure_of_context = True
-
-    def _send_abort(self, key: str) -> None:
-        """KoboldCpp notices a closed connection only between tokens: it is told."""
-        errand = asyncio.create_task(self._abort(key))
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
-
-    async def _abort(self, key: str) -> None:
-        with suppress(UserError):  # Then it stops at its next token.
-            async with self._http.patient(ABORT_SECONDS):
-                await self._http.post("/api/extra/abort", {"genkey": key})
 
 
 class StreamedMessage:

@@ -173,9 +173,7 @@ class RemoteEngine(ObservedEngine):
             task.cancel()
         if running:
             await asyncio.wait(running)
-        client, self._client = self._client, None
-        if client is not None:
-            await client.settle()
+        self._client = None
         http, self._http = self._http, None
         if http is not None:
             await http.close()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from shoritui.bounded import Malformed, read_json
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
 """How long a short answer may take, from its request to its last byte."""
+ERRAND_SECONDS: Final = 2.0
+"""How long what is sent beside all else may hold up the end."""
 LARGEST: Final = 4 << 20
 """Bytes of an answer that is no stream: the ids of 500,000 tokens."""
 _LARGEST_REASON: Final = 1 << 16
@@ -78,9 +80,12 @@ class HttpClient:
             follow_redirects=False,  # They would carry the key to wherever they lead.
             trust_env=not server.is_here,  # A proxy is no way to this machine.
         )
+        self._errands: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """End the connections."""
+        if self._errands:
+            await asyncio.wait(self._errands)
         await self._client.aclose()
 
     async def get(self, path: str) -> Any:
@@ -90,6 +95,17 @@ class HttpClient:
     async def post(self, path: str, body: Mapping[str, object]) -> Any:
         """The answer's JSON. Raises `UserError`."""
         return await self._ask("POST", path, _encoded(body))
+
+    def send(self, path: str, body: Mapping[str, object]) -> None:
+        """Send something beside all else; nobody waits for its answer."""
+        errand = asyncio.create_task(self._send(path, body))
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def _send(self, path: str, body: Mapping[str, object]) -> None:
+        with suppress(UserError):
+            async with self.patient(ERRAND_SECONDS):
+                await self.post(path, body)
 
     async def events(
         self, path: str, body: Mapping[str, object], most: int = LARGEST
@@ -102,8 +118,8 @@ class HttpClient:
         async with self._told(), self._answer("POST", path, _encoded(body)) as response:
             if response.status_code != 200:
                 raise await self._refused(response)
-            if "event-stream" not in response.headers.get("content-type", ""):
-                yield [(await _body(response)).decode("utf-8", "replace")]
+            if "event-stream" not in response.headers.get("content-type", "event-stream"):
+                yield [json.dumps(self._json(path, await _body(response)))]
                 return
             reader = EventReader()
             chunks = cast("AsyncGenerator[bytes]", response.aiter_raw())
@@ -124,6 +140,9 @@ class HttpClient:
             if response.status_code != 200:
                 raise await self._refused(response)
             body = await _body(response)
+        return self._json(path, body)
+
+    def _json(self, path: str, body: bytes) -> Any:
         try:
             return read_json(body)
         except Malformed:
@@ -201,9 +220,9 @@ class HttpClient:
             "it again if it has stopped, and try again."
         )
 
-    def silent(self, seconds: float) -> Broken:
+    def silent(self, seconds: float) -> Unreachable:
         """The server has told nothing of its answer for so long."""
-        return Broken(
+        return Unreachable(
             f"Nothing of the reply has come from the server at {self._server.shown} for "
             f"{duration(seconds)}: look at its log, and try again."
         )
@@ -279,7 +298,7 @@ def _refusal(server: Server, status: int, said: str, headers: Mapping[str, str])
             f"({said or 'not found'}): check the address, and that it is OpenAI-compatible."
         )
     if 300 <= status < 400:
-        to = message(server.hidden(headers.get("location", "another address")))
+        to = message(server.hidden(headers.get("location") or "another address"))
         return f"{place} redirects to {to}: if you trust that address, use it instead."
     if status in (429, 503):
         return f"{place} is busy or still loading its model ({said}): try again in a moment."
@@ -300,6 +319,8 @@ def _unreachable(error: BaseException, shown: str) -> str:
             "through to it?"
         )
     causes = _causes(error)
+    if any(getattr(cause, "reason", "") == "WRONG_VERSION_NUMBER" for cause in causes):
+        return f"The server at {shown} does not speak https: begin its address with http://."
     if said := next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None):
         return (
             f"The server at {shown} cannot be trusted ({message(said.reason or said)}): use the "

@@ -57,9 +57,9 @@ def parse(said: object) -> Chunk | None:
     """What an answer says; None if it says nothing that a reply could."""
     if not isinstance(said, dict):
         return None
-    error = said.get("error") or (said if said.get("object") == "error" else None)
-    if error:
-        return Chunk(error=reason(error))
+    is_error = said.get("object") == "error" or ("message" in said and "choices" not in said)
+    if error := said.get("error") or (said if is_error else None):
+        return Chunk(error=reason(error) or "without a reason")
     choice, usage = _first(said.get("choices")), mapping(said.get("usage"))
     return Chunk(
         text=_text(choice.get("text")),

@@ -59,7 +59,7 @@ class EventReader:
         if not line:
             event, self._data, self._size = "\n".join(self._data), [], 0
             return event or None
-        name, _, value = line.partition(b":")
+        name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
         if name in (b"data", b"error"):  # Older llama-servers name an error's line `error`.
             self._data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
             self._size += len(value) + 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import stat
 from collections.abc import Iterator
 from contextlib import suppress

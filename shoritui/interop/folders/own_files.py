@@ -6,7 +6,6 @@ default-user/settings.json                               the personas, by the na
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

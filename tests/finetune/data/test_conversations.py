@@ -119,7 +119,7 @@ def test_text_is_as_clean_as_in_a_chat(tmp_path: Path) -> None:
         ("a.txt", b"\xe2\x96\x80title\nA\n\xff", "a.txt:3", "not UTF-8"),
         ("a.jsonl", '{"messages": []}\n', "a.jsonl:1", "none"),
         ("a.jsonl", '\n{"messages": [}\n', "a.jsonl:2", "not JSON"),
-        ("a.jsonl", "[" * 100_000, "a.jsonl:1", "not JSON"),
+        ("a.jsonl", "[" * 100_000, "a.jsonl:1", "nested more than 100 levels deep"),
         ("a.jsonl", "[1]", "a.jsonl:1", "expected a JSON object"),
         ("a.jsonl", '{"title": "x"}', "a.jsonl:1", "`messages`"),
         ("a.jsonl", '{"messages": [], "titel": "x"}', "a.jsonl:1", "did you mean 'title'?"),

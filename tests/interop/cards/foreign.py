@@ -6,8 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+WHOLE = st.integers(-(2**63), 2**63)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
     ),
@@ -54,7 +55,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
                     "position": st.sampled_from(["before_char", "after_char", ""]),
                     "id": st.integers(0, 5) | st.text(max_size=3),
                     "use_regex": st.booleans(),
-                    "priority": st.integers(),
+                    "priority": WHOLE,
                 },
             )
         ),

@@ -21,6 +21,7 @@ from shoritui.story import Chat, Details, Entry, Kind, NoteRule, WholeChat
 from shoritui.text import clean
 
 NAMES = ("Ada", "Bram", "Cleo", "Old Woman", "Narrator")
+WHOLE = st.integers(-(2**63), 2**63)
 texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ["{{user}} and {{char}}", "Ada: Hm.", '{"mes": 1}', "a\r\nb\u2028c", "▀▄"]
 )
@@ -157,7 +158,7 @@ metadata = st.fixed_dictionaries(
         "note_depth": st.integers(-2, 10_000),
         "note_role": st.integers(0, 2),
         "scenario": st.sampled_from(["", "A quay.", "{{user}} waits for {{char}}."]),
-        "variables": st.dictionaries(st.text(max_size=3), st.integers() | st.none(), max_size=2),
+        "variables": st.dictionaries(st.text(max_size=3), WHOLE | st.none(), max_size=2),
         "timedWorldInfo": st.recursive(st.booleans(), st.lists, max_leaves=4),
     },
 )
@@ -193,7 +194,7 @@ extras = st.fixed_dictionaries(
         "type": st.sampled_from(["narrator", "x"]),
         "bookmark_link": st.sampled_from(["Branch 1", " two  blanks"]),
         "reasoning": st.text(st.characters(codec="utf-8"), max_size=9),
-        "files": st.recursive(st.none() | st.integers(), st.lists, max_leaves=4),
+        "files": st.recursive(st.none() | WHOLE, st.lists, max_leaves=4),
     },
 )
 
