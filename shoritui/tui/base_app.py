@@ -36,6 +36,7 @@ from shoritui.toml import files_named
 from shoritui.tui import themes
 from shoritui.tui.action import IN_KEYMAP, AnyAction, Call, key_name, keymap_problems, keys_of
 from shoritui.tui.boundary import Faults, StartFailed, guard_widgets
+from shoritui.tui.literal import WithoutCommands, take_strings_literally
 from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
@@ -86,7 +87,7 @@ class ActionPalette(Provider):
         width = max(20, self.app.size.width - _PALETTE_FRAME)
         gap = max(1, width - cell_len(title) - cell_len(keys))
         row = Content(title + " " * gap) + Content.styled(keys, "dim")
-        return row, _escaped(fit(text.partition(". ")[0], width))
+        return row, fit(text.partition(". ")[0], width)
 
 
 def reading_time(sentence: str) -> float:
@@ -99,11 +100,6 @@ def _noted(error: BaseException) -> str:
     from shoritui import fault_log
 
     return fault_log.sentence(error, fault_log.note(error))
-
-
-def _escaped(text: str) -> str:
-    """The palette reads its help as markup."""
-    return text.replace("[", "\\[")
 
 
 class BaseApp(App[int]):
@@ -120,7 +116,7 @@ class BaseApp(App[int]):
         super().__init__(ansi_color=True if no_colour else None)
         self.no_color = no_colour  # Textual takes an empty variable for one that is set.
         kept = [each for each in self._filters if not isinstance(each, (NoColor, Monochrome))]
-        self._filters = [*kept, *([WithoutColours()] if no_colour else [])]
+        self._filters = [*kept, *([WithoutColours()] if no_colour else []), WithoutCommands()]
         self.settings = settings
         self._by_id = {action.id: action for action in self.ACTIONS}
         self._calls = calls
@@ -132,6 +128,7 @@ class BaseApp(App[int]):
         """What ended the app, if a fault did."""
         self._faults = Faults()
         guard_widgets()
+        take_strings_literally()
         self._has_left = threading.Event()
         """Everything is kept; what is left to do is to put the terminal back as it was."""
         self._saving = asyncio.Lock()
@@ -235,7 +232,6 @@ class BaseApp(App[int]):
             clean(sentence),
             severity="error" if trouble else "information",
             timeout=reading_time(sentence),
-            markup=False,
         )
 
     def on_notify(self, event: Notify) -> None:

@@ -251,7 +251,7 @@ class LibraryScreen(Browser[Place | None]):
             self.post_message(Refused(str(error)))
             return
         self._acts.pop()
-        self.notify(f"Undone: {name}", markup=False)
+        self.notify(f"Undone: {name}")
         self.changed.add(chat_id)
         await self.read(chat_id)
 

@@ -144,10 +144,10 @@ class SamplerPanel(Vertical):
     def compose(self) -> ComposeResult:
         """The preset first, help on what has the focus below all."""
         with VerticalScroll(can_focus=False):
-            yield PresetRow("", id="preset", markup=False)
+            yield PresetRow("", id="preset")
             for group in GROUPS:
                 yield ValueGroup(group)
-        yield Static("", id="help", markup=False)
+        yield Static("", id="help")
 
     def on_mount(self) -> None:
         """Show what was set before the panel was opened."""

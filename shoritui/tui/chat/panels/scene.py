@@ -310,6 +310,6 @@ def state_of(character: Character, user: str, absent: frozenset[str]) -> str:
 
 
 def _heading(text: str) -> Static:
-    heading = Static(text, markup=False)
+    heading = Static(text)
     heading.add_class("heading")
     return heading

@@ -234,5 +234,5 @@ class PersonaScreen(Browser[Character | None]):
         except UserError as error:
             self.post_message(Refused(str(error)))
         else:
-            self.notify(f"Undone: {act}", markup=False)
+            self.notify(f"Undone: {act}")
         await self.read()
