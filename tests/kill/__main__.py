@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests import smollm2
-from tests.kill.rounds import ROUNDS, new_home
+from tests.kill.plan import ROUNDS
+from tests.kill.rounds import Home, new_home
 
 
 def main() -> int:
@@ -25,8 +26,9 @@ def main() -> int:
     done: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     end = time.monotonic() + arguments.seconds
+    homes: list[Home] = []
     with tempfile.TemporaryDirectory() as folder:
-        home = new_home(Path(folder) / "home")
+        homes.append(home := new_home(Path(folder) / "home"))
         for number in range(arguments.rounds):
             if time.monotonic() > end:
                 break
@@ -38,14 +40,20 @@ def main() -> int:
                 failed[play.__name__] += 1
                 print(f"round {number} ({play.__name__}, {seed}): {error}", flush=True)
                 traceback.print_exc()
-                home = new_home(Path(folder) / f"home-after-{number}")
+                homes.append(home := new_home(Path(folder) / f"home-after-{number}"))
             done[play.__name__] += 1
     for name, count in done.items():
         print(f"{name:<32} {count:>4} rounds  {failed[name]:>3} failed")
     print(f"{'all':<32} {done.total():>4} rounds  {failed.total():>3} failed")
-    print(f"in the midst of it: {dict(home.in_the_midst)}")
-    print(f"of streamed text at most the last {home.most_lost:.2f} s were lost, ", end="")
-    print(f"a dead app's processes lived on for at most {home.slowest_end:.2f} s")
+    midst = sum((each.in_the_midst for each in homes), Counter[str]())
+    print("in the midst of it: " + ", ".join(f"{name} {midst[name]}" for name in sorted(midst)))
+    lost, lived, saved = (
+        max(getattr(each, name) for each in homes)
+        for name in ("most_lost", "slowest_end", "slowest_save")
+    )
+    print(f"of streamed text at most the last {lost:.2f} s were lost")
+    print(f"processes of a dead one lived on for at most {lived:.2f} s")
+    print(f"a run that nobody watched any more saved and ended within {saved:.2f} s")
     return 1 if failed else 0
 
 

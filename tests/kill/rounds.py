@@ -1,8 +1,7 @@
-"""The rounds: what is killed in each, and what has to be true afterwards."""
+"""The rounds of a library: what is killed in each, and what has to be true afterwards."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -20,10 +19,12 @@ from functools import cache, partial
 from pathlib import Path
 
 from shoritui.cards import card_to_json
+from shoritui.files import UNFINISHED
 from shoritui.folders import bundled_dir
 from shoritui.story import Library, backups
 from shoritui.story.migrations import MIGRATIONS, VERSION
 from tests.benchmarks._pty import Pty, running
+from tests.kill.processes import family, is_running, kill_family
 from tests.story.conftest import SCENE
 from tests.story.test_file import FORMAT_1
 
@@ -58,18 +59,41 @@ class Home:
     in_the_midst: Counter[str] = field(default_factory=Counter)
     """How many kills came while a reply streamed or a migration was under way."""
     slowest_end: float = 0.0
-    """Seconds that a process of a dead app has lived on at most."""
+    """Seconds that a process of a dead one has lived on at most."""
+    slowest_save: float = 0.0
+    """Seconds that a run has taken at most to save, once whoever watched it was dead."""
 
     @property
     def library(self) -> Path:
         """The library's file."""
         return self.folder / "data" / "library.db"
 
+    @property
+    def env(self) -> dict[str, str]:
+        """Where a command finds this home, and what is temporary."""
+        return {"SHORITUI_HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp")}
+
+    def note_end(self, seconds: float) -> None:
+        """Take in how long processes of a dead one have lived on."""
+        self.slowest_end = max(self.slowest_end, seconds)
+        expect(seconds <= ORPHAN_SECONDS, f"a process of a dead one lived on for {seconds:.1f} s")
+
+    def left_overs(self) -> list[Path]:
+        """Return what killed processes have left here and nobody has swept up."""
+        folders = [self.folder / name for name in ("config", "data", "cache", "tmp")]
+        found = [path for folder in folders for path in folder.rglob("*")]
+        return [
+            path
+            for path in found
+            if UNFINISHED.fullmatch(path.name) or path.suffix in (".part", ".old")
+        ]
+
 
 def new_home(folder: Path) -> Home:
     """Return a home with the preset whose replies hardly end, and an empty library."""
     (folder / "config" / "presets").mkdir(parents=True)
     (folder / "config" / "presets" / "wild.toml").write_text(_WILD, encoding="utf-8")
+    (folder / "tmp").mkdir()
     home = Home(folder)
     Library(home.library).close()
     return home
@@ -80,7 +104,7 @@ def new_home(folder: Path) -> Home:
 
 def app_before_the_first_token(home: Home, dice: random.Random) -> None:
     """The app, between Enter and the first word of the reply."""
-    with _app(home) as (terminal, record), _writer(home, dice):
+    with _app(home) as (terminal, record), writer(home, dice):
         terminal.drain(dice.uniform(0, 1))
         _say(terminal)
         if dice.random() < 0.5:
@@ -92,7 +116,7 @@ def app_before_the_first_token(home: Home, dice: random.Random) -> None:
 
 def app_in_mid_stream(home: Home, dice: random.Random) -> None:
     """The app, while a reply streams and others write into the same library."""
-    with _app(home) as (terminal, record), _writer(home, dice):
+    with _app(home) as (terminal, record), writer(home, dice):
         _until_it_streams(terminal, record)
         terminal.drain(dice.uniform(0, 2))
         _kill_app(home, record)
@@ -105,13 +129,14 @@ def worker_in_mid_stream(home: Home, dice: random.Random) -> None:
         _until_it_streams(terminal, record)
         told = len(record.lines())
         terminal.drain(dice.uniform(0, 1))
-        workers = _family(record.pid) - {record.pid}
-        _expect(bool(workers), "there is no worker to kill")
+        workers = family(record.pid) - {record.pid}
+        expect(bool(workers), "there is no worker to kill")
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
         _wait(terminal, partial(record.has_shown, {"kept", "failed"}, told))
         terminal.drain(0.3)
-        _expect(_is_running(record.pid), "the app died with its worker")
+        expect(is_running(record.pid), "the app died with its worker")
+        _wait(terminal, lambda: not home.left_overs())
         _kill_app(home, record)
     _check_record(home, record)
 
@@ -141,7 +166,7 @@ def _app(home: Home) -> Iterator[tuple[Pty, Record]]:
     record = Record(home.folder / f"record-{time.monotonic_ns()}")
     card = sorted(bundled_dir("characters").glob("*.toml"))[0]
     command = [sys.executable, "-m", "tests.kill.app", str(record.path), str(card)]
-    with running(command, {"SHORITUI_HOME": str(home.folder)}) as terminal:
+    with running(command, home.env) as terminal:
         record.pid = terminal.pid
         terminal.until(b"What does", _PATIENCE)
         yield terminal, record
@@ -166,7 +191,7 @@ def _until_it_streams(terminal: Pty, record: Record) -> None:
 
 
 def _wait(terminal: Pty, holds: Callable[[], bool]) -> None:
-    _expect(_comes(terminal, holds, _PATIENCE), "the app never did what was waited for")
+    expect(_comes(terminal, holds, _PATIENCE), "the app never did what was waited for")
 
 
 def _comes(terminal: Pty, holds: Callable[[], bool], seconds: float) -> bool:
@@ -179,49 +204,13 @@ def _comes(terminal: Pty, holds: Callable[[], bool], seconds: float) -> bool:
 
 
 def _kill_app(home: Home, record: Record) -> None:
-    processes = _family(record.pid)
     record.killed = time.monotonic()
-    os.kill(record.pid, signal.SIGKILL)
-    while left := [pid for pid in processes if _is_running(pid)]:
-        _expect(time.monotonic() < record.killed + 30, f"{len(left)} orphans of a dead app live on")
-        time.sleep(0.02)
-    lived = time.monotonic() - record.killed
-    home.slowest_end = max(home.slowest_end, lived)
-    _expect(lived <= ORPHAN_SECONDS, f"a process of a dead app lived on for {lived:.1f} s")
-
-
-def _family(ancestor: int) -> set[int]:
-    """The processes that one has begun, and those that they have, and itself."""
-    parents = {
-        int(each.name): int(state[1])
-        for each in Path("/proc").iterdir()
-        if each.name.isdigit() and (state := _state(int(each.name)))
-    }
-    family = {ancestor}
-    while new := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= new
-    return family
-
-
-def _is_running(pid: int) -> bool:
-    """Whether any thread of it is: one that waits for the disk dies after the others."""
-    try:
-        tasks = [task.name for task in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return False
-    return any(_state(int(task))[:1] not in ([], ["Z"]) for task in tasks)
-
-
-def _state(pid: int) -> list[str]:
-    """State, parent, group, session ... of a process; nothing of one that is gone."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return []
+    home.note_end(kill_family(record.pid))
 
 
 def _check_record(home: Home, record: Record) -> None:
     """What was shown is on the disk, but for the last second of what streamed."""
-    with _opened(home.library) as (_, texts):
+    with opened(home.library) as (_, texts):
         streamed: dict[int, list[tuple[float, str]]] = {}
         for what, at, entry_id, text in record.lines():
             if what == "begun":
@@ -241,12 +230,12 @@ def _check_record(home: Home, record: Record) -> None:
                 if not on_disk.startswith(shown):
                     lost = record.killed - at
                     home.most_lost = max(home.most_lost, lost)
-                    _expect(lost <= LOST_SECONDS, f"{lost:.2f} s of a reply were lost")
+                    expect(lost <= LOST_SECONDS, f"{lost:.2f} s of a reply were lost")
                     break
             if on_disk:
                 home.promised[entry_id] = on_disk
     record.path.unlink(missing_ok=True)
-    _check_library(home)
+    check_library(home)
 
 
 # Two who write at once.
@@ -254,16 +243,16 @@ def _check_record(home: Home, record: Record) -> None:
 
 def writers(home: Home, dice: random.Random) -> None:
     """Two processes that do everything a story allows."""
-    with _writer(home, dice) as one, _writer(home, dice):
+    with writer(home, dice) as one, writer(home, dice):
         time.sleep(dice.uniform(0, 0.6))
         one.kill()
         one.wait()
         time.sleep(dice.choice((0, 0, 0.2)))
-    _check_library(home)
+    check_library(home)
 
 
 @contextmanager
-def _writer(home: Home, dice: random.Random) -> Iterator[subprocess.Popen[str]]:
+def writer(home: Home, dice: random.Random) -> Iterator[subprocess.Popen[str]]:
     """A writer who has begun; afterwards it is dead, and what it was promised is checked."""
     command = [
         sys.executable,
@@ -278,10 +267,10 @@ def _writer(home: Home, dice: random.Random) -> Iterator[subprocess.Popen[str]]:
     try:
         end = time.monotonic() + _PATIENCE
         while not output.stat().st_size:
-            _expect(process.poll() is None and time.monotonic() < end, "a writer never began")
+            expect(process.poll() is None and time.monotonic() < end, "a writer never began")
             time.sleep(0.01)
         yield process
-        _expect(process.poll() in (None, -signal.SIGKILL), "a writer ended by itself")
+        expect(process.poll() in (None, -signal.SIGKILL), "a writer ended by itself")
     finally:
         process.kill()
         process.wait()
@@ -304,12 +293,12 @@ def _check_promises(home: Home, lines: list[tuple[str, int, object]]) -> None:
                 paths.pop(number, None)
             case "path":
                 paths[number] = rest
-    with _opened(home.library) as (library, texts):
+    with opened(home.library) as (library, texts):
         for entry_id, text in streaming.items():
-            _expect(texts[entry_id].startswith(text), f"text of entry {entry_id} was lost")
+            expect(texts[entry_id].startswith(text), f"text of entry {entry_id} was lost")
         for chat_id, path in paths.items():
             now = [entry.id for entry in library.entries(chat_id)]
-            _expect(now == path, f"the path of story {chat_id} is another one")
+            expect(now == path, f"the path of story {chat_id} is another one")
 
 
 # A library that is brought up to date.
@@ -334,12 +323,12 @@ def migration(home: Home, dice: random.Random) -> None:
     texts = _old_texts()
     for copy in backups(library):
         _expect_sound_copy(copy.path, texts)
-    with _opened(library) as (opened, _):
-        path = opened.entries(1)
-        _expect([entry.text for entry in path] == texts, "a migration has lost something")
-        _expect(all(entry.slot == entry.id for entry in path), "a slot is wrong")
-        _expect(len(opened.search("number 17.")) >= 1, "the search finds nothing")
-    _expect(len(backups(library)) >= 1, "there is no copy from before the update")
+    with opened(library) as (updated, _):
+        path = updated.entries(1)
+        expect([entry.text for entry in path] == texts, "a migration has lost something")
+        expect(all(entry.slot == entry.id for entry in path), "a slot is wrong")
+        expect(len(updated.search("number 17.")) >= 1, "the search finds nothing")
+    expect(len(backups(library)) >= 1, "there is no copy from before the update")
     for copy in backups(library):
         _expect_sound_copy(copy.path, texts)
 
@@ -385,36 +374,37 @@ def _old_texts() -> list[str]:
 
 def _expect_sound_copy(copy: Path, texts: list[str]) -> None:
     with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as db:
-        _expect(db.execute("PRAGMA quick_check").fetchall() == [("ok",)], "a backup is damaged")
+        expect(db.execute("PRAGMA quick_check").fetchall() == [("ok",)], "a backup is damaged")
         found = [text for (text,) in db.execute("SELECT text FROM entries ORDER BY id")]
-        _expect(found == texts, "a backup has lost something")
+        expect(found == texts, "a backup has lost something")
 
 
 # What holds after every round.
 
 
-def _check_library(home: Home) -> None:
-    with _opened(home.library) as (library, texts):
+def check_library(home: Home) -> None:
+    """Whatever was promised is there, and the copies are sound."""
+    with opened(home.library) as (library, texts):
         for entry_id, text in home.promised.items():
-            _expect(texts.get(entry_id) == text, f"entry {entry_id}, which was kept, is lost")
+            expect(texts.get(entry_id) == text, f"entry {entry_id}, which was kept, is lost")
         for copy in backups(library.path):
             with closing(sqlite3.connect(f"{copy.path.as_uri()}?mode=ro", uri=True)) as db:
                 sound = db.execute("PRAGMA quick_check").fetchall()
-            _expect(sound == [("ok",)], "a backup is damaged")
+            expect(sound == [("ok",)], "a backup is damaged")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Library, dict[int, str]]]:
+def opened(path: Path) -> Iterator[tuple[Library, dict[int, str]]]:
     """The library as the next window opens it, and every text in it; all of it is sound."""
     with closing(Library(path)) as library:
         with closing(sqlite3.connect(path)) as db:
             texts = dict(db.execute("SELECT id, text FROM entries"))
-            _expect(db.execute("PRAGMA user_version").fetchone() == (VERSION,), "the format is old")
+            expect(db.execute("PRAGMA user_version").fetchone() == (VERSION,), "the format is old")
             [streaming] = db.execute("SELECT count(*) FROM entries WHERE status = 'streaming'")
         problems = library.check()
-        _expect(not problems, f"the library is not sound: {problems}")
-        _expect(streaming == (0,), "what a dead process streamed is not cut")
-        _expect(all(text.strip() for text in texts.values()), "there is an empty message")
+        expect(not problems, f"the library is not sound: {problems}")
+        expect(streaming == (0,), "what a dead process streamed is not cut")
+        expect(all(text.strip() for text in texts.values()), "there is an empty message")
         for summary in library.summaries():
             library.chat(summary.id)
             library.entries(summary.id)
@@ -422,20 +412,7 @@ def _opened(path: Path) -> Iterator[tuple[Library, dict[int, str]]]:
         yield library, texts
 
 
-def _expect(holds: object, otherwise: str) -> None:
+def expect(holds: object, otherwise: str) -> None:
+    """Raise unless it holds."""
     if not holds:
         raise AssertionError(otherwise)
-
-
-Round = Callable[[Home, random.Random], None]
-ROUNDS: tuple[Round, ...] = (
-    app_in_mid_stream,
-    writers,
-    migration,
-    app_before_the_first_token,
-    migration,
-    writers,
-    worker_in_mid_stream,
-    writers,
-)
-"""One after the other, and again from the beginning."""

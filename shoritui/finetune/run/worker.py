@@ -1,7 +1,7 @@
 """The process that trains: `python -m shoritui.finetune.run.worker --log FILE CONFIG`.
 
 Events leave on what was standard output, a JSON line each. It saves and ends when standard input
-holds a byte or ends, so also when whoever started it is gone.
+holds a byte or ends, so also when whoever started it is gone; with nothing to save, at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,9 +20,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shoritui.errors import UserError
-from shoritui.finetune.events import Event, Failed, to_json
+from shoritui.finetune.events import Event, Failed, Stepped, to_json
 from shoritui.host.machine import usable_cores
 from shoritui.host.process import take_streams
+
+_LOOK_SECONDS = 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asking, events = take_streams()
     faulthandler.enable()
     wire = Wire(events, stop)
-    heed(stop, asking)
+    heed(stop, asking, wire)
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     # Threads that spin while they wait take a core from each other as soon as it is shared with
     # anything else: then steps are ten times as slow.
@@ -75,12 +78,15 @@ class Wire:
     """Where events leave; once nobody reads them any more, that asks the run to stop."""
 
     def __init__(self, pipe: BinaryIO, stop: threading.Event) -> None:
+        self.has_stepped = False
+        """Whether there is anything to save."""
         self._pipe = pipe
         self._stop = stop
         self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Send an event; never fails."""
+        self.has_stepped = self.has_stepped or isinstance(event, Stepped)
         line = f"{to_json(event)}\n".encode("ascii")
         try:
             with self._lock:
@@ -90,13 +96,18 @@ class Wire:
             self._stop.set()
 
 
-def heed(stop: threading.Event, asking: BinaryIO) -> None:
+def heed(stop: threading.Event, asking: BinaryIO, wire: Wire) -> None:
     """Ask the run to stop on a byte or the end of `asking`, and when a signal says so."""
+    parent = os.getppid()
 
     def wait() -> None:
         with suppress(OSError):
             os.read(asking.fileno(), 1)
         stop.set()
+        while os.getppid() == parent:  # it wants to hear how the run ends
+            time.sleep(_LOOK_SECONDS)
+        if not wire.has_stepped:  # before that, libraries that are loaded heed nobody
+            os._exit(1)
 
     threading.Thread(target=wait, name="stop", daemon=True).start()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

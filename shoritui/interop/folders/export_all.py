@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Final, TypeAlias
 
 from shoritui.cards import card_folders, find_personas, lore_folder
 from shoritui.errors import UserError
-from shoritui.files import add_file, add_text, scratch_folder, why
+from shoritui.files import add_file, add_text, scratch_folder, sync_tree, why
 from shoritui.folders import config_dir, user_path
 from shoritui.interop.cards import (
     CARD_FORMATS,
@@ -75,41 +74,38 @@ def export_all(
         is_new = not folder.exists()
         if not is_new and any(folder.iterdir()):
             raise UserError(f"{printable(folder)} is not empty: name a new folder.")
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise UserError(f"{printable(folder)} cannot be written: {why(error)}.") from None
-    parts = stories, own, theirs = [
-        folder / name for name in ("stories", "ShoriTUI", "SillyTavern")
-    ]
+    beside = folder
     try:
-        _copy_own(own)
-        done: list[Exported] = []
-        for kind, name, write in _things(library, stories, theirs, writers or {}):
-            try:
-                write()
-                done.append(Exported(kind, name))
-            except UserError as error:
-                if isinstance(cause := error.__context__, OSError) and cause.errno in _NO_ROOM:
-                    raise cause from None
-                done.append(Exported(kind, name, str(error)))
-            yield done
-    except BaseException as error:
-        # Half of everything would only be in the way of the next time.
-        for part in parts:
-            shutil.rmtree(part, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):
-                folder.rmdir()
-        if isinstance(error, OSError):
-            raise UserError(_sentence(error, folder)) from None
-        raise
+        with scratch_folder(folder) as beside:  # half of everything would only be in the way
+            stories, theirs = beside / "stories", beside / "SillyTavern"
+            _copy_own(beside / "ShoriTUI")
+            done: list[Exported] = []
+            for kind, name, write in _things(library, stories, theirs, writers or {}):
+                try:
+                    write()
+                    done.append(Exported(kind, name))
+                except UserError as error:
+                    if isinstance(cause := error.__context__, OSError) and cause.errno in _NO_ROOM:
+                        raise cause from None
+                    done.append(Exported(kind, name, str(error)))
+                yield done
+            sync_tree(beside)
+            if is_new:
+                beside.rename(folder)
+            else:
+                for part in beside.iterdir():
+                    part.rename(folder / part.name)
+    except OSError as error:
+        raise UserError(_sentence(error, folder, beside)) from None
 
 
-def _sentence(error: OSError, folder: Path) -> str:
+def _sentence(error: OSError, folder: Path, beside: Path) -> str:
     """Return what is wrong: mostly the folder, maybe a file of the user's that is to go there."""
     file = error.filename
     is_read = isinstance(file, str) and error.filename2 is None and error.errno not in _NO_ROOM
-    if is_read and folder not in Path(file).parents:
+    if is_read and not {folder, beside} & {Path(file), *Path(file).parents}:
         return f"{printable(file)} cannot be read: {why(error)}."
     return f"{printable(folder)} cannot be written: {why(error)}."
 
@@ -187,3 +183,5 @@ def _copy_own(to: Path) -> None:
             if path.is_symlink() or path.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 shutil.copy2(path, target, follow_symlinks=False)
+                if not target.is_symlink():
+                    target.chmod(0o600)
