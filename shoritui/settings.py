@@ -28,6 +28,8 @@ from shoritui.toml import (
 )
 
 _KIND: Final = "settings file"
+SERVER_VARIABLE: Final = "SHORITUI_SERVER"
+"""Holds an address that takes the place of the settings' own, as `--server` does."""
 
 DEFAULT_INSTRUCTION = (
     "Write a safe conversation suitable for all audiences. Don't be vulgar or sexually explicit."

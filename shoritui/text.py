@@ -79,6 +79,17 @@ def printable(text: object, most: int = _MOST) -> str:
     return _cut(line, most)
 
 
+def shown_address(url: str) -> str:
+    """Return of an address what may be shown: no user's name, no password, no query.
+
+    It need not be a good address: a password in it may hold whatever a keyboard has.
+    """
+    login, _, rest = url.strip().rpartition("@")
+    if "?" in login or "#" in login:
+        return "…"  # nobody knows where the one ends and the other begins
+    return printable(re.split("[?#]", rest)[0])
+
+
 def is_visible(text: str) -> bool:
     """Return whether a text has anything that can be seen: not only blanks, marks and joiners."""
     return any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,17 +86,22 @@ def add_json(parser: argparse._ActionsContainer, default: object = False) -> Non
 def settings_of(options: argparse.Namespace) -> Settings:
     """Return the user's settings; `--model` or `--server` takes the place of their server.
 
+    So does the variable SHORITUI_SERVER, unless one of the two is given.
+
     Raises:
         UserError: The settings file is not right.
     """
     from msgspec.structs import replace
 
-    from shoritui.settings import load_settings
+    from shoritui.settings import SERVER_VARIABLE, load_settings
 
     settings = load_settings()
-    if options.server is None and options.model is None:
-        return settings
-    return replace(settings, server=options.server or "")
+    server = options.server
+    if options.model is None and server is None:
+        server = os.environ.get(SERVER_VARIABLE)
+        if server is None:
+            return settings
+    return replace(settings, server=server or "")
 
 
 def _length(word: str) -> str:

@@ -17,7 +17,7 @@ from shoritui.errors import UserError
 from shoritui.folders import cache_dir, config_dir, data_dir, settings_path
 from shoritui.models import model_file, size_on_disk
 from shoritui.settings import Settings
-from shoritui.text import number, size
+from shoritui.text import number, shown_address, size
 
 DESCRIPTION: Final = """\
 Show the versions, whether llama.cpp uses a GPU, which model is found and how much memory it
@@ -121,7 +121,7 @@ async def _server_facts(settings: Settings) -> dict[str, Any]:
     try:
         info = await open_engine(engine, settings)
     except UserError as error:
-        address = settings.server.rpartition("@")[2]
+        address = shown_address(settings.server)
         return {"path": settings.server_model, "server": address, "problem": str(error)}
     else:
         return {

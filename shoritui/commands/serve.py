@@ -58,18 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl+C."""
     from shoritui.models import model_file
-    from shoritui.settings import load_settings
+    from shoritui.settings import SERVER_VARIABLE, load_settings
     from shoritui.web import Server, window_command
     from shoritui.web.guard import is_loopback
 
-    settings, words = load_settings(), []
+    settings, words = load_settings(), list[str]()
     if options.model:
         words = ["--model", str(model_file(options.model, settings.model).absolute())]
-    elif options.server:
-        words = ["--server", options.server]
     is_local = is_loopback(options.host)
     server = Server(
         window_command(words),
+        variables={SERVER_VARIABLE: options.server} if options.server else None,
         host=options.host,
         port=options.port,
         password=_password(options.password, is_needed=not is_local),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -51,11 +52,16 @@ def take_streams(*, buffering: int = -1) -> tuple[BinaryIO, BinaryIO]:
 
 
 def die_with_parent() -> None:
-    """Have Linux kill this process once its parent is gone, even while it stands still."""
+    """End this process, a worker, once its parent is gone; on Linux even while it stands still."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(select, "poll"):
+        requests = select.poll()
+        requests.register(0, 0)  # what is always told: that nobody can write into it any more
+        if requests.poll(0):
+            os._exit(1)
 
 
 def log_tail(log: BinaryIO) -> str:

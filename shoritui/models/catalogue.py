@@ -19,7 +19,7 @@ from shoritui.gguf.header import Header, read_header
 from shoritui.models import local_folders, quantisation
 from shoritui.models.local_folders import ModelFile
 from shoritui.models.storyteller import NAME, shipped_model, storyteller_path
-from shoritui.text import closest, printable
+from shoritui.text import closest, printable, shown_address
 
 Kind = Literal["model", "adapter", "projector", "vocabulary", "other"]
 
@@ -127,7 +127,7 @@ def model_file(
     if (address := _ADDRESS.match(str(wanted))) is not None:
         server = f"{address['scheme']}://{address['rest']}"  # a path has lost one of the slashes
         raise UserError(
-            f"{printable(server)} is a server's address, no model file: use --server with it."
+            f"{shown_address(server)} is a server's address, no model file: use --server with it."
         )
     path = user_path(wanted)
     if path.is_absolute() or path.exists():

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -49,6 +49,7 @@ class Server:
 
     Args:
         command: What a window runs.
+        variables: What it finds in its environment: its arguments are seen by every user.
         host: The address to listen at; with a password it may be any.
         port: The port; 0 takes a free one.
         password: What lets a browser in; without one, the key in `link` does.
@@ -61,6 +62,7 @@ class Server:
         self,
         command: Sequence[str],
         *,
+        variables: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         password: str = "",
@@ -73,6 +75,7 @@ class Server:
                 f"Others than this machine reach {printable(host)}, and so a password is needed."
             )
         self._command, self._host, self.port = tuple(command), host, port
+        self._variables = variables or {}
         self.guard = Guard(password)
         self.windows = 0
         """How many are open."""
@@ -215,7 +218,7 @@ class Server:
         self._pages.add(page)
         if self._on_open is not None:
             await self._on_open()
-        window = Window(self._command, page, self._downloads)
+        window = Window(self._command, page, self._downloads, self._variables)
         try:
             size = _size(request.query.get("width"), 80), _size(request.query.get("height"), 24)
             await window.start(*size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -36,6 +36,7 @@ class Window(AppService):
         command: Sequence[str],
         page: WebSocketResponse,
         downloads: DownloadManager,
+        variables: Mapping[str, str],
     ) -> None:
         super().__init__(
             "",
@@ -44,12 +45,12 @@ class Window(AppService):
             close=self._leave_page,
             download_manager=downloads,
         )
-        self._words = tuple(command)
+        self._words, self._variables = tuple(command), variables
 
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Process:
         """Start it without a shell, in a session of its own: Ctrl+C here is not meant for it."""
         its_own = self._build_environment(width, height) | environment()
-        its_own |= {"TEXTUAL_DRIVER": WEB_DRIVER, "TERM": "xterm-256color"}
+        its_own |= {**self._variables, "TEXTUAL_DRIVER": WEB_DRIVER, "TERM": "xterm-256color"}
         self._process = process = await asyncio.create_subprocess_exec(
             *self._words,
             stdin=PIPE,

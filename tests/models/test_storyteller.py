@@ -105,6 +105,9 @@ def test_the_small_model_can_be_chosen_beside_the_storyteller(
 def test_an_address_is_no_model_file(typed: str) -> None:
     with pytest.raises(UserError, match=f"{re.escape(typed)} is a server's .* --server"):
         model_file(Path(typed), "")
+    with pytest.raises(UserError, match=r"is a server's .* --server") as error:
+        model_file(Path(typed.replace("//", "//me:canary@")), "")
+    assert "canary" not in str(error.value)
 
 
 def test_the_bases_names_in_a_config_are_known_here_too() -> None:

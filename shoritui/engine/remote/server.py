@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from shoritui.errors import UserError
+from shoritui.text import shown_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,11 @@ class Server:
 
         It is shown to people.
         """
-        for secret in (self.key, self._parts().password):
+        parts = self._parts()
+        user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+        plain = f"{unquote(user)}:{unquote(password)}"
+        login = b64encode(plain.encode()).decode() if user else ""
+        for secret in (self.key, password, unquote(password), login):
             if secret:
                 text = text.replace(secret, "…")
         return text
@@ -69,11 +75,13 @@ class Server:
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
             good = parts.scheme in ("http", "https") and bool(parts.hostname)
+            good = good and "@" not in parts.path  # the rest of a password with a slash in it
             _ = parts.port  # It is looked at only now, and may be none.
         except ValueError:
             good = False
         if not good or not url.isprintable():
             raise UserError(
-                f"{url!r} is no server's address: expected one like http://localhost:8080."
+                f"{shown_address(url)!r} is no server's address: expected one like "
+                "http://localhost:8080."
             )
         return parts

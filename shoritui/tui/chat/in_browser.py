@@ -74,16 +74,19 @@ class InBrowser:
             app.report("The story can be opened in the browser: /web shows the address again.")
 
     async def _serve(self, director: Director) -> None:
+        from shoritui.settings import SERVER_VARIABLE
         from shoritui.web import Server, window_command
 
         settings = self._app.settings
         words = ["--story", str(director.chat.id)]
-        if settings.server:
-            words += ["--server", settings.server]
-        elif settings.model:
+        if settings.model and not settings.server:
             words += ["--model", settings.model]
         server = Server(
-            window_command(words), most=1, on_open=self._step_back, on_close=self._come_back
+            window_command(words),
+            variables={SERVER_VARIABLE: settings.server} if settings.server else None,
+            most=1,
+            on_open=self._step_back,
+            on_close=self._come_back,
         )
         await server.start()
         self._server, self._director = server, director

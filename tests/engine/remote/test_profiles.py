@@ -229,6 +229,27 @@ def test_what_is_no_address_is_told(url: str) -> None:
     assert str(error.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:canary@gpu-box:99999",
+        "http://me:canary@",
+        "ftp://me:canary@gpu-box",
+        "me:canary@gpu-box:x",
+        "http://me:1/canary@gpu-box",
+        "http://me:a?canary@gpu-box",
+        "http://me:a#canary@gpu-box",
+        "http://me:a@canary@b@gpu-box:x",
+        "http://gpu-box:x/?key=canary",
+        "http://gpu-box:x/?key=a@canary",
+    ],
+)
+def test_no_password_in_what_is_no_address_is_repeated(url: str) -> None:
+    with pytest.raises(UserError, match="no server's address") as error:
+        Server(url)
+    assert "canary" not in str(error.value)
+
+
 def test_only_a_key_that_others_can_read_is_warned_of() -> None:
     assert Server("http://gpu-box", key="k").shows_key
     assert not Server("http://gpu-box").shows_key
