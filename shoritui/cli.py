@@ -22,7 +22,7 @@ from shoritui import __version__
 from shoritui.commands.output import print_error
 from shoritui.errors import UserError
 from shoritui.terminal import harmless_exits
-from shoritui.text import closest
+from shoritui.text import closest, command
 
 _NO_CHOICE: Final = re.compile(
     r"argument (?P<name>\S+): invalid choice: '(?P<word>.*)' \(choose from (?P<known>.+)\)",
@@ -102,7 +102,7 @@ def _no_choice(name: str, word: str, known: str) -> str:
     if name not in ("COMMAND", "ACTION"):
         return f"{name} must be one of {known}, not {word!r}."
     if "chat" in known.split(", ") and _is_card(word):
-        return f"There is no command {word!r}: `shoritui chat {word}` opens that card."
+        return f"There is no command {word!r}: `{command('chat', word)}` opens that card."
     near = closest(word, known.split(", "))
     return f"There is no command {word!r}" + (f": did you mean {near}?" if near else ".")
 

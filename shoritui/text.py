@@ -9,17 +9,22 @@ What the functions make of their arguments:
     counted(2, "step")           2 steps
     duration(7390)               2:03:10
     closest("min_q", names)      min_p
+    command("chat", "a b.toml")  shoritui chat 'a b.toml'
 """
 
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import isfinite
 from typing import Final
 
 _MOST: Final = 200
+_LONGEST_WORD: Final = 4096
+_IS_WINDOWS: Final = sys.platform == "win32"
 
 # ECMA-48 sequences: CSI, OSC and the other string commands, and two-byte escapes.
 _ESCAPE = re.compile(
@@ -104,6 +109,19 @@ def message(text: object, most: int = _MOST) -> str:
     """Return another program's message on one line of printable characters, at most `most`."""
     plain = "".join(c if c.isprintable() else " " for c in clean(str(text)))
     return _cut(" ".join(plain.split()), most)
+
+
+def command(*words: object) -> str:
+    """Return a command of this program to be copied into a shell, whatever is in its words."""
+    return " ".join(("shoritui", *map(shell_word, words)))
+
+
+def shell_word(word: object) -> str:
+    """Return a word as a shell takes it for one; what is not printable in it shows as `�`."""
+    shown = printable(word, _LONGEST_WORD)  # before it is quoted: a quote may end an escape
+    if not _IS_WINDOWS:
+        return shlex.quote(shown)
+    return shown if re.fullmatch(r"[\w.:\\/~-]+", shown) else '"' + shown.replace('"', "") + '"'
 
 
 def closest(word: str, known: Iterable[str], least: float = 0.6) -> str:

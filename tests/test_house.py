@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -76,6 +77,21 @@ def test_modules_stay_small() -> None:
         for path in (ROOT / folder).rglob("*.py")
     }
     assert {path: count for path, count in lines.items() if count > 800} == {}
+
+
+def test_no_command_is_suggested_with_a_word_that_no_shell_was_thought_of_for() -> None:
+    """`text.command` and `text.shell_word` write such a word; names in a sentence need neither."""
+    found = []
+    for path in (ROOT / "shoritui").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            pieces = [
+                each.value if isinstance(each, ast.Constant) else "\0" for each in node.values
+            ]
+            if re.search(r"\bshoritui [a-z][^`,;:.]*\0", "".join(map(str, pieces))):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
 
 
 def test_tests_lie_where_their_rooms_lie() -> None:

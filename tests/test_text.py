@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +14,7 @@ from shoritui.text import (
     cells,
     clean,
     closest,
+    command,
     counted,
     duration,
     message,
@@ -19,6 +24,7 @@ from shoritui.text import (
     size,
     table,
 )
+from tests.hostile import ALL, FILE_NAME, SHELL
 
 
 @given(st.text())
@@ -47,6 +53,17 @@ def test_escapes_are_taken_out_whole(hostile: str, safe: str) -> None:
 def test_a_name_shows_what_is_not_printable() -> None:
     assert printable("a\x1b[2Jb\n\u202ec\udcff") == "a�[2Jb��c�"
     assert printable("x" * 300, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks a POSIX shell")
+@pytest.mark.parametrize("word", [SHELL, FILE_NAME, ALL, "", "a b", "~", "$HOME", "x\x1b';id;'"])
+def test_a_command_is_taken_by_a_shell_as_it_is_meant(word: str, tmp_path: Path) -> None:
+    told = command("models", "use", word)
+    assert told.isprintable()
+    script = f"shoritui() {{ printf '%s\\n' \"$@\"; }}; {told}"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode().split("\n")[:3] == ["models", "use", printable(word, 4096)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_message_is_one_line_without_escape_sequences() -> None:

@@ -53,7 +53,7 @@ def card_from_json(text: str) -> Card:
             raise UserError("A stored scene cannot be read: its format has no number.")
         if version > _VERSION:
             raise UserError(
-                f"A stored scene has format {version}, and this shoritui reads up to {_VERSION}; "
+                f"A stored scene has format {version}, and this version reads up to {_VERSION}; "
                 "update shoritui to open it."
             )
         return from_data(data, data["source"])

@@ -30,7 +30,7 @@ from shoritui.models import (
 )
 from shoritui.progress import ProgressLine
 from shoritui.settings import Settings, load_settings, save_settings
-from shoritui.text import number, printable, size, table
+from shoritui.text import command, number, printable, size, table
 
 DESCRIPTION: Final = """\
 List the GGUF models in ShoriTUI's own folder, the Hugging Face cache, and the folders of LM
@@ -133,7 +133,7 @@ def pull(options: argparse.Namespace) -> int:
         )
         return 130
     print(f"Downloaded: {printable(files[0])}")
-    print(f"Use it: shoritui models use {_name_of(files[0])}")
+    print(f"Use it: {command('models', 'use', _name_of(files[0]))}")
     return 0
 
 
@@ -174,7 +174,7 @@ def _name_of(path: Path) -> str:
     models = found_models().all
     names = [model.name for model in models if _identity(model.path) == _identity(path)]
     others = [model.name.casefold() for model in models]
-    return names[0] if names and others.count(names[0].casefold()) == 1 else printable(path)
+    return names[0] if names and others.count(names[0].casefold()) == 1 else str(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -214,7 +214,7 @@ def _lines(listed: Sequence[_Listed], problems: Sequence[str]) -> Iterator[str]:
             yield f"{one.model.name} ({one.model.source}) is {_KINDS[one.description.kind]}."
     yield from problems
     yield "Use one: shoritui models use NAME"
-    yield f"Made for BlockML: shoritui models pull {KNOWN[0]}, or {', '.join(KNOWN[1:])}"
+    yield f"Made for BlockML: {command('models', 'pull', KNOWN[0])}, or {', '.join(KNOWN[1:])}"
 
 
 def _row(listed: _Listed) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from shoritui.story import (
     read_by,
     story_parts,
 )
-from shoritui.text import as_json, clean, is_visible, one_line
+from shoritui.text import as_json, clean, command, is_visible, one_line
 
 Because: TypeAlias = Literal["kept", "edited"]
 _MUCH: Final = 2
@@ -91,8 +91,8 @@ def taste(whole: WholeChat, settings: FormSettings) -> str:
     found = preferences_of(whole, settings)
     if not found:
         return "No reply of this story was kept over another one, or edited."
-    command = f"shoritui chats export --preferences {whole.chat.id}"
-    return f"In this story: {tally(found)}. `{command}` writes them, to train on."
+    export = command("chats", "export", "--preferences", whole.chat.id)
+    return f"In this story: {tally(found)}. `{export}` writes them, to train on."
 
 
 class _Tree:

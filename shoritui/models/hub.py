@@ -25,7 +25,7 @@ from shoritui.errors import UserError
 from shoritui.host.hub import hub_address
 from shoritui.models.catalogue import PART
 from shoritui.models.quantisation import UNQUANTISED, by_name
-from shoritui.text import closest, printable, size
+from shoritui.text import closest, command, printable, size
 
 # A server may have warnings printed as it words them; what matters we say in our words.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -104,9 +104,10 @@ def choose(repo: Repository, wanted: str, memory: int | None) -> Offer:
         if len(repo.offers) == 1:
             return repo.offers[0]
         pick = suggest(repo.offers, memory)
+        pick_name = f"{repo.name}:{_label(pick)}"
         raise UserError(
             f"{repo.name} has {len(repo.offers)} models: {_list(repo.offers)}. For this machine "
-            f"take {_label(pick)}: shoritui models pull {repo.name}:{_label(pick)}"
+            f"take {_label(pick)}: {command('models', 'pull', pick_name)}"
         )
     name = wanted.casefold()
     by_file = [offer for offer in repo.offers if name in _names(offer)]

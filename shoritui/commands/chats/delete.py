@@ -7,6 +7,7 @@ from typing import Final
 
 from shoritui.commands.chats.library import add_chats, open_library, shown, the_chats
 from shoritui.story import BIN_DAYS
+from shoritui.text import command
 
 DESCRIPTION: Final = f"""\
 Put chats into the bin. There they lie for {BIN_DAYS} days, and can be taken back; then they are
@@ -28,5 +29,6 @@ def run(options: argparse.Namespace) -> int:
     with open_library() as library:
         for chat in the_chats(options.chats, library.summaries()):
             library.delete_chat(chat.id)
-            print(f"In the bin: {shown(chat)}. To take it back: shoritui chats undelete {chat.id}")
+            back = command("chats", "undelete", chat.id)
+            print(f"In the bin: {shown(chat)}. To take it back: {back}")
     return 0

@@ -15,7 +15,7 @@ from shoritui.files import replace_text, why
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat, file_name
 from shoritui.story import Library, Summary, WholeChat
-from shoritui.text import clean
+from shoritui.text import clean, command
 
 DESCRIPTION: Final = """\
 Write each chat as a file of its own, which you alone can read. All formats but JSON hold the
@@ -113,7 +113,8 @@ def _folder(options: argparse.Namespace, form: str) -> Path:
     data = to / "data"
     tiers = sorted(each.name for each in data.iterdir() if each.is_dir()) if data.is_dir() else []
     if options.tier not in tiers:
-        hint = f"it has {', '.join(tiers)}" if tiers else f"shoritui finetune init {to} makes them"
+        init = command("finetune", "init", to)
+        hint = f"it has {', '.join(tiers)}" if tiers else f"{init} makes them"
         raise UserError(clean(f"{data} has no folder for the tier {options.tier!r}: {hint}."))
     return data / str(options.tier)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -17,7 +16,7 @@ from shoritui.finetune.config.load import chosen
 from shoritui.finetune.config.model import Config, Tier
 from shoritui.finetune.events import Preparing, Reported
 from shoritui.progress import ProgressLine
-from shoritui.text import clean, closest, size
+from shoritui.text import clean, closest, command, size
 
 if TYPE_CHECKING:
     from shoritui.finetune.export.export import Order, Proof
@@ -116,10 +115,10 @@ def _check_trained(adapter: Path, tier: Tier, options: argparse.Namespace) -> No
     from shoritui.gguf.lora.peft import CONFIG_FILE
 
     if not (adapter / CONFIG_FILE).is_file():
-        which = "--demo" if options.demo else shlex.quote(str(options.config))
+        run = command("finetune", "--demo" if options.demo else options.config)
         raise UserError(
             f"The tier {tier.name!r} is not trained yet ({clean(str(adapter))} is missing): run "
-            f"`shoritui finetune {clean(which)}` first."
+            f"`{run}` first."
         )
 
 
@@ -172,7 +171,7 @@ def _next(order: Order) -> str:
     if order.form == "peft":
         return f"In a chat: /adapter {path}; any program that uses PEFT loads it too."
     if not order.form.startswith("lora"):
-        return f"Talk with it: shoritui chat --model {shlex.quote(str(path))}"
+        return f"Talk with it: {command('chat', '--model', path)}"
     return f"In a chat with {_base_name(order.config)}: /adapter {path}"
 
 

@@ -11,7 +11,7 @@ from shoritui.commands.finetune.arguments import add_config
 from shoritui.commands.finetune.output import write_new
 from shoritui.finetune.axolotl import SCRIPT, files_of, notes_of
 from shoritui.finetune.config.load import chosen
-from shoritui.text import counted
+from shoritui.text import counted, shell_word
 
 DESCRIPTION: Final = "Write one YAML file per tier, and a script that trains them in order."
 
@@ -42,5 +42,5 @@ def run(options: argparse.Namespace) -> int:
     for note in notes_of(config):
         print(note)
     tiers = counted(len(config.tiers), "tier")
-    print(f"{tiers} for axolotl in {folder}; run {script}")
+    print(f"{tiers} for axolotl in {folder}; run {shell_word(script)}")
     return 0

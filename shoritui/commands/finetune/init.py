@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from shoritui.demo.sample import sample
 from shoritui.finetune.config.load import FILE
 from shoritui.finetune.config.starter import shipped
 from shoritui.finetune.config.write import text_of
+from shoritui.text import command
 
 DESCRIPTION: Final = """\
 Write finetune.toml, with the model card's five tiers and every setting explained, a folder for
@@ -64,5 +64,5 @@ def run(options: argparse.Namespace) -> int:
             (folder / pattern).parent.mkdir(parents=True, exist_ok=True)
     print(f"Wrote {config.path} and its data folders.")
     print(f"Put conversations into {folder / 'data'}: tiers without any are left out.")
-    print(f"Then: shoritui finetune check {shlex.quote(str(config.path))}")
+    print(f"Then: {command('finetune', 'check', config.path)}")
     return 0

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from typing import Final
@@ -123,7 +123,7 @@ def _show_json(event: Event) -> None:
     print(to_json(event), flush=True)
 
 
-def _shower(words: str) -> Callable[[Event], None]:
+def _shower(words: Sequence[str]) -> Callable[[Event], None]:
     lines = Lines(words=words)
 
     def show(event: Event) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
 import signal
 import tempfile
 import time
@@ -21,7 +20,6 @@ from shoritui.finetune.events import Event, Failed, Reported, RunEnded, Stepped,
 from shoritui.finetune.run.crash_causes import likely_cause
 from shoritui.folders import cache_dir
 from shoritui.host.process import environment, log_tail, python_command
-from shoritui.text import one_line
 
 COMMAND: Final = python_command("shoritui.finetune.run.worker")
 _PATIENCE: Final = 90.0
@@ -37,10 +35,10 @@ def arguments_of(options: argparse.Namespace) -> tuple[str, ...]:
     return ("--demo",) if options.demo else (str(options.config),)
 
 
-def words_of(options: argparse.Namespace) -> str:
-    """Return what follows `shoritui finetune`, with its space, to name this run in a sentence."""
+def words_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the words after `shoritui finetune` that name this run in a sentence."""
     words = arguments_of(options)
-    return "" if words == (FILE,) else f" {one_line(shlex.join(words))}"
+    return () if words == (FILE,) else words
 
 
 @asynccontextmanager

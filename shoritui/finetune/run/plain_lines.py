@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from shoritui.finetune.events import (
@@ -23,7 +23,7 @@ from shoritui.finetune.events import (
     TierStarted,
     WorstDocuments,
 )
-from shoritui.text import clean, counted, duration, size
+from shoritui.text import clean, command, counted, duration, size
 
 INTERVAL: Final = 0.5
 """Seconds between two lines that only say how far it is."""
@@ -33,7 +33,9 @@ _SHOWN_WORST: Final = 3
 class Lines:
     """Turns events into lines, and leaves out what comes too fast to be read."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, words: str = "") -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, words: Sequence[str] = ()
+    ) -> None:
         """Take a clock in seconds, and what follows `shoritui finetune` to begin the run again."""
         self._words = words
         self._clock = clock
@@ -157,9 +159,9 @@ def _tier_ended(event: TierEnded) -> str:
     return f"{event.tier} {state}{shown}: {event.adapter}"
 
 
-def _ended(event: RunEnded, words: str) -> str:
+def _ended(event: RunEnded, words: Sequence[str]) -> str:
     if event.stopped:
-        return f"Stopped. Next: `shoritui finetune{words}` continues from what was saved."
+        return f"Stopped. Next: `{command('finetune', *words)}` continues from what was saved."
     if not event.steps:
         return f"Nothing has changed, so nothing was trained: {event.adapter}"
     return f"Done: {counted(event.steps, 'step')} in {duration(event.seconds)}: {event.adapter}"

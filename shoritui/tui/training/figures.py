@@ -5,12 +5,12 @@ Texts come with the names of their inks, safe to show: `[("● ", "accent"), ("m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.cells import cell_len
 
-from shoritui.text import counted, duration, one_line, size
+from shoritui.text import command, counted, duration, one_line, size
 from shoritui.tui.training.plot import InkedText, figure
 from shoritui.tui.training.run_state import Course, TierCourse
 from shoritui.tui.widgets.wrap import fit
@@ -159,7 +159,7 @@ def _run_figures(course: Course) -> Iterator[tuple[str, str]]:
         yield "saved", f"{one_line(course.saved.tier)} {course.saved.step:,}"
 
 
-def summary(course: Course, words: str) -> list[str]:
+def summary(course: Course, words: Sequence[str]) -> list[str]:
     """Return how a run ended and what comes next; `words` are what follows `shoritui finetune`."""
     lines = [_ending(course), *_next(course, words)]
     names = [one_line(name) for name in course.tiers]
@@ -170,14 +170,14 @@ def summary(course: Course, words: str) -> list[str]:
     return lines
 
 
-def _next(course: Course, words: str) -> Iterator[str]:
+def _next(course: Course, words: Sequence[str]) -> Iterator[str]:
     ended = course.ended
     if ended is None:
         return
     if ended.stopped:
-        yield f"Next: `shoritui finetune{words}` continues from what was saved."
+        yield f"Next: `{command('finetune', *words)}` continues from what was saved."
         return
-    yield f"Next: `shoritui finetune export{words}` writes it as one file."
+    yield f"Next: `{command('finetune', 'export', *words)}` writes it as one file."
     if ended.adapter:
         yield f"In `shoritui chat`: /adapter {one_line(ended.adapter)}"
 

@@ -397,7 +397,7 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
     course.absorb(RunStarted("c", "d", "", (PlannedTier("a", "", 1, 1, 1, 9, True),)))
     course.absorb(TierEnded("a", True, "x", None, None))
     course.absorb(RunEnded(False, 0, 0.0, "x"))
-    lines = summary(course, " mine.toml")
+    lines = summary(course, ("mine.toml",))
     assert lines[0] == "Nothing has changed: nothing was trained."
     assert lines[1] == "Next: `shoritui finetune export mine.toml` writes it as one file."
 
