@@ -31,8 +31,8 @@ class Pty:
         self._master = master
         self.pid = pid
         """The program's process."""
-        self._last = b""
-        """What was painted last."""
+        self.painted = bytearray()
+        """All that was read of what it painted."""
 
     def write(self, text: str) -> None:
         """Presses keys."""
@@ -63,9 +63,9 @@ class Pty:
         try:
             found = os.read(self._master, 65536) if ready else b""
         except OSError as error:  # Nobody holds the other side any more.
-            last = self._last.decode(errors="replace")
+            last = self.painted[-_LAST_WORDS:].decode(errors="replace")
             raise AssertionError(f"the program ended by itself; its last words: {last}") from error
-        self._last = (self._last + found)[-_LAST_WORDS:]
+        self.painted += found
         return found
 
 

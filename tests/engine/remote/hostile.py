@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 import socket
 import struct
 import sys
@@ -664,6 +665,14 @@ _endless("endless_progress", event("", prompt_progress={"total": 9, "cache": 0, 
 _endless("endless_big_texts", event("x" * 100_000))
 _endless("endless_plain_text", b'{"choices": [' * 1000, _JSON)
 _endless("endless_page", b"<p>hello", "text/html")
+
+
+@at(COMPLETIONS)
+async def endless_new_words(wire: Wire) -> None:
+    await wire.begin()
+    words = random.Random(1)
+    for _ in range(10**9):
+        await wire.send(event(" " + "".join(words.choices("abcdefghijklmnop", k=4))))
 
 
 @at(COMPLETIONS)
