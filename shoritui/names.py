@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
@@ -155,20 +156,32 @@ def addressed(
     """
     if text[:1] not in ("@", "＠"):
         return None, text
+    name, end = _leading(text, 1, _longest_first(cast))
+    return name, text[end:] if name is not None else text
+
+
+def _longest_first(cast: Mapping[str, Sequence[str]] | Sequence[str]) -> list[tuple[str, str]]:
+    """Return each one's names with what they may be called."""
     others = cast if isinstance(cast, Mapping) else {}
     called = [(name, each) for name in cast for each in (name, *others.get(name, ()))]
-    said = text[1:]
+    return sorted(called, key=lambda pair: len(pair[1]), reverse=True)
+
+
+def _leading(text: str, at: int, called: Sequence[tuple[str, str]]) -> tuple[str | None, int]:
+    """Return whose name stands at a place, and where what is said begins behind it."""
+    most = 4 * len(called[0][1]) + 8 if called else 0
+    said = text[at : at + most + _LOOK]
     folded = fold(said)
-    for name, each in sorted(called, key=lambda pair: len(pair[1]), reverse=True):
+    for name, each in called:
         key = fold(each)
         if not key or not folded.startswith(key) or not _end(folded, len(key), 0):
             continue
-        if re.match(r"'\w", folded[len(key) :]):  # `@Mara's`
+        if re.compile(r"'\w").match(folded, len(key)):  # `@Mara's`
             continue
         ends = [end for end in range(len(said) + 1)[: 4 * len(each) + 8] if fold(said[:end]) == key]
         if ends:
-            return name, _after_name(said[ends[-1] :])
-    return None, text
+            return name, _after_name(text, at + ends[-1])
+    return None, at
 
 
 def who_is_called(text: str, cast: Mapping[str, Sequence[str]], among: Iterable[str]) -> str:
@@ -185,11 +198,10 @@ def who_is_called(text: str, cast: Mapping[str, Sequence[str]], among: Iterable[
     found = _names_of(tuple(each for _, each in pairs)).find_apart(text)
     wanted = set(among)
     named = [(pairs[each.name][0], number) for number, each in enumerate(found)]
-    named = [(name, number) for name, number in named if name in wanted]
-    folded = fold(text)
-    speech = _speech(folded)
-    direct = [name for name, number in named if _is_direct(folded, found, number, speech)]
-    return (direct or [name for name, _ in named] or [""])[-1]
+    named = [(name, number) for name, number in reversed(named) if name in wanted]
+    call = _Call(fold(text), found)
+    direct = (name for name, number in named if call.is_direct(number))
+    return next(direct, named[0][0] if named else "")
 
 
 @lru_cache(64)
@@ -273,7 +285,7 @@ def _begins(text: str, at: int) -> bool:
     first = at
     while first and _is_of_word(text[first - 1]):
         first -= 1
-    return text[first:at] in _glued(text[first:])
+    return text[first:at] in _glued(text[first:at])
 
 
 def _end(text: str, at: int, endings: int) -> int:
@@ -326,6 +338,8 @@ _QUOTED: Final = re.compile(
     '"[^"\n]*"?|“[^”\n]*”?|„[^“”\n]*[“”]?|«[^»\n]*»?|「[^」\n]*」?|『[^』\n]*』?'
 )
 _MARKS: Final = " *_~"
+_LOOK: Final = 32
+"""So many letters beside a name tell whether it is called; no word that tells it is longer."""
 _OPENS: Final = re.compile(r'(?:^|[.!?…。।؟\n:;—–"“„«「『(\[]|--|- )$')
 _COMMA: Final = ",،、，"
 _CLOSES: Final = ",،、.!?…。।؟:;—–"
@@ -339,58 +353,67 @@ _AH: Final = re.compile(r"(?:^|[^\w'])(?:oh|ah|thanks|thank you|please|no|yes|de
 _AND: Final = re.compile(r"[,،、]? ?(?:and|or|&|und|oder|et|ou|y|o|и|или|και|و|ו|और|と|和)\b")
 
 
-def _speech(folded: str) -> list[tuple[int, int]]:
-    """Return where speech stands; a text without quotes is speech as a whole."""
-    spans = [match.span() for match in _QUOTED.finditer(folded)]
-    return spans or [(0, len(folded))]
+class _Call:
+    """A folded text and the names in it: which of them somebody is called by, not talked about."""
+
+    def __init__(self, text: str, found: Sequence[Found]) -> None:
+        self._text = text
+        self._found = found
+        # A text without quotes is speech as a whole.
+        spans = [match.span() for match in _QUOTED.finditer(text)]
+        self._speech = spans or [(0, len(text))]
+        self._is_listed = [False] * len(found)
+        """Whether each name begins a list of names: `Ana, Bo and Cy`."""
+        for number in range(len(found) - 2, -1, -1):
+            after = found[number + 1]
+            self._is_listed[number] = after.start <= found[number].end + 2 and (
+                self._is_listed[number + 1] or bool(_AND.match(text, after.end))
+            )
+
+    def is_direct(self, number: int) -> bool:
+        """Return whether this name is what somebody is called by."""
+        text, found = self._text, self._found
+        _, start, end = found[number]
+        place = bisect_right(self._speech, (start, len(text))) - 1
+        first, last = self._speech[place] if place >= 0 else (0, 0)
+        if start >= last:
+            return False
+        before = self._before(start, first)
+        if before.endswith(("@", "＠")):
+            return True
+        if (title := _TITLE.match(text, end, last)) is not None:
+            end = title.end()
+        while end < last and text[end] in _MARKS:
+            end += 1
+        after = text[end : min(end + _LOOK, last)]
+        ends = not after or after[0] in _CLOSES or after[0] in '"”“»」』)' or after.startswith("--")
+        if _HAIL.search(before) and not after.startswith("'"):
+            return True
+        if not ends or (after[:1] and after[0] in _COMMA and self._is_listed[number]):
+            return False
+        if _OPENS.search(before) or _AH.search(before):
+            return True
+        if before[-1] not in _COMMA or _AND.match(after):
+            return False
+        listed = number > 0 and found[number - 1].end >= start - 2
+        if not listed:
+            return True
+        # "Dot, Bo?" calls Bo; "Ana, Cy, Bo." and "Dot, Bo, ..." name several.
+        earlier = self._before(found[number - 1].start, 0)
+        return (not after or after[0] not in _COMMA) and earlier[-1:] not in _COMMA
+
+    def _before(self, end: int, first: int) -> str:
+        """Return the last letters of what stands before a place, without marks of prose."""
+        while end > first and self._text[end - 1] in _MARKS:
+            end -= 1
+        return self._text[max(first, end - _LOOK) : end]
 
 
-def _is_direct(
-    text: str, found: Sequence[Found], number: int, speech: Sequence[tuple[int, int]]
-) -> bool:
-    """Return whether a name is what somebody is called by, not talked about."""
-    _, start, end = found[number]
-    span = next(((first, last) for first, last in speech if first <= start < last), None)
-    if span is None:
-        return False
-    before = text[span[0] : start].rstrip(_MARKS)
-    if before.endswith(("@", "＠")):
-        return True
-    after = text[end : span[1]]
-    if (title := _TITLE.match(after)) is not None:
-        after = after[title.end() :]
-    after = after.lstrip(_MARKS)
-    ends = not after or after[0] in _CLOSES or after[0] in '"”“»」』)' or after.startswith("--")
-    if _HAIL.search(before) and not after.startswith("'"):
-        return True
-    if not ends or (after[:1] and after[0] in _COMMA and _is_listed(text, found, number)):
-        return False
-    if _OPENS.search(before) or _AH.search(before):
-        return True
-    if before[-1] not in _COMMA or _AND.match(after):
-        return False
-    listed = number > 0 and found[number - 1].end >= start - 2
-    if not listed:
-        return True
-    # "Dot, Bo?" calls Bo; "Ana, Cy, Bo." and "Dot, Bo, ..." name several.
-    earlier = text[: found[number - 1].start].rstrip(_MARKS)
-    return (not after or after[0] not in _COMMA) and earlier[-1:] not in _COMMA
-
-
-def _is_listed(text: str, found: Sequence[Found], number: int) -> bool:
-    """Return whether a name begins a list of names: `Ana, Bo and Cy`."""
-    if number + 1 == len(found) or found[number + 1].start > found[number].end + 2:
-        return False
-    rest = text[found[number + 1].end :]
-    return bool(_AND.match(rest)) or _is_listed(text, found, number + 1)
-
-
-def _after_name(rest: str) -> str:
-    """Return what is said after `@Name`: without the marks that end the name."""
-    at = 0
-    while at < len(rest) and (rest[at].isspace() or _ends_name(rest[at])):
+def _after_name(text: str, at: int) -> int:
+    """Return where something is said behind `@Name`: after the marks that end the name."""
+    while at < len(text) and (text[at].isspace() or _ends_name(text[at])):
         at += 1
-    return rest[at:]
+    return at
 
 
 def _ends_name(letter: str) -> bool:
@@ -400,13 +423,13 @@ def _ends_name(letter: str) -> bool:
 def names_first(argument: str, names: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], str]:
     """Return the names that a text begins with, commas between them, and the rest of it."""
     found: list[str] = []
-    rest = argument
-    while rest:
-        name, after = addressed(f"@{rest}", names)
+    called, at = _longest_first(names), 0
+    while at < len(argument):
+        name, after = _leading(argument, at, called)
         if name is None:
             break
         found.append(name)
-        gap, rest = rest[: len(rest) - len(after)], after
+        gap, at = argument[at:after], after
         if not gap.rstrip().endswith((",", "，", "、")):
             break
-    return tuple(dict.fromkeys(found)), rest.strip()
+    return tuple(dict.fromkeys(found)), argument[at:].strip()

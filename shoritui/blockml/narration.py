@@ -7,6 +7,7 @@ eye: they are often right, and never proof.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,7 +51,8 @@ _PAST: Final = re.compile(
 STOCK_PHRASES: Final = re.compile(
     r"\b(?:shivers? (?:ran |running )?down \w+ spine|barely above a whisper|couldn't help but"
     r"|a mix(?:ture)? of \w+ and \w+|eyes (?:sparkl|twinkl|gleam)\w+ with"
-    r"|mischievous (?:glint|grin|smile)|breath (?:\w+ )*(?:didn't|hadn't) (?:know|realized?)"
+    r"|mischievous (?:glint|grin|smile)"
+    r"|breath (?:(?!breath )\w++ )*(?:didn't|hadn't) (?:know|realized?)"
     r"|maybe, just maybe|little did \w+ know|the air (?:was|grew) thick with|sent shivers"
     r"|voice dripping with|a testament to|knuckles (?:turn\w*|went) white"
     r"|time seemed to (?:stop|stand still|slow))\b",
@@ -95,11 +97,16 @@ def measure(text: str, names: frozenset[str] = frozenset()) -> Prose:
     return Prose(
         words=len(_WORD.findall(text)),
         narrated=len(_WORD.findall(narration)),
-        open_marks=tuple(sorted(_open_marks(text, spans))),
+        open_marks=_sorted_open_marks(text, spans),
         first_person=tuple(match.start() for match in _FIRST_PERSON.finditer(narration)),
         present=tuple(sorted(verbs)),
         past=len(_PAST.findall(narration)),
     )
+
+
+def open_marks(text: str) -> tuple[tuple[int, str], ...]:
+    """Return the marks of a text that are never closed, or close nothing: offset and mark."""
+    return _sorted_open_marks(text, lex(text))
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +133,10 @@ def _narration(text: str, spans: Sequence[Span]) -> str:
         for span in spans
         for piece in [text[span.start : span.end]]
     )
+
+
+def _sorted_open_marks(text: str, spans: Sequence[Span]) -> tuple[tuple[int, str], ...]:
+    return tuple(sorted(_open_marks(text, spans)))
 
 
 def _open_marks(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, str]]:
@@ -160,4 +171,6 @@ def _runs(spans: Sequence[Span], kind: ProseKind) -> Iterator[tuple[int, int]]:
 
 
 def _is_within(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in stretches)
+    """Return whether a place is in one of some stretches, which are in order."""
+    at = bisect_right(stretches, place, key=lambda stretch: stretch[0])
+    return at > 0 and place < stretches[at - 1][1]

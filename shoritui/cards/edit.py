@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -67,20 +68,34 @@ def _matched(old: list[Table], wanted: list[_Values]) -> list[Table]:
 
     A row that was renamed keeps its comments: it takes the first old row that nobody claims.
     """
-    tests: tuple[Callable[[Table, _Values], bool], ...] = (
-        lambda row, values: all(_plain(row.get(key)) == value for key, value in values.items()),
-        lambda row, values: "name" in values and row.get("name") == values["name"],
-        lambda row, values: True,
-    )
-    free = list(old)
+    free: dict[object, dict[int, _Values]] = defaultdict(dict)
+    """The rows that nobody claims, by what they are known by."""
+    for number, row in enumerate(old):
+        values = {key: _plain(row[key]) for key in row}
+        free[_known_by(values)][number] = values
     chosen: dict[int, Table] = {}
+    tests: tuple[Callable[[_Values, _Values], bool], ...] = (
+        lambda row, values: all(row.get(key) == value for key, value in values.items()),
+        lambda row, values: "name" in values and row.get("name") == values["name"],
+    )
     for test in tests:
         for index, values in enumerate(wanted):
-            match = next((row for row in free if test(row, values)), None)
-            if index not in chosen and match is not None:
-                chosen[index] = match
-                free = [row for row in free if row is not match]
-    return [chosen[index] if index in chosen else tomlkit.table() for index in range(len(wanted))]
+            rows = free[_known_by(values)]
+            found = next((at for at, row in rows.items() if test(row, values)), None)
+            if index not in chosen and found is not None:
+                del rows[found]
+                chosen[index] = old[found]
+    rest = iter(sorted(number for rows in free.values() for number in rows))
+    for index in range(len(wanted)):
+        if index not in chosen:
+            unclaimed = next(rest, None)
+            chosen[index] = tomlkit.table() if unclaimed is None else old[unclaimed]
+    return [chosen[index] for index in range(len(wanted))]
+
+
+def _known_by(values: _Values) -> object:
+    """Return what a row is looked for by; rows that are alike have the same."""
+    return values.get("name") or values.get("text") or None
 
 
 def _plain(item: Any) -> Any:

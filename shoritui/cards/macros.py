@@ -30,8 +30,9 @@ _MOST_GROWN: Final = 100_000
 """Characters that the macros of one text may bring into it."""
 _SHOWN: Final = 40
 _TRIM: Final = "\0"
-_TRIMMED: Final = re.compile(rf"[\r\n]*{_TRIM}[\r\n]*")
-_FORMAT: Final = re.compile(r"\[([^\]]*)\]|YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|HH|H|hh|h|mm|ss|A|a")
+_FORMAT: Final = re.compile(
+    r"\[([^\[\]]*)\]|YYYY|YY|MMMM|MMM|MM|M|DD|D|dddd|ddd|HH|H|hh|h|mm|ss|A|a"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +118,15 @@ def settle(text: str, scope: Scope) -> Settled:
             unknown[_shown(found[0])] = None
             text = _BRACES.sub(r"\1\2", text)
     if _TRIM in text:
-        text = _TRIMMED.sub("", text)
+        text = _trimmed(text)
     return Settled(text, tuple(unknown))
+
+
+def _trimmed(text: str) -> str:
+    """Return the text without the marks of `{{trim}}`, and the line ends around them."""
+    first, *inner, last = text.split(_TRIM)
+    ends = "\r\n"
+    return "".join((first.rstrip(ends), *(each.strip(ends) for each in inner), last.lstrip(ends)))
 
 
 def with_original(text: str, original: str) -> str:

@@ -21,21 +21,21 @@ from shoritui.text import clean
 Cut = Literal["loop", "speaker", "stop_string"]
 
 _THINK: Final = "<think>"
-_THOUGHT: Final = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
+_THOUGHT: Final = "</think>"
 _LABEL: Final = re.compile(
-    r"(\A|\s*\n) *[*_]*([^\s:：*_][^\n:：]{0,77}?)[*_]* ?"
-    r"(?::[*_]*(?![\d/)\]:*_])|：[*_]*(?![*_]))(?=.|\n)"
+    r"^ *+[*_]*+([^\s:：*_][^\n:：]{0,77}?)[*_]*+ ?"
+    r"(?::[*_]*+(?![\d/)\]:*_])|：[*_]*+(?![*_]))(?=.|\n)",
+    re.MULTILINE,
 )
 """The beginning of a line up to a colon, and the name before that."""
-_WORD: Final = r"[^\W\d_][\w'’.-]*"
+_WORD: Final = r"[^\W\d_][\w'’.-]*+"
 _STRANGER: Final = re.compile(
-    rf"^ *[*_]*({_WORD}(?: {_WORD}){{0,2}})[*_]* ?:[*_]* *(?=[\"“„«])", re.MULTILINE
+    rf"^ *+[*_]*+({_WORD}(?: {_WORD}){{0,2}}+)[*_]*+ ?:[*_]*+ *+(?=[\"“„«])", re.MULTILINE
 )
 """The beginning of a line that somebody whom nobody knows may open: `Old Woman: "Who's there?"`."""
 _MAY_BE_STRANGER: Final = re.compile(
     rf" *[*_]*(?:{_WORD}(?: {_WORD}){{0,2}} ?)?[*_]* ?(?::[*_]* *)?"
 )
-_PARAGRAPH: Final = re.compile(r"\n\s*\n\Z")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _LABELS_OF_THINGS: Final = frozenset(
     _LETTERS.findall(
@@ -45,7 +45,6 @@ _LABELS_OF_THINGS: Final = frozenset(
     )
 )
 """Words of what stands before a colon in prose, and is nobody."""
-_LINE: Final = re.compile(r"\s*\n([^\n]*)\Z")
 _SPEECH: Final = ('"', "“", "„", "«", "「", "『", "*", "_")
 """What a message begins with that is no narration."""
 _LONGEST_LABEL: Final = 80
@@ -74,34 +73,43 @@ class Labels:
         others._folded = {name: whose for name, whose in self._all.items() if whose != speaker}
         return others
 
-    def find(self, text: str, start: int) -> tuple[int, int, str] | None:
+    def find(self, text: str, start: int, since: int = 0) -> tuple[int, int, str] | None:
         """Return where a line begins somebody's message, where that one's text begins, and whose it
         is: "" for somebody whom nobody knows.
 
         The first line of all must go on with speech: `Mara: that was the name` may be told. Between
         fences of three backticks there is none: that is a list which somebody reads.
+
+        Args:
+            text: The text of a message.
+            start: What stands before is not looked at.
+            since: Where a line begins before which there is no such line.
         """
-        found = self._find_known(text, start)
-        stranger = self._find_stranger(text, start, found[0] if found else len(text))
+        since = max(start, since)
+        found = self._find_known(text, start, since)
+        stranger = self._find_stranger(text, start, since, found[0] if found else len(text))
         return stranger or found
 
-    def _find_known(self, text: str, start: int) -> tuple[int, int, str] | None:
-        for match in _LABEL.finditer(text, start):
-            speaker = self._folded.get(_folded(match[2]))
+    def _find_known(self, text: str, start: int, since: int) -> tuple[int, int, str] | None:
+        for match in _LABEL.finditer(text, since):
+            speaker = self._folded.get(_folded(match[1]))
             if speaker is None or _is_fenced(text, match.start()):
                 continue
-            if match[1] or text[match.end() :].lstrip(" ").startswith(_SPEECH):
-                return match.start(), match.end(), speaker
+            if match.start() or text[match.end() :].lstrip(" ").startswith(_SPEECH):
+                return _gap_before(text, match.start(), start), match.end(), speaker
         return None
 
-    def _find_stranger(self, text: str, start: int, end: int) -> tuple[int, int, str] | None:
-        for match in _STRANGER.finditer(text, start, end):
-            gap = _PARAGRAPH.search(text, start, match.start())
-            if gap is None or not self._may_be_name(match[1]) or _is_fenced(text, match.start()):
+    def _find_stranger(
+        self, text: str, start: int, since: int, end: int
+    ) -> tuple[int, int, str] | None:
+        for match in _STRANGER.finditer(text, since, end):
+            gap = text[_gap_before(text, match.start(), start) : match.start()]
+            begins = gap.count("\n") > 1
+            if not begins or not self._may_be_name(match[1]) or _is_fenced(text, match.start()):
                 continue
             if any(map(self._opens_line, self._before())):
                 return None  # It is this story's way to tell what others say.
-            return gap.start(), match.end(), ""
+            return match.start() - len(gap) + gap.index("\n"), match.end(), ""
         return None
 
     def _opens_line(self, text: str) -> bool:
@@ -142,6 +150,8 @@ class Body:
         self._labels = labels
         self._stops = stop_strings
         self._held = ""
+        self._thought = ""
+        """The last letters of a thought that has not ended."""
         self._is_first = not text
         self._has_thought = False
 
@@ -152,43 +162,47 @@ class Body:
         if self.cut is not None or not text:
             return ""
         # The space after the colon is the model's first character.
-        self._held += clean(text.removeprefix(" ") if self._is_first else text)
+        text = clean(text.removeprefix(" ") if self._is_first else text)
         self._is_first = False
-        thought = self._fold_thoughts()
-        self._cut_held()
-        piece = self._release(len(self._held) if self.cut else self._sure())
-        if self.cut is None:
-            self._held += thought
-        return piece
+        self._hold(text)
+        self._cut_held(len(text))
+        return self._release(len(self._held) if self.cut else self._sure())
 
     def end(self) -> str:
         """Take what is held back: nothing follows it."""
         if self.cut is not None:
             return ""
-        self._held = f"{self._held.partition(_THINK)[0] if self.is_thinking else self._held}\0"
-        self._cut_held()
+        self._held += "\0"
+        self._cut_held(1)
         self._held = self._held.removesuffix("\0")
         return self._release(len(self._held))
 
-    def _fold_thoughts(self) -> str:
-        """Take thoughts away; return one that has not ended."""
-        if "<" not in self._held:
-            self._held = self._held.lstrip() if self._has_thought else self._held
-            self._has_thought = self._has_thought and not self._held
-            return ""
-        kept, folded = _THOUGHT.subn("", self._held)
-        before, mark, thought = kept.partition(_THINK)
-        self.is_thinking = bool(mark)
-        self._has_thought = not self.text and (self._has_thought or bool(folded))
-        self._held = before.lstrip() if self._has_thought else before
-        return mark + thought
+    def _hold(self, text: str) -> None:
+        """Hold a text back without the thoughts in it."""
+        while text:
+            if self.is_thinking:
+                thought, mark, text = (self._thought + text).partition(_THOUGHT)
+                self.is_thinking = not mark
+                self._thought = "" if mark else thought[1 - len(_THOUGHT) :]
+                self._has_thought = bool(mark) and not self.text
+                text = text.lstrip()
+            else:
+                self._held, mark, text = (self._held + text).partition(_THINK)
+                self.is_thinking = bool(mark)
+        if self._has_thought:
+            self._held = self._held.lstrip()
+            self._has_thought = not self._held
 
-    def _cut_held(self) -> None:
-        """End the body where somebody else's message begins, or a stop string stands."""
+    def _cut_held(self, new: int) -> None:
+        """End the body where somebody else's message begins, or a stop string stands.
+
+        So many characters at the end, at most, are new.
+        """
         start, whole = len(self.text), self.text + self._held
+        line = whole.rfind("\n", start, max(start, len(whole) - new)) + 1
         stops = [at for at in (whole.find(stop, start) for stop in self._stops) if at >= 0]
         end = min(stops, default=len(whole))
-        found = self._labels.find(whole, start)
+        found = self._labels.find(whole, start, line)
         if found is not None and found[0] < end:
             end, begins, speaker = found
             self.cut = "speaker"
@@ -206,11 +220,12 @@ class Body:
         """Return how much of what is held no later text can change."""
         held = self._held
         sure = len(held) - max(_overlap(held, each) for each in (_THINK, *self._stops))
-        if (line := _LINE.search(held)) is not None:
-            is_open = not line[1] or self._labels.may_begin(line[1])
-            is_paragraph = line[0].count("\n") > 1
-            is_open = is_open or (is_paragraph and self._labels.may_be_stranger(line[1]))
-            return min(sure, line.start()) if is_open else sure
+        if (at := held.rfind("\n") + 1) > 0:
+            line, gap = held[at:], _gap_before(held, at, 0)
+            is_open = not line or self._labels.may_begin(line)
+            is_paragraph = held.count("\n", gap, at) > 1
+            is_open = is_open or (is_paragraph and self._labels.may_be_stranger(line))
+            return min(sure, gap) if is_open else sure
         return 0 if not self.text and self._labels.may_begin(held) else sure
 
     def _release(self, count: int) -> str:
@@ -228,6 +243,11 @@ def _overlap(text: str, mark: str) -> int:
     """Return how many of the text's last characters may be the beginning of this mark."""
     most = min(len(text), len(mark) - 1)
     return next((size for size in range(most, 0, -1) if text.endswith(mark[:size])), 0)
+
+
+def _gap_before(text: str, at: int, start: int) -> int:
+    """Return where the blank space begins that ends at a place, at `start` or behind it."""
+    return start + len(text[start:at].rstrip())
 
 
 def _words(name: str) -> str:

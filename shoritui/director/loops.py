@@ -7,7 +7,7 @@ He sat. The door and the door and the door and ...
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _TAIL: Final = 32
@@ -18,9 +18,9 @@ _LEAST_LENGTH: Final = 120
 _LEAST_LETTERS: Final = 40
 _SENTENCE_END: Final = re.compile(
     r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)"
-    r"(?:[.!?…]+[\"'”’»*_)\]]*(?=\s)|[。！？]+[\"'”’»*_)\]」』）]*)"
+    r"(?:[.!?…]++(?:[\"'”’»*_)\]]*+(?=\s)(?P<narrow>))?|(?P<wide>[。！？]++[\"'”’»*_)\]」』）]*+))"
 )
-_LAST_WORD: Final = re.compile(r"\S+\Z")
+"""A row of stops; it ends a sentence where one of the groups is found."""
 _WORDS: Final = re.compile(r"\w+")
 _PHRASE: Final = 4
 _RECENT_WORDS: Final = 200
@@ -51,13 +51,13 @@ def whole_end(text: str, end: int, least: int = 0) -> int:
 
     A sentence is good if no speech is left open after it. What stands before `least` stays.
     """
-    ends = [match.end() for match in _SENTENCE_END.finditer(text, least) if match.end() <= end]
-    good = next((each for each in reversed(ends) if _is_closed(text, each)), None)
-    if good is not None:
-        return good
-    if ends:
-        return ends[-1]
-    kept = text[:end] if text[end : end + 1].isspace() else _LAST_WORD.sub("", text[:end])
+    ends = [each for each in _sentence_ends(text, least) if each[0] <= end]
+    good = [at for at, is_closed in ends if is_closed]
+    if good or ends:
+        return good[-1] if good else ends[-1][0]
+    kept = text[:end]
+    if kept and not kept[-1].isspace() and not text[end : end + 1].isspace():
+        kept = kept[: -len(kept.rsplit(maxsplit=1)[-1])]
     return max(least, len(kept.rstrip() or text[:end]))
 
 
@@ -67,11 +67,9 @@ def kept_end(text: str) -> int:
     A loop that shows later may have begun where the longest text at the end that stands once more
     before did.
     """
-    begun = len(text)
-    while begun and text.find(text[begun - 1 :], 0, len(text) - 1) >= 0:
-        begun -= 1
-    ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() <= begun]
-    return next((each for each in reversed(ends) if _is_closed(text, each)), 0)
+    begun = len(text) - _repeated(text)
+    ends = _sentence_ends(text)
+    return max((at for at, is_closed in ends if is_closed and at <= begun), default=0)
 
 
 def repetition(text: str, before: Iterable[str] = ()) -> float:
@@ -102,7 +100,33 @@ def _end_of_first(text: str, period: int) -> int:
     return start + period
 
 
-def _is_closed(text: str, end: int) -> bool:
-    """Whether no speech is open there, as far as its line tells."""
-    line = text[text.rfind("\n", 0, end) + 1 : end]
-    return line.count('"') % 2 == 0 and line.count("“") == line.count("”")
+def _repeated(text: str) -> int:
+    """Return how long the longest end of a text is that stands in it once more before."""
+    stands, tried = 0, 1
+    while tried < len(text) and _stands_before(text, tried):
+        stands, tried = tried, 2 * tried
+    beyond = min(tried, len(text))
+    while beyond - stands > 1:
+        half = (stands + beyond) // 2
+        stands, beyond = (half, beyond) if _stands_before(text, half) else (stands, half)
+    return stands
+
+
+def _stands_before(text: str, length: int) -> bool:
+    return text.find(text[-length:], 0, len(text) - 1) >= 0
+
+
+def _sentence_ends(text: str, start: int = 0) -> Iterator[tuple[int, bool]]:
+    """Yield where sentences end, and whether no speech is open there, as far as its line tells."""
+    at = text.rfind("\n", 0, start) + 1
+    straight = curly = 0
+    for match in _SENTENCE_END.finditer(text, start):
+        if match.lastgroup is None:
+            continue
+        end = match.end()
+        if (line := text.rfind("\n", at, end) + 1) > 0:
+            at, straight, curly = line, 0, 0
+        straight += text.count('"', at, end)
+        curly += text.count("“", at, end) - text.count("”", at, end)
+        at = end
+        yield end, straight % 2 == 0 and curly == 0

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OPTION: Final = re.compile(r"--(?P<name>\S+)\s*")
 _NUMBER: Final = re.compile(r"(?P<number>\d{1,4})(?:\s+|$)")
+_GAP: Final = re.compile(r"\s+|\Z")
 _OPTIONS: Final = ("sticky", "once", "depth", "every", "for")
 
 
@@ -30,35 +31,36 @@ def read_note(typed: str, names: Iterable[str]) -> tuple[str, NoteRule | None]:
         ValueError: An option is unknown, or what must follow it is missing.
     """
     rule: dict[str, object] = {}
-    rest = typed.strip()
-    while match := _OPTION.match(rest):
-        name, rest = match["name"], rest[match.end() :]
+    typed, at = typed.strip(), 0
+    while match := _OPTION.match(typed, at):
+        name, at = match["name"], match.end()
         if name in ("sticky", "once"):
             rule[name] = True
         elif name in ("depth", "every"):
-            number = _NUMBER.match(rest)
+            number = _NUMBER.match(typed, at)
             if number is None or (name == "every" and not int(number["number"])):
                 raise ValueError(
                     f"after --{name} comes a number of messages (at most 9999), such as --{name} 4"
                 )
-            rule[name], rest = int(number["number"]), rest[number.end() :]
+            rule[name], at = int(number["number"]), number.end()
         elif name == "for":
-            rule["reader"], rest = _reader(rest, names)
+            rule["reader"], at = _reader(typed, at, names)
         else:
             near = closest(name, _OPTIONS)
             known = f"did you mean --{near}?" if near else "there are --" + ", --".join(_OPTIONS)
             raise ValueError(f"there is no --{one_line(name)}: {known}")
     if rule.keys() in ({"reader"}, {"reader", "once"}):
         rule["depth"] = 0
-    return rest, NoteRule(**rule) if rule else None  # type: ignore[arg-type]
+    return typed[at:], NoteRule(**rule) if rule else None  # type: ignore[arg-type]
 
 
-def _reader(rest: str, names: Iterable[str]) -> tuple[str, str]:
+def _reader(typed: str, at: int, names: Iterable[str]) -> tuple[str, int]:
     known = list(names)
     for name in sorted(known, key=len, reverse=True):
-        head, after = rest[: len(name)], rest[len(name) :]
-        if fold(head) == fold(name) and (not after or after[0].isspace()):
-            return name, after.lstrip()
+        end = at + len(name)
+        after = _GAP.match(typed, end)
+        if fold(typed[at:end]) == fold(name) and after is not None:
+            return name, after.end()
     raise ValueError(
         f"after --for comes a name: {', '.join(map(one_line, known)) or 'nobody is here'}"
     )

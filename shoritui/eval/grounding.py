@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from shoritui.blockml.narration import narration_of, words_of
-from shoritui.eval.measures import ACTED
+from shoritui.eval.measures import ACTED, DOES
 from shoritui.eval.statistics import Count
 from shoritui.eval.stories import Place, Reply
 from shoritui.text import one_line
@@ -73,7 +73,7 @@ _NUMBERS: Final = {
     **{word: number for number, word in enumerate(_SMALL, 1)},
     **{word: 10 * number for number, word in enumerate(_TENS, 2)},
 }
-_NUMBER: Final = rf"(?:(?:{'|'.join(_NUMBERS)})(?:-(?:{'|'.join(_NUMBERS)}))?|\d+)"
+_NUMBER: Final = rf"(?:(?:{'|'.join(_NUMBERS)})(?:-(?:{'|'.join(_NUMBERS)}))?|\d{{1,9}})"
 _AGE: Final = re.compile(
     rf"\b({_NUMBER})(?:[- ]years?[- ]old| years of age)\b"
     rf"|(?:\b(?:aged?|is|was|turned) |^|[,(] ?)({_NUMBER})(?=[,.;)])",
@@ -175,8 +175,9 @@ def _is_common(word: str) -> bool:
 def _begins_sentence(text: str, at: int) -> bool:
     if at and text[at - 1] in "\"'“‘«*_([":
         return True  # the first word of a speech, or of a thought
-    before = text[:at].rstrip(" " + _MARKS)
-    return not before or before[-1] in _ENDS
+    while at and text[at - 1] in f" {_MARKS}":
+        at -= 1
+    return not at or text[at - 1] in _ENDS
 
 
 def _is_loud_around(text: str, match: re.Match[str]) -> bool:
@@ -184,7 +185,7 @@ def _is_loud_around(text: str, match: re.Match[str]) -> bool:
 
 
 def _acts(text: str, at: int) -> bool:
-    return re.match(rf"\s+(?:\w+ly\s+)?(?:{ACTED})\b", text[at:]) is not None
+    return DOES.match(text, at) is not None
 
 
 @lru_cache(maxsize=256)

@@ -32,11 +32,14 @@ ACTED: Final = (
     "held|set|knelt|climbed|jumped|pointed|waved|wiped|poured|threw|drew|rose|bent|paused"
 )
 """What characters do in stories, in the past tense."""
-_DOES: Final = re.compile(rf"\s+(?:\w+ly\s+)?(?:{ACTED})\b")
-_BEGINS: Final = re.compile(r"(?:^|[.!?…;]|\s{2}|,|\b(?:and|but|then|while))\s*$")
+DOES: Final = re.compile(rf"\s+(?:\w+ly\s+)?(?:{ACTED})\b")
+"""What stands behind the name of somebody who does something."""
+_BEGINS: Final = re.compile(r"(?:^|[.!?…;,]|\b(?:and|but|then|while))$")
 """How a clause begins behind this; blanks stand where somebody spoke."""
-_SAYS: Final = re.compile(rf"(?:^|\s{{2}})((?:{_SPOKE})\s+)$")
-_ANYBODY: Final = r"[A-Z][\w'’-]*[a-z](?: [A-Z][\w'’-]*){0,2}(?=[*_]*: +[\"_*A-Z])"
+_SAYS: Final = re.compile(rf"(?:^|\s{{2}})({_SPOKE})$")
+_LOOK: Final = 16
+"""So many letters tell both; none of the words is longer."""
+_ANYBODY: Final = r"[A-Z][\w'’-]*[a-z](?: [A-Z][\w'’-]*+){0,2}(?=[*_]*+: +[\"_*A-Z])"
 """Who might speak: one to three capitalised words before what looks like a message."""
 _TITLES: Final = frozenset(
     words_of("the a an old mr mrs ms miss dr sir lady lord captain aunt uncle sister brother herr")
@@ -164,13 +167,22 @@ def acts_of(text: str, others: Sequence[str]) -> list[str]:
     narration = narration_of(text)
     found = []
     for match in re.finditer(rf"(?<![\w'-])(?:{names})(?![\w'-])", narration):
-        begin = narration.rfind("\n", 0, match.start()) + 1
-        before, after = narration[begin : match.start()], narration[match.end() :]
-        if (does := _DOES.match(after)) and _BEGINS.search(before):
+        before, gap = _before(narration, match.start())
+        does = DOES.match(narration, match.end())
+        if does and (len(gap) > 1 or _BEGINS.search(before)):
             found.append(f"{match[0]}{does[0]}")
-        elif says := _SAYS.search(before):
-            found.append(f"{says[1]}{match[0]}")
+        elif gap and (says := _SAYS.search(before)):
+            found.append(f"{says[1]}{gap}{match[0]}")
     return found
+
+
+def _before(text: str, at: int) -> tuple[str, str]:
+    """Return the last letters of what stands before a place in its line, and the gap behind."""
+    end = at
+    while end and text[end - 1].isspace() and text[end - 1] != "\n":
+        end -= 1
+    first = max(0, end - _LOOK)
+    return text[text.rfind("\n", first, end) + 1 or first : end], text[end:at]
 
 
 def phrases(words: Sequence[str], length: int) -> list[tuple[str, ...]]:

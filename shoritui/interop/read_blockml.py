@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from shoritui.blockml import (
     Block,
@@ -22,7 +24,7 @@ from shoritui.interop.log import MOST_WORDS, is_name, messages_of_log
 from shoritui.story import Chat, Draft, Entry, Form, Kind, Origin, WholeChat
 from shoritui.text import clean, printable
 
-_NAME_FIELD = re.compile(r"\W*name\W*:\W*(?P<name>[^\n]*?)\W*", re.IGNORECASE)
+_NAME_FIELD = re.compile(r"\W*+name(?=\W*:)\W++(?P<name>(?:.*\w)?)\W*+", re.IGNORECASE)
 _BEGINNING = re.compile(r"\W*(?P<name>.+?)(?: (?:is|was)\b|[,;:(.–—]|$)")
 
 
@@ -68,13 +70,21 @@ class _Import:
     form: Form
     speakers: list[str]
     """Everybody who says something, in the order of their first words."""
-    scene: Card = field(default_factory=Card)
+    title: str = ""
+    tags: dict[str, None] = field(default_factory=dict)
+    scenario: list[str] = field(default_factory=list)
+    lore: list[Lore] = field(default_factory=list)
+    cast: dict[str, Character] = field(default_factory=dict)
+    """Who is described before the first message."""
     drafts: list[Draft] = field(default_factory=list)
     has_begun: bool = False
+    _named: _Named = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._named = _Named(self.speakers)
 
     def add(self, part: Part) -> None:
         """Put a part into the scene or the story."""
-        scene = self.scene
         if isinstance(part, Instruction):
             if self.has_begun or part.text != self.form.instruction:
                 self._draft("note", "", part.text)
@@ -88,15 +98,14 @@ class _Import:
             self._draft("ooc", *self._ooc(part.body))
         elif part.role == "tags" and not self.has_begun:
             tags = (" ".join(tag.split()) for tag in part.body.split(","))
-            self.scene = replace(scene, tags=_joined(scene.tags, filter(None, tags)))
+            self.tags.update(dict.fromkeys(filter(None, tags)))
         elif part.role == "scenario" and not self.has_begun:
-            scenario = "\n\n".join(filter(None, (scene.scenario, part.body)))
-            self.scene = replace(scene, scenario=scenario)
-        elif part.role == "title" and not (self.has_begun or scene.title):
-            self.scene = replace(scene, title=part.body)
+            self.scenario.append(part.body)
+        elif part.role == "title" and not (self.has_begun or self.title):
+            self.title = part.body
         elif part.role == "lore" and not self.has_begun:
-            lore = Lore(name=_lore_name(part.body, len(scene.lore) + 1), text=part.body)
-            self.scene = replace(scene, lore=(*scene.lore, lore))
+            name = _lore_name(part.body, len(self.lore) + 1)
+            self.lore.append(Lore(name=name, text=part.body))
         elif part.role == "description":
             self._describe(part.body)
         else:
@@ -104,13 +113,17 @@ class _Import:
 
     def whole(self, name: str) -> WholeChat:
         """Return the chat; the user is whom the scene describes last, else the second to speak."""
-        described = [character.name for character in self.scene.characters]
-        rest = [each for each in self.speakers if each not in described]
+        described = [*self.cast]
+        rest = [each for each in self.speakers if each not in self.cast]
         user = (described[-1:] or rest[1:2] or rest[:1] or ["You"])[0]
-        others = rest or [each for each in [user] if each not in described]
-        cast = (*self.scene.characters, *(Character(name=name) for name in others))
-        scene = replace(
-            self.scene, characters=tuple(replace(each, user=each.name == user) for each in cast)
+        others = rest or [each for each in [user] if each not in self.cast]
+        cast = (*self.cast.values(), *(Character(name=name) for name in others))
+        scene = Card(
+            title=self.title,
+            tags=tuple(self.tags),
+            scenario="\n\n".join(filter(None, self.scenario)),
+            characters=tuple(replace(each, user=each.name == user) for each in cast),
+            lore=tuple(self.lore),
         )
         now = time.time()
         entries = tuple(
@@ -138,14 +151,13 @@ class _Import:
         self.drafts.append(Draft(kind, speaker, text, origin=Origin("import")))
 
     def _describe(self, body: str) -> None:
-        taken = {character.name for character in self.scene.characters}
-        free = [each for each in self.speakers if self.has_begun or each not in taken]
-        name, text = _described(body, free)
-        if self.has_begun or name in taken:
+        name, text = _described(body, self._named, () if self.has_begun else self.cast)
+        if self.has_begun or name in self.cast:
             self._draft("description", name, text)
         else:
-            character = Character(name=name or f"Character {len(taken) + 1}", description=text)
-            self.scene = replace(self.scene, characters=(*self.scene.characters, character))
+            numbered = (f"Character {number}" for number in count(len(self.cast) + 1))
+            name = name or next(each for each in numbered if each not in self.cast)
+            self.cast[name] = Character(name=name, description=text)
 
     def _ooc(self, body: str) -> tuple[str, str]:
         """Return who says it, and what, as `form` writes it; nobody if it is in another form."""
@@ -155,19 +167,38 @@ class _Import:
         match = re.fullmatch(pattern, body, re.DOTALL)
         groups = match.groupdict() if match else {}
         name = groups.get("name", "")
-        described = [character.name for character in self.scene.characters]
-        if "text" in groups and name in (*self.speakers, *described):
+        if "text" in groups and (name in self._named.all or name in self.cast):
             return name, groups["text"]
         return "", body
 
 
-def _described(body: str, speakers: Sequence[str]) -> tuple[str, str]:
+class _Named:
+    """Names, looked up by their rarest words."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.all = frozenset(names)
+        words = {name: _words(name) for name in names}
+        counts = Counter(word for each in words.values() for word in each)
+        self._by_word: dict[str, list[str]] = defaultdict(list)
+        for name, each in words.items():
+            self._by_word[min(each, key=counts.__getitem__, default="")].append(name)
+
+    def in_line(self, line: str) -> Iterator[str]:
+        """Yield the names that may stand in a line, in any order."""
+        for word in (*_words(line), ""):
+            yield from self._by_word.get(word, ())
+
+
+def _described(body: str, speakers: _Named, taken: Container[str]) -> tuple[str, str]:
     """Return whom a description is about, and what the card would say of them.
 
-    Nobody (an empty name) if its first line leaves that open.
+    Nobody (an empty name) if its first line leaves that open. Those who are `taken` are not meant
+    unless the first line is their name, or says so.
     """
     first, _, rest = body.partition("\n")
-    for name in sorted({*speakers, *_guesses(first)}, key=lambda each: _rank(each, speakers)):
+    told = body.lstrip().partition("\n")[0]
+    free = {each for each in speakers.in_line(f"{first}\n{told}") if each not in taken}
+    for name in sorted({*free, *_guesses(first)}, key=lambda each: (each not in free, -len(each))):
         if first == name and rest and description_body(name, rest) == body:
             return name, rest
         if description_body(name, body) == body:
@@ -175,8 +206,8 @@ def _described(body: str, speakers: Sequence[str]) -> tuple[str, str]:
     return "", body
 
 
-def _rank(name: str, speakers: Sequence[str]) -> tuple[bool, int]:
-    return name not in speakers, -len(name)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
 
 
 def _guesses(first: str) -> Iterator[str]:
@@ -205,10 +236,6 @@ def _speaker(part: Part) -> str:
 
 def _is(part: Part, role: str) -> bool:
     return isinstance(part, Block) and part.role == role
-
-
-def _joined(tags: Sequence[str], more: Iterator[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*tags, *more)))
 
 
 def _clean(part: Part) -> Part:

@@ -10,7 +10,9 @@ from shoritui.director import kept_end
 from shoritui.story import Entry, coming
 from shoritui.text import clean, one_line
 
-_SENTENCE: Final = re.compile(r"[.!?…。！？]+[\"'”’»」』)*_]*(?=\s)|[。！？」』]|\n")
+_SENTENCE: Final = re.compile(
+    r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’»」』)*_]*+(?=\s)|[。！？」』]|\n"
+)
 """How a sentence ends, with the marks that close it."""
 _ENDS: Final = ".!?…。！？」』\n"
 _MOST_WAITING: Final = 400

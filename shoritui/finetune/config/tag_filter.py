@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 Operator = Literal["and", "or", "not"]
 
-_TOKEN = re.compile(r"""\s*(?:([()])|"([^"]*)"|'([^']*)'|([^\s()"']+))""")
+_TOKEN = re.compile(r"""([()])|"([^"]*)"|'([^']*)'|([^\s()"']+)""")
 _OPERATORS: Final[dict[str, Operator]] = {"or": "or", "and": "and", "not": "not"}
 _BINDS: Final[dict[Operator | None, int]] = {None: 0, "or": 1, "and": 2, "not": 3}
 _EXPECTED: Final = 'a tag (in quotation marks if it has several words), "not" or "("'
@@ -78,12 +78,11 @@ class _Parser:
     def read(self) -> tuple[Tag | Operator, ...]:
         wants_tag = True
         at = 0
-        while self._text[at:].strip():
-            match = _TOKEN.match(self._text, at)
+        while (begin := _gap_end(self._text, at)) < len(self._text):
+            match = _TOKEN.match(self._text, begin)
             if match is None:
-                place = len(self._text) - len(self._text[at:].lstrip())
-                raise _error(place, "this quotation mark is never closed")
-            begin, at = match.end() - len(match[0].lstrip()), match.end()
+                raise _error(begin, "this quotation mark is never closed")
+            at = match.end()
             take = self._take_tag if wants_tag else self._take_joint
             wants_tag = take(match, begin)
         if wants_tag:
@@ -116,7 +115,7 @@ class _Parser:
             return True
         if match[1] != ")":
             hint = "a tag of several words stands in quotation marks"
-            raise _error(begin, f'expected "and", "or" or ")", not {match[0].strip()}; {hint}')
+            raise _error(begin, f'expected "and", "or" or ")", not {match[0]}; {hint}')
         self._settle(1)
         if not self._waiting:
             raise _error(begin, 'no "(" belongs to this ")"')
@@ -129,6 +128,12 @@ class _Parser:
             operator, _ = self._waiting.pop()
             if operator:
                 self._steps.append(operator)
+
+
+def _gap_end(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _operator(match: re.Match[str]) -> Operator | None:

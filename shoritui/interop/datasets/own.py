@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -28,8 +28,9 @@ from shoritui.bounded import misfit
 from shoritui.interop.datasets.model import Found, Read, Unusable
 from shoritui.text import closest
 
-# A block or a note, as `parse` takes them; or, outside of any, a line between conversations.
-_PIECE = re.compile(r"▀[^▄]*▄|\[INST\] .*? \[/INST\]|^(?P<line>-{3,} *)$", re.DOTALL | re.MULTILINE)
+_OPEN = re.compile(r"▀|\[INST\] |^-{3,} *$", re.MULTILINE)
+"""Where a block, a note, or a line between conversations begins."""
+_CLOSE: Final = {"▀": "▄", "[INST] ": " [/INST]"}
 
 
 def conversations_of_text(text: str) -> Iterator[Read]:
@@ -48,21 +49,37 @@ def conversations_of_text(text: str) -> Iterator[Read]:
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
     """Each conversation's text and the line it begins in."""
     start, line = 0, 1
-    for piece in _PIECE.finditer(text):
-        if piece["line"] is not None:
-            yield line, text[start : piece.start()]
-            line += text.count("\n", start, piece.end())
-            start = piece.end()
+    for begin, end, is_between in _pieces(text):
+        if is_between:
+            yield line, text[start:begin]
+            line += text.count("\n", start, end)
+            start = end
     yield line, text[start:]
 
 
 def _lines(chunk: str, first: int) -> Iterator[int]:
     """The line of each part."""
     line, seen = first, 0
-    for piece in _PIECE.finditer(chunk):
-        line += chunk.count("\n", seen, piece.start())
-        seen = piece.start()
+    for begin, _, _ in _pieces(chunk):
+        line += chunk.count("\n", seen, begin)
+        seen = begin
         yield line
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Begin and end of each block and note, as `parse` takes them, and of each line outside of any.
+
+    The third says whether it is such a line, between conversations.
+    """
+    last = {mark: text.rfind(close) for mark, close in _CLOSE.items()}
+    at = 0
+    while opened := _OPEN.search(text, at):
+        begin, at = opened.span()
+        if (close := _CLOSE.get(opened[0])) is None:
+            yield begin, at, True
+        elif at <= last[opened[0]]:
+            at = text.index(close, at) + len(close)
+            yield begin, at, False
 
 
 class ObjectError(ValueError):

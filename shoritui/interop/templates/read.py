@@ -32,7 +32,7 @@ _LONGEST: Final = 100_000
 _BUNDLE: Final[tuple[Kind, ...]] = ("instruct", "context", "sysprompt", "reasoning")
 _SYSPROMPT: Final = frozenset({"name", "content", "post_history"})
 _REASONING: Final = frozenset({"name", "prefix", "suffix", "separator"})
-_INSTRUCTION: Final = re.compile(r"\[INST\]\s*(.*?)\s*\[/INST\]", re.DOTALL)
+_OPEN, _CLOSE = "[INST]", "[/INST]"
 _MACRO: Final = re.compile(r"\{\{[^{}]*\}\}")
 _NO_BEARING: Final = frozenset({"name", "activation_regex", "preset", "enabled", "bind_to_context"})
 _OLD: Final = {
@@ -86,7 +86,7 @@ class Template:
                 yield text
         for value in self.values.values() if self.is_blockml else ():
             if isinstance(value, str):
-                yield from _INSTRUCTION.findall(value[:_LONGEST])
+                yield from _instructions(value[:_LONGEST])
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +244,18 @@ def _template(kind: Kind, values: Mapping[str, Any], name: str) -> Template:
 def _plain(text: str) -> str:
     """Return a system text that can be an instruction, without what encloses one."""
     text = clean(text[:_LONGEST]).strip()
-    if match := _INSTRUCTION.search(text):
-        text = match[1]
+    text = next(_instructions(text), text)
     rest = _MACRO.sub("", text)
     is_text = BLOCK_OPEN not in text and "{{#" not in text
     return text if is_text and re.search(r"\w", rest) else ""
+
+
+def _instructions(text: str) -> Iterator[str]:
+    """Yield what stands between the marks of an instruction."""
+    at = 0
+    while (begin := text.find(_OPEN, at)) >= 0 and (end := text.find(_CLOSE, begin)) >= 0:
+        yield text[begin + len(_OPEN) : end].strip()
+        at = end + len(_CLOSE)
 
 
 def _told(templates: tuple[Template, ...], instruction: str) -> str:

@@ -201,14 +201,15 @@ def _yaml_value(written: str, rest: list[str]) -> object:
 
 def _yaml_quoted(written: str, rest: list[str]) -> str:
     """Return a text in quotes: a line break in it is a blank, an empty line a line break."""
-    mark, text, breaks = written[0], written[1:], 0
+    mark, told, breaks = written[0], [written[1:]], 0
     for line in rest:
         if not line.strip():
             breaks += 1
             continue
-        text = text.rstrip() + ("\n" * breaks or " ") + line.strip()
+        told[-1] = told[-1].rstrip()
+        told += ["\n" * breaks or " ", line.strip()]
         breaks = 0
-    end = text.rstrip()
+    end = "".join(told).rstrip()
     if not end.endswith(mark):
         raise ValueError("not closed")
     if mark == "'":

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
-from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN, LENGTHS, ROLES
-from shoritui.blockml.narration import measure
+from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN, LENGTHS, ROLES, lex
+from shoritui.blockml.narration import open_marks
 from shoritui.text import clean, closest, is_visible
 
 Mended = Literal[
@@ -43,6 +43,8 @@ class Edit:
 
 _Pass: TypeAlias = tuple[Mended, re.Pattern[str], "str | Callable[[re.Match[str]], str]"]
 _URL: Final = r"(?:https?://|www\.)"
+_IN_PARENTHESES: Final = rf"\({_URL}(?:[^()\s]|\([^()\s]*\))*+\)"
+"""An address between parentheses; it may hold a pair of its own."""
 _QUOTES: Final = {**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'")}
 _PASSES: Final[tuple[_Pass, ...]] = (
     # Joiners belong between emoji, and between letters of some scripts.
@@ -51,27 +53,33 @@ _PASSES: Final[tuple[_Pass, ...]] = (
     ("white space", re.compile("[\u00a0\u2000-\u200a\u202f\u205f]"), " "),
     ("curly quote", re.compile("«[ \t]?|[ \t]?»|[“”„‟‘’‚‛]"), lambda m: _QUOTES[m[0].strip()]),
     ("block character", re.compile(f"[ \t]?[{BLOCK_OPEN}{BLOCK_CLOSE}]+"), ""),
-    ("address", re.compile(rf"!\[[^\]\n]*\]\({_URL}[^)\s]*\)", re.IGNORECASE), ""),
-    ("address", re.compile(rf"\[([^\]\n]*)\]\({_URL}[^)\s]*\)", re.IGNORECASE), r"\1"),
-    ("address", re.compile(rf"[ \t]?(?:\({_URL}[^)\s]*\)|<{_URL}[^>\s]*>)", re.IGNORECASE), ""),
+    ("address", re.compile(rf"!\[[^\[\]\n]*\]{_IN_PARENTHESES}", re.IGNORECASE), ""),
+    ("address", re.compile(rf"\[([^\[\]\n]*)\]{_IN_PARENTHESES}", re.IGNORECASE), r"\1"),
+    ("address", re.compile(rf"[ \t]?(?:{_IN_PARENTHESES}|<{_URL}[^<>\s]*>)", re.IGNORECASE), ""),
     ("address", re.compile(rf"^{_URL}\S+[ \t]+", re.IGNORECASE | re.MULTILINE), ""),
     (
         "address",
-        re.compile(rf"[ \t]*\b{_URL}\S+?(?=[.,;:!?)\]>\"'*_]*(?:\s|\Z))", re.IGNORECASE),
+        # Up to the last character that is no mark of the sentence around it.
+        re.compile(rf"(?<![ \t])[ \t]*+\b{_URL}(?:\S*[^\s.,;:!?)\]>\"'*_]|\S)", re.IGNORECASE),
         "",
     ),
 )
 _GAPS: Final[tuple[_Pass, ...]] = (
-    ("white space", re.compile(r"[ \t]+(?=\n)|\s+\Z"), ""),
+    ("white space", re.compile(r"(?<!\s)\s++\Z"), ""),
+    ("white space", re.compile(r"(?<![ \t])[ \t]++(?=\n)"), ""),
     ("white space", re.compile(r"\A[ \t]+"), ""),
     ("white space", re.compile(r"\n{3,}"), "\n\n"),
 )
 _TWICE: Final = re.compile(r'(?<!\S)""(?=\w)|(?<=[\w.,;:!?…-])""(?=[\s.,;:!?]|\Z)')
 """A quote mark that stands twice where one begins or ends what is said."""
 _MOST_ROUNDS: Final = 8
+_MOST_OPEN: Final = 32
+"""Where a paragraph has more open marks, they are no slips, and stay for a person."""
 _BLOCK: Final = re.compile(rf"^{BLOCK_OPEN}(?:{'|'.join(ROLES)})\b", re.MULTILINE)
 _HEADER: Final = re.compile(rf"^{BLOCK_OPEN}message\b(?P<rest>[^\n{BLOCK_CLOSE}]*)$", re.MULTILINE)
-_HINT: Final = re.compile(r"[ \t]*\(?[ \t]*length[ \t]*[:=]?[ \t]*(\w*)[ \t]*\)?[ \t]*", re.I)
+_HINT: Final = re.compile(
+    r"[ \t]*+\(?[ \t]*+length[ \t]*+[:=]?[ \t]*+(\w*+)[ \t]*+\)?[ \t]*+", re.IGNORECASE
+)
 _NEXT: Final = re.compile(r"^(?:-{3,} *$|\[INST\] )", re.MULTILINE)
 
 
@@ -109,18 +117,19 @@ def repaired_source(text: str) -> tuple[str, list[Edit]]:
     text = "\n".join(rows)
     text = _mended(text, ("length hint", _HEADER, _header), edits)
     begins = [match.start() for match in _BLOCK.finditer(text)]
-    for begin, end in reversed([*pairwise([*begins, len(text)])]):
+    told = [text[: begins[0]] if begins else text]
+    line = seen = 0
+    for begin, end in pairwise([*begins, len(text)]):
         block = text[begin:end]
         if BLOCK_CLOSE in block or "\n" not in block:
+            told.append(block)
             continue
-        told = block if (after := _NEXT.search(block)) is None else block[: after.start()]
-        body = told.rstrip()
-        last = begin + len(body)
-        line = text.count("\n", 0, last)
+        after = _NEXT.search(block)
+        body = (block if after is None else block[: after.start()]).rstrip()
+        line += text.count("\n", seen, seen := begin + len(body))
         edits.append(Edit(line, "open block", body[-20:], body[-20:] + BLOCK_CLOSE))
-        gap = text[last:end] or "\n"
-        text = text[:last] + BLOCK_CLOSE + gap + text[end:]
-    return text, edits
+        told += [body, BLOCK_CLOSE, block[len(body) :] or "\n"]
+    return "".join(told), edits
 
 
 def _header(match: re.Match[str]) -> str:
@@ -138,11 +147,15 @@ def _mended(text: str, each: _Pass, edits: list[Edit]) -> str:
     """Return the text after one pass; one that would leave nothing to see is not made."""
     kind, pattern, after = each
     found: list[Edit] = []
+    line = seen = 0
 
     def replaced(match: re.Match[str]) -> str:
+        nonlocal line, seen
         new = match.expand(after) if isinstance(after, str) else after(match)
         if new != match[0]:
-            found.append(Edit(text.count("\n", 0, match.start()), kind, match[0], new))
+            line += text.count("\n", seen, match.start())
+            seen = match.start()
+            found.append(Edit(line, kind, match[0], new))
         return new
 
     new = pattern.sub(replaced, text)
@@ -154,27 +167,58 @@ def _mended(text: str, each: _Pass, edits: list[Edit]) -> str:
 
 def _without_open_marks(text: str, edits: list[Edit]) -> str:
     """Return the text without marks that open nothing, as far as that is certain."""
-    open_marks = measure(text).open_marks
-    while open_marks:
-        for begin, end, new in _certain(text, open_marks):
-            better = text[:begin] + new + text[end:]
-            left = measure(better).open_marks
-            if len(left) < len(open_marks) and is_visible(better):
-                line = text.count("\n", 0, begin)
-                edits.append(Edit(line, "open mark", _around(text, begin, end), new))
-                text, open_marks = better, left
-                break
-        else:
-            break
-    return text
+    paragraphs = list(_paragraphs(text))
+    seen = sum(map(is_visible, paragraphs))
+    told, line = [], 0
+    for each in paragraphs:
+        was_seen = is_visible(each)
+        new, found = _without(each, is_all=seen == was_seen)
+        edits += [replace(edit, line=line + edit.line) for edit in found]
+        told.append(new)
+        seen += is_visible(new) - was_seen
+        line += each.count("\n")
+    return "".join(told)
 
 
-def _certain(text: str, open_marks: tuple[tuple[int, str], ...]) -> Iterator[tuple[int, int, str]]:
+def _paragraphs(text: str) -> Iterator[str]:
+    """Yield the pieces of a text beyond which no mark reaches; each has the blank line behind it.
+
+    Between fences a blank line parts nothing.
+    """
+    begin = 0
+    for span in lex(text):
+        at = span.start
+        while "fence" not in span.kinds and (at := text.find("\n\n", at, span.end + 1)) >= 0:
+            at += 2
+            yield text[begin:at]
+            begin = at
+    yield text[begin:]
+
+
+def _without(text: str, *, is_all: bool) -> tuple[str, list[Edit]]:
+    """Return a paragraph without such marks; where it is all there is, something stays to see."""
+    edits: list[Edit] = []
+    marks, tried = open_marks(text), 0
+    if len(marks) > _MOST_OPEN:
+        return text, edits
+    while untried := next((each for each in _certain(text, marks) if each[0] >= tried), None):
+        begin, end, new = untried
+        better = text[:begin] + new + text[end:]
+        left = open_marks(better)
+        tried = begin + 1
+        if len(left) < len(marks) and (not is_all or is_visible(better)):
+            line = text.count("\n", 0, begin)
+            edits.append(Edit(line, "open mark", _around(text, begin, end), new))
+            text, marks, tried = better, left, begin
+    return text, edits
+
+
+def _certain(text: str, marks: tuple[tuple[int, str], ...]) -> Iterator[tuple[int, int, str]]:
     """Yield what may stand in place of an open mark: its begin and end, and the new text.
 
     A mark between blanks opens nothing, and `''` that `"` closes is one such.
     """
-    for place, mark in open_marks:
+    for place, mark in marks:
         end = place + len(mark)
         before, after = text[place - 1 : place], text[end : end + 1]
         if not before.strip() and not after.strip():
@@ -184,7 +228,8 @@ def _certain(text: str, open_marks: tuple[tuple[int, str], ...]) -> Iterator[tup
 
 
 def _paragraph(text: str, place: int) -> str:
-    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0]
+    end = text.find("\n", place)
+    return text[text.rfind("\n", 0, place) + 1 : end if end >= 0 else len(text)]
 
 
 def _around(text: str, begin: int, end: int) -> str:

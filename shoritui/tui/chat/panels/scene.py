@@ -23,7 +23,7 @@ from shoritui.tui.widgets.field import Field, Refused
 from shoritui.tui.widgets.picture import Picture
 from shoritui.tui.widgets.styles import SpeakerColours
 
-_KEYS: Final = re.compile(r"(?:^|[,\n])\s*(/(?:\\.|[^/\n])+/[a-z]*(?=\s*(?:[,\n]|$))|[^,\n]*)")
+_KEYS: Final = re.compile(r"(?:^|[,\n])\s*(/(?:\\.|[^/\\\n])++/[a-z]*(?=\s*(?:[,\n]|$))|[^,\n]*)")
 """Keys between commas; those in a pattern belong to it."""
 _SPEAKS: Final = {"freely": "", "when named": "only when named", "never": "muted"}
 """What the ways to have turns are called."""
