@@ -31,6 +31,8 @@ _MESSAGES = 300
 """Entries of the library that is restored, exported and imported."""
 _STORIES = 20
 _PATIENCE = 60.0
+_LONGEST = 600.0
+"""Seconds that a command may take on a machine that does much else."""
 _SAVE = """
 from shoritui.settings import save_settings
 for number in range(1000, 10**6):
@@ -191,7 +193,7 @@ def _begun(home: Home, words: Sequence[object]) -> subprocess.Popen[bytes]:
 
 
 def _finish(home: Home, words: Sequence[object]) -> None:
-    code = _begun(home, words).wait(120)
+    code = _begun(home, words).wait(_LONGEST)
     expect(code == 0, f"{words[0]} ended with {code} after one that was killed")
 
 
