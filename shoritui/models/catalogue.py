@@ -83,6 +83,7 @@ class Models:
         """Return the model of a name; `UserError` if there is none, or there are several."""
         if (model := self.find(name)) is not None:
             return model
+        _expect_no_address(name)
         near = closest(name, (model.name for model in self.all))
         hint = f" Did you mean {near}?" if near else " `shoritui models` lists all."
         raise UserError(f"There is no model called {printable(name)} on this machine.{hint}")
@@ -124,11 +125,7 @@ def model_file(
     if option is None and not chosen:
         return shipped_model(report)
     wanted = option if option is not None else Path(chosen)
-    if (address := _ADDRESS.match(str(wanted))) is not None:
-        server = f"{address['scheme']}://{address['rest']}"  # a path has lost one of the slashes
-        raise UserError(
-            f"{shown_address(server)} is a server's address, no model file: use --server with it."
-        )
+    _expect_no_address(str(wanted))
     path = user_path(wanted)
     if path.is_absolute() or path.exists():
         return path
@@ -250,3 +247,11 @@ def _kind(header: Header, architecture: str, n_tensors: int) -> Kind:
     if not n_tensors and header.tokens:
         return "vocabulary"
     return "model" if n_tensors else "other"
+
+
+def _expect_no_address(wanted: str) -> None:
+    if (address := _ADDRESS.match(wanted)) is not None:
+        server = f"{address['scheme']}://{address['rest']}"  # a path has lost one of the slashes
+        raise UserError(
+            f"{shown_address(server)} is a server's address, no model file: use --server with it."
+        )
