@@ -12,7 +12,7 @@ from shoritui import __version__
 from shoritui.commands.arguments import add_engine, add_json, settings_of
 from shoritui.commands.output import print_json
 from shoritui.director import engine_options, make_engine, open_engine
-from shoritui.engine import EngineDescription, RemoteEngine, describe, inspect_model
+from shoritui.engine import RemoteEngine, describe, inspect_model
 from shoritui.errors import UserError
 from shoritui.folders import cache_dir, config_dir, data_dir, settings_path
 from shoritui.models import model_file, size_on_disk
@@ -44,15 +44,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _findings(model: Path | None, settings: Settings) -> dict[str, Any]:
-    engine = describe()
+    engine = _engine_facts()
     return {
         "shoritui": __version__,
         "python": platform.python_version(),
-        "engine": _engine_facts(engine),
+        "engine": engine,
         "model": (
             asyncio.run(_server_facts(settings))
             if settings.server
-            else _model_facts(model_file(model, settings.model), settings)
+            else _model_facts(model_file(model, settings.model), settings, engine)
         ),
         "settings_problems": _settings_problems(settings),
         "folders": {
@@ -63,7 +63,11 @@ def _findings(model: Path | None, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _engine_facts(engine: EngineDescription) -> dict[str, Any]:
+def _engine_facts() -> dict[str, Any]:
+    try:
+        engine = describe()
+    except UserError as error:
+        return {"problem": str(error)}
     return {
         "llama_cpp_python": engine.package,
         "llama_cpp": engine.llama_cpp,
@@ -79,7 +83,9 @@ def _engine_facts(engine: EngineDescription) -> dict[str, Any]:
     }
 
 
-def _model_facts(model: Path, settings: Settings) -> dict[str, Any]:
+def _model_facts(model: Path, settings: Settings, engine: dict[str, Any]) -> dict[str, Any]:
+    if "problem" in engine:
+        return {"path": str(model), "problem": engine["problem"]}
     try:
         info = inspect_model(model, engine_options(settings))
     except UserError as error:
@@ -138,16 +144,9 @@ async def _server_facts(settings: Settings) -> dict[str, Any]:
 
 def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
     engine, model, folders = findings["engine"], findings["model"], findings["folders"]
-    runs_on = (
-        f"GPU: {', '.join(engine['gpus'])}; runs all layers unless n_gpu_layers is set"
-        if engine["gpu_offload"]
-        else "CPU (llama.cpp was built without GPU support, or found no GPU)"
-    )
     rows = [
         ("shoritui", f"{findings['shoritui']} on Python {findings['python']}"),
-        ("llama.cpp", f"{engine['llama_cpp']} (llama-cpp-python {engine['llama_cpp_python']})"),
-        ("runs on", runs_on),
-        ("threads", _threads(engine, model)),
+        *_engine_rows(engine, model),
         ("model", model["path"]),
         *(_server_rows(model) if "server" in model else _model_rows(model, engine)),
     ]
@@ -155,6 +154,21 @@ def _rows(findings: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("settings", f"{settings_path()}{there}"))
     rows += [("", problem) for problem in findings["settings_problems"]]
     return [*rows, *folders.items()]
+
+
+def _engine_rows(engine: dict[str, Any], model: dict[str, Any]) -> list[tuple[str, str]]:
+    if "problem" in engine:
+        return [("llama.cpp", engine["problem"])]
+    runs_on = (
+        f"GPU: {', '.join(engine['gpus'])}; runs all layers unless n_gpu_layers is set"
+        if engine["gpu_offload"]
+        else "CPU (llama.cpp was built without GPU support, or found no GPU)"
+    )
+    return [
+        ("llama.cpp", f"{engine['llama_cpp']} (llama-cpp-python {engine['llama_cpp_python']})"),
+        ("runs on", runs_on),
+        ("threads", _threads(engine, model)),
+    ]
 
 
 def _server_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
@@ -169,6 +183,8 @@ def _server_rows(model: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _model_rows(model: dict[str, Any], engine: dict[str, Any]) -> list[tuple[str, str]]:
+    if "problem" in engine:
+        return []
     if "problem" in model:
         return [("", model["problem"])]
     blocks = (

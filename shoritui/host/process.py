@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from shoritui.text import printable
+
 _LOG_TAIL: Final = 8000
 _PR_SET_PDEATHSIG: Final = 1
 WEB_DRIVER: Final = "textual.drivers.web_driver:WebDriver"
@@ -25,7 +27,14 @@ def python_command(module: str) -> tuple[str, ...]:
 
     -P: a file in the user's current folder must never be taken for one of our libraries.
     """
-    return sys.executable, "-P", "-m", module
+    return sys.executable or "python3", "-P", "-m", module
+
+
+def why_not_started(error: OSError) -> str:
+    """Return in words why Python could not be started as a process of its own."""
+    return (
+        f"{printable(error.filename or sys.executable)}: {error.strerror or type(error).__name__}"
+    )
 
 
 def environment() -> dict[str, str]:

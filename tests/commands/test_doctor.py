@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from shoritui.cli import main
+from shoritui.engine.worker import process
 from tests.commands.process import shoritui
 
 pytestmark = pytest.mark.slow
@@ -56,6 +59,44 @@ def test_doctor_tells_of_an_adapter_that_is_none(tmp_path: Path) -> None:
     settings.write_text('adapters = [{path = "nowhere.gguf"}]\n')
     result = shoritui("doctor", home=tmp_path)
     assert result.returncode == 1 and "nowhere.gguf: there is no such" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "mode", "sentence"),
+    [
+        (None, 0, "cannot be started .*: No such file or directory"),
+        ("#!/bin/sh\n", 0o600, "cannot be started .*: Permission denied"),
+        ("no program", 0o700, "cannot be started .*: Exec format error"),
+        ("#!/bin/sh\nexit 3\n", 0o700, "llama.cpp cannot be used: exit status 3"),
+        ("#!/bin/sh\nkill -SEGV $$\n", 0o700, "llama.cpp cannot be used: llama.cpp crashed"),
+        ("#!/bin/sh\necho '\x1b[2J no such module' >&2; exit 1\n", 0o700, "used: no such module"),
+        ("#!/bin/sh\nexec cat\n", 0o700, "it answers as no engine does"),
+        ("#!/bin/sh\nexec sleep 600\n", 0o700, "it did not answer for"),
+    ],
+)
+def test_doctor_tells_of_a_python_that_does_not_run(
+    script: str | None,
+    mode: int,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    python = tmp_path / "python"
+    if script is not None:
+        python.write_text(script)
+        python.chmod(mode)
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
+    monkeypatch.setattr(process, "COMMAND", (str(python), *process.COMMAND[1:]))
+    monkeypatch.setattr(process, "_START_BEATS", 1 if "answer for" in sentence else 60)
+    assert main(["doctor"]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    [told] = [row for row in rows if row.startswith("llama.cpp ")]
+    assert re.search(sentence, told) and told.isprintable()
+    assert any(row.startswith("settings ") for row in rows)
+    assert main(["doctor", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["engine"]["problem"] == found["model"]["problem"]
 
 
 def test_doctor_tells_of_a_missing_model(tmp_path: Path) -> None:

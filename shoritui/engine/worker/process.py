@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final, Self
 
+from msgspec import MsgspecError
+
 from shoritui.engine.interface import WorkerDied
 from shoritui.engine.worker import protocol
 from shoritui.engine.worker.crash_causes import likely_cause
 from shoritui.engine.worker.protocol import Reply, Request
 from shoritui.errors import UserError
-from shoritui.host.process import environment, log_tail, python_command
+from shoritui.host.process import environment, log_tail, python_command, why_not_started
 
 COMMAND: Final = python_command("shoritui.engine.worker")
 BEAT_SECONDS: Final = 1.0
@@ -108,7 +110,8 @@ class WorkerProcess:
             )
         except OSError as error:
             log.close()
-            raise UserError(f"The engine's process cannot be started: {error}.") from error
+            why = why_not_started(error)
+            raise UserError(f"The engine's process cannot be started ({why}).") from error
         return cls(process, log, on_end, on_silence, beat)
 
     @property
@@ -155,7 +158,10 @@ class WorkerProcess:
         self._send(protocol.Ping(-1))
 
     def _kill_hung(self, seconds: float) -> None:
-        self._killed_for = f"it did not answer for {seconds:g} seconds"
+        self._kill(f"it did not answer for {seconds:g} seconds")
+
+    def _kill(self, why: str) -> None:
+        self._killed_for = why
         with suppress(ProcessLookupError):
             self._process.kill()
 
@@ -168,13 +174,17 @@ class WorkerProcess:
     async def _read(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while True:
                 (length,) = protocol.LENGTH.unpack(await stdout.readexactly(protocol.LENGTH.size))
                 reply = protocol.reply(await stdout.readexactly(length))
                 self._watchdog.heard(reply)
                 if reply.id in self._calls:
                     self._calls[reply.id].replies.put_nowait(reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except MsgspecError:
+            self._kill("it answers as no engine does: is Python installed as it should be?")
         status = await self._process.wait()
         if self._stopping:
             self.cause = "it was closed"

@@ -19,7 +19,7 @@ from shoritui.finetune.config.load import FILE
 from shoritui.finetune.events import Event, Failed, Reported, RunEnded, Stepped, from_json
 from shoritui.finetune.run.crash_causes import likely_cause
 from shoritui.folders import cache_dir
-from shoritui.host.process import environment, log_tail, python_command
+from shoritui.host.process import environment, log_tail, python_command, why_not_started
 
 COMMAND: Final = python_command("shoritui.finetune.run.worker")
 _PATIENCE: Final = 90.0
@@ -63,7 +63,8 @@ async def launched(
                 limit=_CHUNK,
             )
     except OSError as error:
-        raise UserError(f"The training process cannot be started: {error}.") from error
+        why = why_not_started(error)
+        raise UserError(f"The training process cannot be started ({why}).") from error
     run = Launched(process, log)
     try:
         yield run
