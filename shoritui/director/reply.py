@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Final
 
 from shoritui.blockml import Length, length_for, token_range
@@ -166,9 +167,10 @@ class Reply:
         return Wrote(self.entry.id, piece) if piece else None
 
     async def _keep_journal(self) -> None:
-        written = self._begun_with
+        written, due = self._begun_with, monotonic()
         while True:
-            await asyncio.sleep(JOURNAL_SECONDS)
+            due = max(due + JOURNAL_SECONDS, monotonic())  # a slow disk has waited enough itself
+            await asyncio.sleep(due - monotonic())
             if self.text != written:
                 written = self.text
                 await self._chat.write(self.entry.id, written, status="streaming", tokens=0)
