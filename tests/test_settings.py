@@ -45,6 +45,7 @@ def test_a_change_is_read_back_and_comments_stay() -> None:
         ("# mine\nn_ctx = 'big'", 'line 2: "n_ctx" must be a whole number .*, not the text "big"'),
         ("n_ctx = x\n", "line 1"),
         (f"# mine\nn_ctx = {'9' * 6000}", "line 2: a number has thousands of digits.*needs$"),
+        (f"# mine\nn_ctx = 0x{'f' * 6000}", "line 2: a number has thousands of digits"),
         ("n_ctx = 99999999999999999999", '"n_ctx" must be a whole number from 0 to 100,000,000'),
         ("kv_cache_gb = inf", '"kv_cache_gb" must be a number from 0 to 1,000,000, not inf'),
         ("kv_cache_gb = nan", "not nan"),

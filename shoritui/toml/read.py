@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 LARGEST: Final = 2_000_000
 """Bytes of a file."""
+_LONG_NUMBER: Final = re.compile(r"[\d_]{4301,}|0[xob][\da-fA-F_]{1000,}")
+"""Python reads no longer one in decimal digits, and writes no other one down that is as long."""
+_MOST_BITS: Final = 1000
 _BEGINNINGS: Final = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -122,7 +125,10 @@ def read_text(path: Path, kind: str, language: str = "TOML") -> str:
 def parse_text(path: Path, text: str, kind: str) -> Sheet:
     """Return the values in a text; `UserError`, which names `path`, if it is not TOML."""
     try:
-        return Sheet(path, tomli.loads(text), text)
+        data = tomli.loads(text)
+        if _LONG_NUMBER.search(text) and _has_long_number(data):
+            raise ValueError
+        return Sheet(path, data, text)
     except tomli.TOMLDecodeError as error:
         if text.lstrip().startswith("{"):
             raise file_error(path, f"this is JSON, not a TOML {kind}") from error
@@ -135,11 +141,25 @@ def parse_text(path: Path, text: str, kind: str) -> Sheet:
     except RecursionError as error:
         sentence = f"line 1: lists or tables are nested too deeply for a {kind}"
         raise file_error(path, sentence) from error
-    except ValueError:  # Python reads no number that is longer
-        number = re.search(r"[\d_]{4301,}", text)
+    except ValueError:
+        number = _LONG_NUMBER.search(text)
         line = text.count("\n", 0, number.start()) + 1 if number else 1
         sentence = f"line {line}: a number has thousands of digits, which no {kind} needs"
         raise file_error(path, sentence) from None
+
+
+def _has_long_number(data: object) -> bool:
+    """Return whether a number is so long that Python would not write it down."""
+    rest = [data]
+    while rest:
+        match rest.pop():
+            case dict() as table:
+                rest += table.values()
+            case list() as items:
+                rest += items
+            case int() as number if number.bit_length() > _MOST_BITS:
+                return True
+    return False
 
 
 def load_all(

@@ -31,7 +31,7 @@ from shoritui.finetune.config.model import (
 )
 from shoritui.finetune.config.starts import StartError, started
 from shoritui.folders import data_dir
-from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text
+from shoritui.toml import Problem, fields_of, nearest, parse_text, problems, read_text, shown
 
 KIND: Final = "training config"
 DEMO_FOLDER: Final = "finetune-demo"
@@ -72,7 +72,7 @@ def _sense_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     prompts = [row["name"] for row in data.get("prompt", [])]
     for index, name in enumerate(prompts):
         if name in prompts[:index]:
-            sentence = f'"{name}" is already the name of a prompt'
+            sentence = f"{shown(name)} is already the name of a prompt"
             yield Problem(("prompt", index, "name"), sentence)
     tiers = data.get("tier", [])
     if not tiers:
@@ -85,15 +85,18 @@ def _tier_problems(tiers: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     for index, (name, row) in enumerate(zip(names, tiers, strict=True)):
         above = names[:index]
         if name.casefold() in (other.casefold() for other in above):
-            sentence = f'"{name}" is already the name of a tier; rename one'
+            sentence = f"{shown(name)} is already the name of a tier; rename one"
             yield Problem(("tier", index, "name"), sentence)
         after = row.get("after", "")
         if after and after not in above and not is_path(after):
             if after in names:
-                sentence = f'the tier "{name}" should come after a tier above it, and "{after}" is'
+                sentence = (
+                    f"the tier {shown(name)} should come after a tier above it, and "
+                    f"{shown(after)} is"
+                )
                 yield Problem(("tier", index, "after"), f"{sentence} not above")
             else:
-                sentence = f'there is no tier "{after}" above for "{name}" to come after'
+                sentence = f"there is no tier {shown(after)} above for {shown(name)} to come after"
                 guess = nearest(after, above, "there are")
                 guess = f"{guess}; a PEFT folder is written with a slash"
                 yield Problem(("tier", index, "after"), sentence + guess)
