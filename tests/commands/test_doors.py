@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -120,6 +124,34 @@ def test_no_door_lets_a_command_through(
         assert "Traceback" not in text and "A fault in ShoriTUI" not in text
     if "--json" in door and out.getvalue():
         json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["chats", "show", "1"], b""),
+        (["models"], b""),
+        (["prompt", "right"], b""),
+        (["chat", "--linear", "--story", "1"], b"/cast\n/quit\n"),
+        ([ALL], b""),
+    ],
+    ids=["a story", "models", "a prompt", "plain lines", "wrong usage"],
+)
+def test_no_command_reaches_a_real_terminal(words: list[str], typed: bytes, home: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "shoritui", *words]
+    env = {**os.environ, "SHORITUI_HOME": str(home), "TERM": "xterm"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        os.write(ours, typed)
+        shown = b""
+        with suppress(OSError):  # of a terminal whose program has ended
+            while piece := os.read(ours, 65536):
+                shown += piece
+    os.close(ours)
+    assert process.returncode in (0, 2) and len(shown) > 99, shown
+    text = shown.decode().replace("\r\n", "\n")
+    assert not UNCLEAN.findall(text), text
 
 
 def test_no_written_file_holds_a_command(home: Path) -> None:
