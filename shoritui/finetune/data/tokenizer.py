@@ -120,6 +120,8 @@ class _Kept(Tokenizer):
     def __init__(self, path: Path) -> None:
         self._file = LlamaFile(path, vocabulary_only=True)
         self.vocabulary = self._file.size
+        if not self.vocabulary:
+            raise UserError(f"{path} has no vocabulary: take a file that has one.")
         self.bos, self.eos = self._file.begin, self._file.end
         self.space_prefix = bool(self._file.space_prefix)
         stated = sorted(GgufFile(path).verbatim(_DECIDING).items())

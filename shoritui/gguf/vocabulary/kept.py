@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
-from shoritui.gguf.header import TOKENS, Verbatim
+from shoritui.gguf.header import Verbatim
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.read import GgufFile
+from shoritui.gguf.vocabulary.trial import check_vocabulary
 from shoritui.gguf.write import write_gguf
 
 FILE: Final = "vocabulary.gguf"
@@ -31,16 +32,14 @@ class KeptVocabulary:
 
 def keep(source: GgufFile, folder: Path) -> None:
     """Write a GGUF's metadata into a folder; `UserError` if llama.cpp has no vocabulary of it."""
-    tokens = [token for token in source.texts(TOKENS) if token]
-    if len(set(tokens)) != len(tokens):  # llama.cpp would end the process
-        raise UserError(f"{source.path}: its vocabulary is damaged: take another file.")
     path = folder / FILE
     write_gguf(path, source.verbatim("general.", _TOKENS), [])
     try:
+        check_vocabulary(path)
         with LlamaFile(path, vocabulary_only=True) as file:
             size = file.size
     except UserError as error:
-        reason = str(error).replace(str(path), "its vocabulary")
+        reason = str(error).removeprefix(f"{path}: ").replace(str(path), "its vocabulary")
         raise UserError(f"{source.path}: {reason}") from None
     if not size:
         raise UserError(f"{source.path} has no vocabulary: take a file that has one.")

@@ -115,11 +115,11 @@ class Chooser(Framed[str | None]):
         return self.query_one(OptionList)
 
     def _fill(self) -> None:
-        words = [(choice.label, Completion(choice.value, choice.label)) for choice in self._choices]
-        wanted = [each.text for each in ranked(self._letters, words)]
-        if not self._letters:
-            wanted = [choice.value for choice in self._choices]
         by_value = {choice.value: choice for choice in self._choices}
+        words = [(each.label, Completion(each.value, each.label)) for each in by_value.values()]
+        wanted = list(by_value)
+        if self._letters:
+            wanted = [each.text for each in ranked(self._letters, words)]
         title = f"{self._title} · {self._letters}" if self._letters else self._title
         self.query_one(Vertical).border_title = Content(title)
         shown = self._list

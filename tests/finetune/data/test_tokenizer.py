@@ -198,6 +198,14 @@ def test_a_vocabulary_with_a_token_twice_is_told(tmp_path: Path) -> None:
         keep(GgufFile(tmp_path / "v.gguf"), tmp_path)
 
 
+def test_a_vocabulary_that_lacks_bytes_ends_no_process(tmp_path: Path) -> None:
+    tokens = shipped()
+    pieces = tuple(piece.replace("<0x", "<0y") for piece in tokens.pieces)
+    write_alone(tmp_path / "v.gguf", replace(tokens, pieces=pieces))
+    with pytest.raises(UserError, match="its vocabulary is damaged"):
+        keep(GgufFile(tmp_path / "v.gguf"), tmp_path)
+
+
 def test_a_file_without_a_vocabulary_is_told(tmp_path: Path) -> None:
     metadata = {"general.architecture": "llama"} | gguf_vocabulary(None)
     write_gguf(tmp_path / "v.gguf", metadata, [])

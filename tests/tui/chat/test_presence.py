@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from shoritui.cards import Card, Character
 from shoritui.names import names_first
+from shoritui.story import Library
 from shoritui.text import one_line
 from shoritui.tui.chat.presence.who_screen import HearersScreen, WhoScreen
-from shoritui.tui.widgets.chooser import Chooser
+from shoritui.tui.widgets.chooser import Choice, Chooser
 from tests.tui.conftest import enter, idle, news, running, screen_text, until
 
 CARD = """
@@ -126,3 +129,16 @@ def test_the_names_that_a_whisper_begins_with() -> None:
     assert names_first("bo, mara: Hello.", names) == (("Bo", "Mara Lind"), "Hello.")
     assert names_first("Bo, Eve", names) == (("Bo",), "Eve")
     assert names_first("Bob", names) == ((), "Bob")
+
+
+async def test_two_of_one_name_each_have_a_row(home: Path) -> None:
+    cast = tuple(Character(name=name) for name in ("Mara", "Mara", "Wren"))
+    with closing(Library(home / "data" / "library.db")) as library:
+        library.create_chat(Card(characters=cast), "Wren")
+    async with running(cards=(), with_model=False) as (app, pilot):
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, WhoScreen))
+        assert screen_text(app).count("● Mara") == 2
+        await pilot.press("escape")
+        app.push_screen(Chooser("Who", [Choice("Mara", "Mara")] * 2))
+        await until(pilot, lambda: screen_text(app).count("  Mara") == 1)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from shoritui import demo
 from shoritui.errors import UserError
 from shoritui.finetune.base_model import at_hand
 from shoritui.finetune.config.load import KIND
@@ -25,6 +26,7 @@ from shoritui.finetune.data.samples import Rule, Tokenized, tokenize, too_long
 from shoritui.finetune.data.tier import check_tokens, nothing_to_learn, prepare, tier_data
 from shoritui.finetune.data.tokenizer import Tokenizer, open_tokenizer, tokenizer_of_gguf
 from shoritui.finetune.events import Preparing, Report
+from shoritui.gguf.vocabulary.trial import check_vocabulary
 from shoritui.toml import Sheet, nearest, read_sheet, shown
 
 Read: TypeAlias = Mapping[str, Sequence[Conversation] | Sequence[Preference]]
@@ -45,7 +47,11 @@ def vocabulary_of(config: Config) -> Tokenizer | None:
     path = at_hand(config.base, config.path.parent)
     if path is None:
         return None
-    return open_tokenizer(path) if path.is_dir() else tokenizer_of_gguf(path)
+    if path.is_dir():
+        return open_tokenizer(path)
+    if demo.named(config.base.model) is None:
+        check_vocabulary(path)
+    return tokenizer_of_gguf(path)
 
 
 def refusals(

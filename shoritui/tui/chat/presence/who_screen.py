@@ -74,7 +74,7 @@ class CastList(Framed[Result]):
             label = one_line(name)
             gap = " " * (width - cell_len(label))
             text = Content(f"{mark} {label}{gap}") + Content.styled(words, "dim")
-            self.list.add_option(Option(text, name))
+            self.list.add_option(Option(text))  # a library may hold two of one name
         self.list.highlighted = at
 
     @property
