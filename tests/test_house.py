@@ -95,7 +95,7 @@ def test_no_command_is_suggested_with_a_word_that_no_shell_was_thought_of_for() 
 
 
 def test_tests_lie_where_their_rooms_lie() -> None:
-    without_a_room = {"benchmarks", "e2e", "faults", "kill"}
+    without_a_room = {"benchmarks", "e2e", "faults", "fuzz", "kill"}
     folders = {path.parent.relative_to(ROOT / "tests") for path in ROOT.glob("tests/*/**/*.py")}
     rooms = {folder for folder in folders if folder.parts[0] not in without_a_room}
     assert {str(room) for room in rooms if not (ROOT / "shoritui" / room).is_dir()} == set()
