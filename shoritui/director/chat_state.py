@@ -110,7 +110,12 @@ class ChatState:
         """
         chat = cls(disk, record, settings, presets)
         await chat.claim()
-        await chat.reload()
+        try:
+            await chat.reload()
+        except UserError:  # nobody writes into what cannot be read
+            if chat.is_mine:
+                await chat.let_go()
+            raise
         if chat.is_mine:
             with suppress(UserError):  # where nothing can be written they stay
                 await chat.change_scene(chat.scene)

@@ -185,8 +185,9 @@ class Evening:
     async def enter(self, chat: Chat) -> None:
         """Open a story in place of the one that is open, and read its end out."""
         await self.leave()
-        await self.disk.run(Library.touch, chat.id)
         director = await Director.open(self.disk, chat, self.engine, self.settings, self.samplers)
+        with suppress(UserError):  # where nothing can be written it is still read
+            await self.disk.run(Library.touch, chat.id)
         director.on_news = self.hear
         self.director, self.at = director, None
         here = director.chat

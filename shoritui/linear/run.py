@@ -83,7 +83,10 @@ async def _open(
     elif story is not None:
         await evening.enter(await disk.run(Library.chat, story))
     elif not new and (last := await disk.run(Library.last_chat)) is not None:
-        await evening.enter(last)
+        try:
+            await evening.enter(last)
+        except UserError as error:  # it is damaged: the others are still there
+            evening.voice.news(str(error))
     if preset and evening.director is not None:
         await evening.chat.choose_preset(preset)
     evening.load_model()

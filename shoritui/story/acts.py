@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from sqlite3 import Connection
-from typing import Literal
+from typing import Annotated, Literal
 
-from shoritui.bounded import read_json
+import msgspec
+from msgspec import Meta
+
 from shoritui.story import rows
+from shoritui.story.database import Damaged, fetch
 
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What SQLite takes for one."""
 Value = str | int | float | None
 Table = Literal["chats", "entries"]
 Change = tuple[Table, int, str, Value, Value]
+_KeptValue = str | Integer | float | None
+_CHANGES = msgspec.json.Decoder(list[tuple[Table, Integer, str, _KeptValue, _KeptValue]])
 _NEVER = 1 << 62
 """An act's id that none has."""
 _COLUMNS = {
@@ -57,8 +64,11 @@ class Act:
         if self._changes:
             self._db.execute("DELETE FROM acts WHERE chat = ? AND undone", (self._chat,))
             self._db.execute(
-                "INSERT INTO acts (chat, name, at, changes) VALUES (?, ?, ?, ?)",
-                (self._chat, name, rows.now(self._db), json.dumps(self._changes)),
+                "INSERT INTO acts (id, chat, name, at, changes) VALUES (?, ?, ?, ?, ?)",
+                (
+                    rows.new_id(self._db, "acts"),
+                    *(self._chat, name, rows.now(self._db), json.dumps(self._changes)),
+                ),
             )
 
 
@@ -112,10 +122,36 @@ def forget(db: Connection, chat_id: int, entry_ids: Collection[int]) -> None:
 def _naming(
     db: Connection, chat_id: int, entry_ids: Collection[int]
 ) -> list[tuple[int, int, list[Change]]]:
-    """Return id, whether it is undone, and changes of each act that names one of these entries."""
-    found = db.execute("SELECT id, undone, changes FROM acts WHERE chat = ?", (chat_id,))
-    acts = [(act_id, undone, read_json(changes)) for act_id, undone, changes in found]
-    return [act for act in acts if _names(act[2], entry_ids)]
+    """Return id, whether it is undone, and changes of each act that names one of these entries.
+
+    A damaged one names none that anybody could tell, and is never taken back either.
+    """
+    naming = []
+    found = fetch(db, "SELECT id, undone, changes FROM acts WHERE chat = ?", chat_id)
+    for act_id, undone, changes in found:
+        with suppress(Damaged):
+            act = act_id, undone, changes_of(act_id, changes)
+            if _names(act[2], entry_ids):
+                naming.append(act)
+    return naming
+
+
+def check_act(act_id: int, name: object, changes: str | bytes) -> None:
+    """Raise `Damaged` where anything of an act cannot be read, also what can be spared."""
+    changes_of(act_id, changes)
+    if not isinstance(name, str):
+        raise Damaged(f"The stored act {act_id} is damaged: its name cannot be read.")
+
+
+def changes_of(act_id: int, changes: str | bytes) -> list[Change]:
+    """Return what an act changed; raise `Damaged` if that cannot be read."""
+    try:
+        return [*_CHANGES.decode(changes)]
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        raise Damaged(
+            f"The stored act {act_id} is damaged: what it changed cannot be read, so neither it "
+            "nor an act beyond it can be undone or redone."
+        ) from None
 
 
 def _names(changes: list[Change], entry_ids: Collection[int]) -> bool:
@@ -131,7 +167,7 @@ def _turn(db: Connection, chat_id: int, *, undone: bool) -> str | None:
     if found is None:
         return None
     act_id, name, changes = found
-    changed = read_json(changes)
+    changed = changes_of(act_id, changes)
     for table, row, column, old, new in changed if undone else reversed(changed):
         value = new if undone else old
         if column == "deleted" and value is not None:
@@ -146,12 +182,14 @@ def _turn(db: Connection, chat_id: int, *, undone: bool) -> str | None:
 
 def _next(db: Connection, chat_id: int, undone: bool) -> tuple[int, str, str] | None:
     order = "" if undone else "DESC"
-    found: tuple[int, str, str] | None = db.execute(
+    for act_id, name, changes in fetch(
+        db,
         f"SELECT id, name, changes FROM acts WHERE chat = ? AND undone = ? ORDER BY id {order} "
         "LIMIT 1",
-        (chat_id, undone),
-    ).fetchone()
-    return found
+        *(chat_id, undone),
+    ):
+        return act_id, name if isinstance(name, str) else "?", changes
+    return None
 
 
 def _value(db: Connection, table: Table, row: int, column: str) -> Value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,19 @@ from typing import Any, Literal
 
 from shoritui.errors import UserError
 from shoritui.files import whole_file
-from shoritui.story import rows
-from shoritui.story.database import HEADER, Database, create_private, said
+from shoritui.story import rows, search_index
+from shoritui.story.acts import check_act
+from shoritui.story.database import (
+    HEADER,
+    MENDED,
+    Damaged,
+    Database,
+    create_private,
+    said,
+)
 from shoritui.story.migrations import APPLICATION_ID, VERSION
 from shoritui.story.presence import Presence
+from shoritui.story.search import finds_newest
 
 KEPT = 10
 _DAY = 86400.0
@@ -51,8 +60,9 @@ def backups(library: Path) -> list[Backup]:
     """Return the copies that there are, newest first; last those of a clock that went ahead."""
     found, now = [], time.time()
     for path in folder_of(library).glob(f"{library.stem}-*.db"):
-        state = path.stat()
-        found.append(Backup(path, state.st_mtime, state.st_size))
+        if path.is_file():
+            state = path.stat()
+            found.append(Backup(path, state.st_mtime, state.st_size))
     return sorted(
         found,
         key=lambda backup: (backup.made <= now + _TOLERANCE, backup.made, backup.path.name),
@@ -113,49 +123,110 @@ def restore(library: Path, copy: Path) -> Path | None:
 
 
 def check(database: Database) -> list[str]:
-    """Return what is wrong in a library, a sentence each: the file's pages, then its trees."""
-    if problems := _damage(database, "integrity_check"):
+    """Return what is wrong in a library, a sentence each: the file's pages, its rows, its trees."""
+    pages = _damage(database, "integrity_check")
+    if problems := [each for each in pages if _EMPTY_CELL not in each]:
         return problems
-    problems = []
-    for table, row, *_ in database.rows("PRAGMA foreign_key_check"):
-        problems.append(f"Row {row} of {table} names something that is not there.")
-    for row in database.rows(f"SELECT {rows.CHAT} FROM chats"):
-        problems += _what_is_wrong(rows.to_chat, row)
-    for row in database.rows(f"SELECT {rows.ENTRY} FROM entries"):
-        problems += _what_is_wrong(rows.to_entry, row)
-    for chat, name, entry in database.rows(_FOREIGN):
-        problems.append(f"Entry {entry} of chat {chat} ({name}) follows one of another chat.")
-    for chat, name in database.rows(_CIRCLES):
-        problems.append(f"Chat {chat} ({name}) has entries that follow one another in a circle.")
-    return problems
+    for look in (_names, _chats, _entries, _trees, _acts, _index):
+        try:
+            problems += look(database)
+        except UserError as error:
+            problems.append(str(error))
+    return [*dict.fromkeys(problems or pages)]
 
 
-def _what_is_wrong(read: Callable[[Row], object], row: Row) -> list[str]:
+def _names(database: Database) -> Iterator[str]:
+    """Look for rows that name others which are not there."""
+    for table, row, other, _ in database.rows("PRAGMA foreign_key_check"):
+        match table, other:
+            case "chats", _:
+                yield f"Chat {row} is damaged: it ends with an entry that is not there."
+            case "entries", "entries":
+                yield f"Entry {row} is damaged: it follows one that is not there."
+            case _:
+                yield f"Row {row} of {table} is damaged: it belongs to a chat that is not there."
+
+
+def _chats(database: Database) -> Iterator[str]:
+    return _what_is_wrong(rows.to_chat, database.rows(f"SELECT {rows.CHAT} FROM chats"))
+
+
+def _entries(database: Database) -> Iterator[str]:
+    return _what_is_wrong(rows.check_entry, database.rows(f"SELECT {rows.ENTRY} FROM entries"))
+
+
+def _trees(database: Database) -> Iterator[str]:
+    """Look for entries that do not follow one another from the first one to the last."""
+    for chat, entry in database.rows(_FOREIGN_HEADS):
+        yield f"Chat {chat} is damaged: it ends with entry {entry}, which is of another chat."
+    for chat, entry in database.rows(_FOREIGN):
+        yield f"Entry {entry} of chat {chat} is damaged: it follows one of another chat."
+    for chat, entry in database.rows(_FOREIGN_SLOTS):
+        yield f"Entry {entry} of chat {chat} is damaged: it is a version of one of another chat."
+    for (chat,) in database.rows(_CIRCLES):
+        yield f"Chat {chat} is damaged: it has entries that follow one another in a circle."
+
+
+def _acts(database: Database) -> Iterator[str]:
+    found = database.rows("SELECT id, name, changes FROM acts")
+    return _what_is_wrong(lambda row: check_act(*row), found)
+
+
+def _index(database: Database) -> Iterator[str]:
+    """Look through the search index, which is made anew where it is damaged."""
+    if database.is_read_only:
+        return
     try:
-        read(row)
+        with database.transaction() as db:
+            db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+        is_sound = finds_newest(database)
     except UserError as error:
-        return [str(error)]
-    return []
+        if error.__cause__ is None or not search_index.is_about_it(error.__cause__):
+            raise
+        is_sound = False
+    if not is_sound:
+        database.mend_index()
+        yield MENDED
+
+
+def _what_is_wrong(read: Callable[[Row], object], found: Iterable[Row]) -> Iterator[str]:
+    for row in found:
+        try:
+            read(row)
+        except Damaged as error:
+            yield str(error)
 
 
 def _damage(database: Database, how: str) -> list[str]:
-    pages = [str(row[0]) for row in database.rows(f"PRAGMA {how}(20)")]
+    try:
+        pages = [str(row[0]) for row in database.rows(f"PRAGMA {how}(20)")]
+    except Damaged as error:  # too much so to be looked through
+        return [str(error)]
     return [f"The library {database.path} is damaged: {each}." for each in pages if each != "ok"]
 
 
+_EMPTY_CELL = "NULL value in"
+"""How SQLite begins about a cell that may not be empty; whose it is is told by its row."""
+_FOREIGN_HEADS = """
+SELECT chats.id, head FROM chats JOIN entries ON entries.id = head AND entries.chat <> chats.id
+"""
 _FOREIGN = """
-SELECT chats.id, chats.name, entries.id FROM entries
+SELECT entries.chat, entries.id FROM entries
 JOIN entries AS before ON before.id = entries.parent AND before.chat <> entries.chat
-JOIN chats ON chats.id = entries.chat
+"""
+_FOREIGN_SLOTS = """
+SELECT entries.chat, entries.id FROM entries
+JOIN entries AS first ON first.id = entries.slot AND first.chat <> entries.chat
+WHERE entries.slot <> entries.id
 """
 _CIRCLES = """
 WITH RECURSIVE reached (step) AS (
-    SELECT id FROM entries WHERE parent IS NULL
+    SELECT id FROM entries AS first
+    WHERE parent IS NULL OR NOT EXISTS (SELECT 1 FROM entries WHERE id = first.parent)
     UNION
     SELECT id FROM entries JOIN reached ON parent = step
 )
-SELECT DISTINCT chats.id, chats.name FROM entries JOIN chats ON chats.id = entries.chat
-WHERE entries.id NOT IN (SELECT step FROM reached)
+SELECT DISTINCT chat FROM entries WHERE id NOT IN (SELECT step FROM reached)
 """
 
 

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from shoritui.errors import UserError
+from shoritui.story import search_index
 from shoritui.story.migrations import APPLICATION_ID, MIGRATIONS, VERSION
 
 HEADER = 100
 """Bytes with which SQLite's files begin."""
 PATIENCE = 5.0
 """Seconds to wait for another process that is writing."""
+_ADVICE = "`shoritui chats restore` lists the backups."
+MENDED = "The library's search index was damaged and has been made anew."
+
+
+class Damaged(UserError):
+    """Something stored cannot be what a library wrote; everything else can still be read."""
 
 
 class Database:
@@ -66,14 +73,29 @@ class Database:
             try:
                 yield self._connection
                 self._connection.commit()
-            except BaseException:
+            except BaseException as error:
                 self._connection.rollback()
+                if not self.is_read_only and search_index.is_about_it(error):
+                    self._mend_index()
+                    raise UserError(f"{MENDED} Try that again.") from error
                 raise
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Return the rows of one reading statement."""
+        """Return the rows of one reading statement; see `fetch`."""
         with self._taking_turns(), said(self.path):
-            return self._connection.execute(sql, values).fetchall()
+            try:
+                return fetch(self._connection, sql, *values)
+            except sqlite3.Error as error:
+                if self.is_read_only or not search_index.is_about_it(error):
+                    raise
+                self._mend_index()
+                return fetch(self._connection, sql, *values)
+
+    def mend_index(self) -> None:
+        """Make the search index anew, where anything can be written."""
+        if not self.is_read_only:
+            with self._taking_turns(), said(self.path):
+                self._mend_index()
 
     def close(self) -> None:
         """Close the connection; the last one out folds the write-ahead log into the file."""
@@ -95,6 +117,7 @@ class Database:
             self._migrate()
         if not self.is_read_only:
             self._insist("PRAGMA journal_mode = WAL")
+        self.rows("SELECT rowid FROM words LIMIT 0")  # where it cannot be opened it is made anew
 
     def _insist(self, statement: str) -> None:
         """Run a statement that needs the file for itself, however often another process has it.
@@ -116,6 +139,15 @@ class Database:
                     time.sleep(0.002)
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {1000 * PATIENCE:.0f}")
+
+    def _mend_index(self) -> None:
+        self._insist("BEGIN IMMEDIATE")
+        try:
+            search_index.make_anew(self._connection)
+            self._connection.commit()
+        except BaseException:
+            self._connection.rollback()
+            raise
 
     def _known_version(self) -> int:
         """How many steps the file has taken."""
@@ -158,13 +190,41 @@ class Database:
             self._turn.release()
 
 
+def fetch(db: sqlite3.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of one reading statement; a text that is no UTF-8 comes as its bytes."""
+    try:
+        return db.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if not _is_no_text(error):
+            raise
+    db.text_factory = _text_or_bytes
+    try:
+        return db.execute(sql, values).fetchall()
+    finally:
+        db.text_factory = str
+
+
+def _text_or_bytes(content: bytes) -> str | bytes:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
+def _is_no_text(error: sqlite3.Error | OSError) -> bool:
+    """Return whether Python could not decode a text that SQLite gave; its message has the text."""
+    is_pythons = getattr(error, "sqlite_errorcode", None) is None
+    return isinstance(error, sqlite3.OperationalError) and is_pythons
+
+
 @contextmanager
 def said(path: Path) -> Iterator[None]:
     """Turn what SQLite and the system report of a file into one sentence for the user."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise UserError(_sentence(path, error)) from error
+        is_damage = _code(error) == sqlite3.SQLITE_CORRUPT or _is_no_text(error)
+        raise (Damaged if is_damage else UserError)(_sentence(path, error)) from error
 
 
 def private_folder(path: Path) -> None:
@@ -202,13 +262,22 @@ def _expect_filled(path: Path) -> None:
         )
 
 
+def _code(error: sqlite3.Error | OSError) -> int:
+    """Return SQLite's primary result code; 0 if it is none of its errors."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
 def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
     if isinstance(error, OSError):
         return f"The library {path} cannot be opened ({error.strerror})."
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"The library {path} is locked by another program; close it and try again."
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if _is_no_text(error):
+        return f"The library {path} is damaged: a text in it is not UTF-8. {_ADVICE}"
+    if code == sqlite3.SQLITE_CORRUPT:
+        return f"The library {path} is damaged ({error}), and was left as it is. {_ADVICE}"
+    if code == sqlite3.SQLITE_NOTADB:
         return (
             f"{path} cannot be read as a ShoriTUI library ({error}); it was left as it is, "
             "move it away to begin a new one."

@@ -18,7 +18,7 @@ from shoritui.story import acts, rows, search, tree
 from shoritui.story.acts import Act, acting
 from shoritui.story.backups import back_up, backups, check, look_after
 from shoritui.story.beginning import beginning
-from shoritui.story.database import Database
+from shoritui.story.database import Damaged, Database
 from shoritui.story.model import (
     JSON,
     UNSET,
@@ -33,7 +33,7 @@ from shoritui.story.model import (
     Unset,
 )
 from shoritui.story.presence import Presence
-from shoritui.story.rows import CHAT, ENTRY, storable
+from shoritui.story.rows import BEGINNING, CHAT, ENTRY, SUMMARY, storable
 from shoritui.story.whole_chat import WholeChat, add_whole, free_name, read_whole
 
 _DAY = 86400.0
@@ -45,8 +45,6 @@ HELD_ELSEWHERE = (
 )
 _HISTORY = 1000
 """Texts the composer remembers."""
-_BEGINNING = 120
-"""Characters of an entry's text that lists and trees show."""
 
 
 class Library:
@@ -100,9 +98,13 @@ class Library:
             now = rows.now(db)
             scene = settle_card(scene, user, now)
             cursor = db.execute(
-                "INSERT INTO chats (name, scene, user, settings, created, updated) "
-                "VALUES (?, ?, ?, '{}', ?, ?)",
-                (storable(name or _name_of(scene)), card_to_json(scene), storable(user), now, now),
+                "INSERT INTO chats (id, name, scene, user, settings, created, updated) "
+                "VALUES (?, ?, ?, ?, '{}', ?, ?)",
+                (
+                    rows.new_id(db, "chats"),
+                    *(storable(name or _name_of(scene)), card_to_json(scene), storable(user)),
+                    *(now, now),
+                ),
             )
             chat_id = cursor.lastrowid
             assert chat_id is not None
@@ -114,18 +116,19 @@ class Library:
 
         One that is damaged is among them, so that it is seen and can be deleted.
         """
-        found = self._database.rows(
-            f"""
-            SELECT chats.id, name, scene, substr(entries.text, 1, {_BEGINNING}), chats.created,
-                updated, tags, favourite, archived, chats.deleted, (
-                    SELECT count(DISTINCT slot) FROM entries
-                    WHERE chat = chats.id AND kind = 'message' AND entries.deleted IS NULL
-                )
-            FROM chats LEFT JOIN entries ON entries.id = head
-            WHERE chats.deleted IS {"NOT NULL" if deleted else "NULL"} ORDER BY updated DESC
-            """
-        )
-        return [rows.to_summary(row) for row in found]
+        which = f"WHERE chats.deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY updated DESC"
+        try:
+            return [rows.to_summary(row) for row in self._database.rows(f"{SUMMARY} {which}")]
+        except Damaged:  # a page of the file: each chat by itself
+            found = self._database.rows(f"SELECT id FROM chats {which}")
+            return [self._summary(chat_id) for (chat_id,) in found]
+
+    def _summary(self, chat_id: int) -> Summary:
+        try:
+            found = self._database.rows(f"{SUMMARY} WHERE chats.id = ?", chat_id)
+            return rows.to_summary(rows.the_one(found, "chat", chat_id))
+        except Damaged as error:
+            return rows.unreadable(chat_id, None, None, error)
 
     def chat(self, chat_id: int) -> Chat:
         """Return one chat.
@@ -339,7 +342,7 @@ class Library:
         """Return all versions of an entry's message, this one among them, oldest first."""
         found = self._database.rows(
             f"SELECT {ENTRY} FROM entries WHERE deleted IS NULL AND "
-            "slot = (SELECT slot FROM entries WHERE id = ?) ORDER BY id",
+            "(chat, slot) = (SELECT chat, slot FROM entries WHERE id = ?) ORDER BY id",
             entry_id,
         )
         return [rows.to_entry(row) for row in found]
@@ -352,7 +355,8 @@ class Library:
             "ORDER BY slot, id",
             chat_id,
         ):
-            later.setdefault(slot, []).append(entry_id)
+            if type(slot) is int:  # another one is told where its entry is read
+                later.setdefault(slot, []).append(entry_id)
         first = self._database.rows(
             "SELECT id FROM entries WHERE id IN (SELECT value FROM json_each(?)) "
             "AND deleted IS NULL",
@@ -366,11 +370,13 @@ class Library:
         """Return every entry of a chat that is not in the bin, parents before their children."""
         head = self._head(chat_id)
         found = self._database.rows(
-            f"SELECT id, parent, slot, kind, speaker, substr(text, 1, {_BEGINNING}), label "
+            f"SELECT id, parent, slot, kind, speaker, substr(text, 1, {BEGINNING}), label "
             "FROM entries WHERE chat = ? AND deleted IS NULL",
             chat_id,
         )
         found.sort()  # by the id, which costs less here than in SQL
+        for entry_id, *row in found:
+            rows.expect_node(entry_id, *row)
         path = set(rows.way_up({row[0]: row[1] for row in found}, head))
         return [Node._make((*row, row[0] in path)) for row in found]
 
@@ -577,7 +583,8 @@ class Library:
     def draft(self, chat_id: int) -> str:
         """Return what was typed in this chat and not sent."""
         found = self._database.rows("SELECT draft FROM chats WHERE id = ?", chat_id)
-        return str(rows.the_one(found, "chat", chat_id)[0])
+        draft = rows.the_one(found, "chat", chat_id)[0] or ""
+        return draft.decode(errors="replace") if isinstance(draft, bytes) else str(draft)
 
     def save_draft(self, chat_id: int, text: str) -> None:
         """Keep what was typed; an empty text forgets it."""
@@ -586,13 +593,17 @@ class Library:
 
     def history(self) -> list[str]:
         """Return what was sent in all chats, oldest first."""
-        return [row[0] for row in self._database.rows("SELECT text FROM history ORDER BY id")]
+        found = self._database.rows("SELECT text FROM history ORDER BY id")
+        return [text for (text,) in found if isinstance(text, str)]
 
     def add_history(self, text: str) -> None:
         """Remember a text that was sent; an earlier same one moves to the end."""
         with self._database.transaction() as db:
             db.execute("DELETE FROM history WHERE text = ?", (storable(text),))
-            db.execute("INSERT INTO history (text) VALUES (?)", (storable(text),))
+            db.execute(
+                "INSERT INTO history (id, text) VALUES (?, ?)",
+                (rows.new_id(db, "history"), storable(text)),
+            )
             db.execute(
                 "DELETE FROM history WHERE id NOT IN "
                 "(SELECT id FROM history ORDER BY id DESC LIMIT ?)",
@@ -697,8 +708,7 @@ class Library:
 
     def _head(self, chat_id: int) -> int | None:
         found = self._database.rows("SELECT head FROM chats WHERE id = ?", chat_id)
-        head: int | None = rows.the_one(found, "chat", chat_id)[0]
-        return head
+        return rows.head_of(chat_id, rows.the_one(found, "chat", chat_id)[0])
 
     def _change(
         self, chat_id: int, name: str, column: str, value: str | int, *, used: bool = True
@@ -753,10 +763,10 @@ def _begin(db: Connection, chat_id: int, scene: Card, user: str) -> None:
 def _end_streams(db: Connection, writers: Sequence[str]) -> None:
     """Cut what these writers were streaming; of what nothing has come, nothing stays."""
     for entry_id, chat_id, text in rows.streams_of(db, writers):
-        if text.strip():
-            db.execute("UPDATE entries SET status = 'cut', writer = NULL WHERE id = ?", (entry_id,))
-        else:
+        if isinstance(text, str) and not text.strip():
             _drop(db, chat_id, entry_id)
+        else:
+            db.execute("UPDATE entries SET status = 'cut', writer = NULL WHERE id = ?", (entry_id,))
 
 
 def _drop(db: Connection, chat_id: int, entry_id: int) -> None:

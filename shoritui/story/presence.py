@@ -7,8 +7,12 @@ wherever the library does, and a process that dies in any way lets go of it.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
+from typing import Final
+
+_NAME: Final = re.compile("[0-9a-f]{32}")
 
 
 class Presence:
@@ -24,8 +28,10 @@ class Presence:
         self.name = os.urandom(16).hex()
         self._connection = None if is_silent else locked(self._file(self.name), create=True)
 
-    def is_alive(self, name: str) -> bool:
-        """Return whether the process of that name still holds its lock."""
+    def is_alive(self, name: object) -> bool:
+        """Return whether the process of that name still holds its lock; of no name, none does."""
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            return False
         file = self._file(name)
         if not file.exists():
             return False

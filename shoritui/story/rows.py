@@ -1,20 +1,25 @@
-"""Chats and entries as rows: reading and writing them inside a transaction of the caller."""
+"""Chats and entries as rows: reading and writing them inside a transaction of the caller.
+
+`to_chat` and `to_entry` alone make anything of a row. What no library wrote is `Damaged`, which
+says what of it cannot be read; no other row is the worse for it.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from sqlite3 import Connection
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
 from shoritui.blockml import LENGTHS
-from shoritui.bounded import read_json
+from shoritui.bounded import Malformed, read_json
 from shoritui.cards import card_from_json
 from shoritui.errors import UserError
+from shoritui.story.database import Damaged, fetch
 from shoritui.story.model import Chat, Details, Draft, Entry, Kind, Origin, Status, Summary
 
 CHAT = "id, name, scene, user, head, settings, created, updated, tags"
@@ -24,110 +29,194 @@ _ENTRY_COLUMNS = (
 )
 ENTRY = ", ".join(f"entries.{column}" for column in _ENTRY_COLUMNS)
 
+BEGINNING: Final = 120
+"""Characters of an entry's text that lists and trees show."""
+SUMMARY: Final = f"""
+SELECT {", ".join(f"chats.{column}" for column in CHAT.split(", "))},
+    substr(entries.text, 1, {BEGINNING}), entries.chat, favourite, archived, chats.deleted, (
+        SELECT count(DISTINCT slot) FROM entries
+        WHERE chat = chats.id AND kind = 'message' AND entries.deleted IS NULL
+    )
+FROM chats LEFT JOIN entries ON entries.id = head
+"""
+"""The rows of `to_summary`, to be followed by which ones."""
+
 _KINDS = frozenset(get_args(Kind))
 _STATUSES = frozenset(get_args(Status))
 _END_OF_TIME = 250_000_000_000.0
 """In seconds; later times have no date."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _Kept = TypeVar("_Kept", Origin, Details)
+_UNKNOWN: Final = Origin()
+_MOST: Final = 1 << 53
+"""Ids and counts are below it: beyond it there may be no next one, and scripts round."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_chat(row: tuple[Any, ...]) -> Chat:
     """Return the chat of a row of the columns `CHAT`.
 
     Raises:
-        UserError: Something in it cannot be what a library wrote.
+        Damaged: Something in it cannot be what a library wrote, or a newer one wrote it.
     """
     chat_id, name, scene, user, head, settings, created, updated, tags = row
-    card = card_from_json(scene)
+    texts = {"name": name, "user's name": user, "scene": scene, "settings": settings}
+    for part, text in texts.items():
+        if type(text) is not str:
+            raise _damaged("chat", chat_id, part)
+    if not (_is_time(created) and _is_time(updated)):
+        raise _damaged("chat", chat_id, "date")
+    read_tags(chat_id, tags)
+    try:
+        card = card_from_json(scene)
+    except UserError as error:
+        raise Damaged(f"The stored chat {chat_id} cannot be opened: {error}") from error
     try:
         chosen = read_json(settings)
-        is_sound = isinstance(chosen, dict) and isinstance(read_json(tags), list)
-        is_sound = is_sound and isinstance(user, str) and is_listed(name, created, updated)
-    except (TypeError, ValueError, RecursionError):
-        is_sound = False
-    if not is_sound:
-        raise damaged(chat_id)
-    return Chat(chat_id, name, card, user, head, chosen, created, updated)
+    except Malformed:
+        chosen = None
+    if not isinstance(chosen, dict):
+        raise _damaged("chat", chat_id, "settings")
+    return Chat(chat_id, name, card, user, head_of(chat_id, head), chosen, created, updated)
+
+
+def read_tags(chat_id: int, tags: str | bytes) -> tuple[str, ...]:
+    """Return a chat's tags; raise `Damaged` if these are none."""
+    try:
+        return msgspec.json.decode(tags, type=tuple[str, ...])
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        raise _damaged("chat", chat_id, "tags") from None
 
 
 def to_summary(row: tuple[Any, ...]) -> Summary:
-    """Return what a list shows of a chat, damaged or not, of a row of `Library.summaries`."""
-    chat_id, name, scene, last, created, updated, tags, favourite, archived, deleted, count = row
+    """Return what a list shows of a chat, damaged or not, of a row of `SUMMARY`."""
+    chat_id, name, *_, updated, tags = row[:9]
+    last, end, favourite, archived, deleted, count = row[9:]
     try:
-        cast = tuple(str(each["name"]) for each in read_json(str(scene)).get("character", ()))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        cast = ()
-    try:
-        is_sound = is_listed(name, created, updated, deleted or 0.0)
-        names = tuple(map(str, read_json(tags)))
-    except (ValueError, TypeError, RecursionError):
-        is_sound = False
-    if not is_sound:
-        why = str(damaged(chat_id))
-        since = None if deleted is None else 0.0
-        known = name if isinstance(name, str) else f"Chat {chat_id}"
-        return Summary(chat_id, known, (), 0, why, 0.0, 0.0, (), False, False, since, True)
+        chat = to_chat(row[:9])
+        if end != chat_id and chat.head is not None:
+            raise _damaged("chat", chat_id, "last entry")
+        if chat.head is not None and type(last) is not str:
+            raise _damaged("entry", chat.head, "text")
+        if not (deleted is None or _is_time(deleted)):
+            raise _damaged("chat", chat_id, "date")
+    except Damaged as error:
+        return unreadable(chat_id, name, deleted, error)
     return Summary(
         id=chat_id,
         name=name,
-        cast=cast,
+        cast=tuple(each.name for each in chat.scene.characters),
         messages=count,
-        last_line=" ".join(str(last or "").split()),
-        created=created,
+        last_line=" ".join((last or "").split()),
+        created=chat.created,
         updated=updated,
-        tags=names,
+        tags=read_tags(chat_id, tags),
         favourite=bool(favourite),
         archived=bool(archived),
         deleted=deleted,
     )
 
 
-def is_listed(name: object, *times: float) -> bool:
-    """Return whether these can be a chat's name and the times of its use."""
-    return isinstance(name, str) and all(0 <= each < _END_OF_TIME for each in times)
-
-
-def damaged(chat_id: object) -> UserError:
-    """Return the error about a chat that no library wrote."""
-    return UserError(f"The stored chat {chat_id} is damaged: its row in the library is wrong.")
+def unreadable(chat_id: int, name: object, deleted: object, why: Damaged) -> Summary:
+    """Return a damaged chat as a list shows it."""
+    known = name if isinstance(name, str) else f"Chat {chat_id}"
+    since = None if deleted is None else 0.0
+    return Summary(chat_id, known, (), 0, str(why), 0.0, 0.0, (), False, False, since, True)
 
 
 def to_entry(row: tuple[Any, ...]) -> Entry:
     """Return the entry of a row of the columns `ENTRY`.
 
     Raises:
-        UserError: Something in it cannot be what a library wrote.
+        Damaged: Something in it cannot be what a library wrote.
     """
-    entry_id, _, kind, speaker, length, text, status, created, tokens, *_ = row
+    _, parent, kind, speaker, length, text, status, created, tokens, slot, *_ = row
     hidden, label, origin, details, pinned = row[10:]
     if not (
         type(text) is type(speaker) is str
         and type(created) is float
-        and type(tokens) is int
+        and type(tokens) is type(slot) is int
+        and (parent is None or type(parent) is int)
         and (kind in _KINDS and status in _STATUSES)
         and (length is None or length in LENGTHS)
         and (label is None or type(label) is str)
         and 0 <= created < _END_OF_TIME
+        and 0 <= tokens < _MOST
     ):
-        raise UserError(f"The stored entry {entry_id} is damaged: its row in the library is wrong.")
-    return Entry(
-        *[
-            *row[:10],
-            bool(hidden),
-            label,
-            _kept(origin, Origin),
-            _kept(details, Details),
-            bool(pinned),
-        ]
+        raise _damaged_entry(row)
+    told = _decoded(details, Details)
+    if told is None:  # it may have been a whisper
+        raise _damaged("entry", row[0], "details")
+    made = _decoded(origin, Origin) or _UNKNOWN
+    return Entry(*[*row[:10], bool(hidden), label, made, told, bool(pinned)])
+
+
+def check_entry(row: tuple[Any, ...]) -> None:
+    """Raise `Damaged` where anything in an entry's row cannot be read, also what can be spared."""
+    to_entry(row)
+    if _decoded(row[12], Origin) is None:
+        raise _damaged("entry", row[0], "origin")
+
+
+def _damaged_entry(row: tuple[Any, ...]) -> Damaged:
+    entry_id, parent, kind, speaker, length, text, status, created, tokens, slot, _, label, *_ = row
+    sound = {
+        "text": type(text) is str,
+        "speaker": type(speaker) is str,
+        "kind": kind in _KINDS,
+        "status": status in _STATUSES,
+        "length": length is None or length in LENGTHS,
+        "date": type(created) is float and _is_time(created),
+        "place in the story": parent is None or type(parent) is int,
+        "place among its versions": type(slot) is int,
+        "bookmark": label is None or type(label) is str,
+        "number of tokens": type(tokens) is int and 0 <= tokens < _MOST,
+    }
+    return _damaged(
+        "entry", entry_id, next(what for what, is_sound in sound.items() if not is_sound)
     )
+
+
+def expect_node(
+    entry_id: object,
+    parent: object,
+    slot: object,
+    kind: object,
+    speaker: object,
+    text: object,
+    label: object,
+) -> None:
+    """Raise `Damaged` unless these can be what the tree shows of an entry."""
+    if not (
+        (parent is None or type(parent) is int)
+        and type(slot) is int
+        and kind in _KINDS
+        and type(speaker) is type(text) is str
+        and (label is None or type(label) is str)
+    ):
+        raise _damaged("entry", entry_id, "row")
+
+
+def is_hit(row: Sequence[object], text: object) -> bool:
+    """Return whether these can be a chat and what a search shows of an entry in it."""
+    _, name, _, kind, speaker, created = row
+    are_texts = type(name) is type(speaker) is type(text) is str
+    return are_texts and kind in _KINDS and _is_time(created)
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 <= seconds < _END_OF_TIME
+
+
+def _damaged(what: Literal["chat", "entry"], row_id: object, part: str) -> Damaged:
+    """Return the error about a row that no library wrote."""
+    return Damaged(f"The stored {what} {row_id} is damaged: its {part} cannot be read.")
 
 
 def way_up(parents: Mapping[int, int | None], head: int | None) -> Iterator[int]:
     """Yield the path from an entry up to the root, of entries by what each follows.
 
     Raises:
-        UserError: They follow one another in a circle, or the path leads out of them.
+        Damaged: They follow one another in a circle, or the path leads out of them.
     """
     for _ in parents:
         if head is None:
@@ -137,23 +226,29 @@ def way_up(parents: Mapping[int, int | None], head: int | None) -> Iterator[int]
             break
         head = parents[head]
     if head is not None:
-        raise UserError(
-            f"The stored story is damaged: what comes before its entry {head} does not lead to "
-            "a beginning."
+        raise Damaged(
+            "The stored story is damaged: what comes before its last message does not lead to a "
+            "beginning."
         )
 
 
 def read_chat(db: Connection, chat_id: int) -> Chat:
     """Return one chat; raise a UserError if it is gone."""
-    rows = db.execute(f"SELECT {CHAT} FROM chats WHERE id = ?", (chat_id,)).fetchall()
+    rows = fetch(db, f"SELECT {CHAT} FROM chats WHERE id = ?", chat_id)
     return to_chat(the_one(rows, "chat", chat_id))
 
 
 def read_head(db: Connection, chat_id: int) -> int | None:
     """Return the last entry of the active path; raise a UserError if the chat is gone."""
-    rows = db.execute("SELECT head FROM chats WHERE id = ?", (chat_id,)).fetchall()
-    head: int | None = the_one(rows, "chat", chat_id)[0]
-    return head
+    rows = fetch(db, "SELECT head FROM chats WHERE id = ?", chat_id)
+    return head_of(chat_id, the_one(rows, "chat", chat_id)[0])
+
+
+def head_of(chat_id: int, head: object) -> int | None:
+    """Return what stands in a chat's `head`; raise `Damaged` if that is no entry's id."""
+    if head is None or type(head) is int:
+        return head
+    raise _damaged("chat", chat_id, "last entry")
 
 
 def touch_chat(db: Connection, chat_id: int) -> None:
@@ -164,13 +259,13 @@ def touch_chat(db: Connection, chat_id: int) -> None:
 
 def read_entry(db: Connection, entry_id: int) -> Entry:
     """Return one entry; raise a UserError if it is gone."""
-    rows = db.execute(f"SELECT {ENTRY} FROM entries WHERE id = ?", (entry_id,)).fetchall()
+    rows = fetch(db, f"SELECT {ENTRY} FROM entries WHERE id = ?", entry_id)
     return to_entry(the_one(rows, "entry", entry_id))
 
 
 def chat_of(db: Connection, entry_id: int) -> int:
     """Return the chat that an entry belongs to; raise a UserError if the entry is gone."""
-    rows = db.execute("SELECT chat FROM entries WHERE id = ?", (entry_id,)).fetchall()
+    rows = fetch(db, "SELECT chat FROM entries WHERE id = ?", entry_id)
     chat_id: int = the_one(rows, "entry", entry_id)[0]
     return chat_id
 
@@ -192,9 +287,10 @@ def insert_entry(
 ) -> int:
     """Put an entry into the chat's tree and return its id; without `slot` it is a new message."""
     cursor = db.execute(
-        "INSERT INTO entries (chat, parent, kind, speaker, length, text, status, writer, created, "
-        "tokens, origin, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entries (id, chat, parent, kind, speaker, length, text, status, writer, "
+        "created, tokens, origin, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            new_id(db, "entries"),
             chat_id,
             parent,
             draft.kind,
@@ -215,22 +311,43 @@ def insert_entry(
     return entry_id
 
 
+def new_id(db: Connection, table: Literal["chats", "entries", "acts", "history"]) -> int:
+    """Return an id for a new row, which no row of the table has had.
+
+    SQLite itself gives none any more once a row has the largest one that there can be.
+    """
+    [(last,)] = db.execute(
+        f"""
+        SELECT max(
+            coalesce((SELECT max(id) FROM {table} WHERE id < ?1), 0),
+            coalesce((
+                SELECT max(seq) FROM sqlite_sequence
+                WHERE name = '{table}' AND typeof(seq) = 'integer' AND seq < ?1
+            ), 0)
+        )
+        """,
+        (_MOST,),
+    ).fetchall()
+    return int(last) + 1
+
+
 def stream_writers(db: Connection) -> list[str]:
     """Return who is streaming, or was when it died."""
-    rows = db.execute("SELECT DISTINCT writer FROM entries WHERE status = 'streaming'")
-    return [writer for (writer,) in rows.fetchall()]
+    found = fetch(db, "SELECT DISTINCT writer FROM entries WHERE status = 'streaming'")
+    return [writer for (writer,) in found]
 
 
-def streams_of(db: Connection, writers: Iterable[str]) -> list[tuple[int, int, str]]:
+def streams_of(db: Connection, writers: Iterable[str]) -> list[tuple[int, int, object]]:
     """Return id, chat and text of the entries that these writers are streaming."""
     return [
-        row
+        (entry_id, chat_id, text)
         for writer in writers
-        for row in db.execute(
-            "SELECT id, chat, text FROM entries WHERE status = 'streaming' AND writer = ? "
+        for entry_id, chat_id, text in fetch(
+            db,
+            "SELECT id, chat, text FROM entries WHERE status = 'streaming' AND writer IS ? "
             "ORDER BY id DESC",
-            (writer,),
-        ).fetchall()
+            writer,
+        )
     ]
 
 
@@ -266,9 +383,9 @@ def kept_text(value: Origin | Details) -> str:
 
 
 @lru_cache(maxsize=256)
-def _kept(text: str, kind: type[_Kept]) -> _Kept:
-    """Return what `kept_text` wrote; a newer program's record, or a damaged one, tells nothing."""
+def _decoded(text: str, kind: type[_Kept]) -> _Kept | None:
+    """Return what `kept_text` wrote; None where it is damaged."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, TypeError):
-        return kind()
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        return None

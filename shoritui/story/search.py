@@ -11,7 +11,7 @@ import unicodedata
 from shoritui.errors import UserError
 from shoritui.story.database import Database
 from shoritui.story.model import Hit
-from shoritui.story.rows import storable
+from shoritui.story.rows import is_hit, storable
 
 _INDEXED = 3
 """Characters of the shortest word that the index finds."""
@@ -24,6 +24,8 @@ _AROUND = 60
 
 def search(database: Database, words: str, chat_id: int | None, limit: int) -> list[Hit]:
     """Return the entries that hold all words, newest first; a phrase stands in double quotes.
+
+    Those that are damaged are left out.
 
     Raises:
         UserError: These are too many words.
@@ -48,7 +50,7 @@ def search(database: Database, words: str, chat_id: int | None, limit: int) -> l
         source = "words CROSS JOIN entries ON entries.id = words.rowid"
         newest = "words.rowid"  # The index is read from its end, and no further than `limit`.
         conditions.append("words MATCH ?")
-        values.append(" AND ".join('"' + term.replace('"', '""') + '"' for term in indexed))
+        values.append(" AND ".join(map(_phrase, indexed)))
     for term in wanted:
         if len(term) < _INDEXED:
             # SQLite itself folds the case of ASCII letters alone.
@@ -58,21 +60,42 @@ def search(database: Database, words: str, chat_id: int | None, limit: int) -> l
     if chat_id is not None:
         conditions.append("entries.chat = ?")
         values.append(chat_id)
-    found = database.rows(
-        f"""
+    sql = f"""
         SELECT chats.id, chats.name, entries.id, entries.kind, entries.speaker, entries.created,
             entries.text, (SELECT count(*) {same} AND other.id <= entries.id),
             (SELECT count(*) {same})
         FROM {source} JOIN chats ON chats.id = entries.chat
         WHERE {" AND ".join(conditions)} ORDER BY {newest} DESC LIMIT ?
-        """,
-        *values,
-        limit,
-    )
+        """
+    found = database.rows(sql, *values, limit)
+    if not found and indexed and not finds_newest(database):
+        database.mend_index()
+        found = database.rows(sql, *values, limit)
     return [
         Hit(*[*row, *_context(text, wanted), version, versions])
         for *row, text, version, versions in found
+        if is_hit(row, text)
     ]
+
+
+def finds_newest(database: Database) -> bool:
+    """Return whether the index finds the newest entry, which one that lost its rows does not."""
+    newest = database.rows(
+        "SELECT id, substr(text, 1, ?1) FROM entries WHERE status <> 'streaming' "
+        "AND typeof(text) = 'text' AND length(text) >= ?1 ORDER BY id DESC LIMIT 1",
+        _INDEXED,
+    )
+    return all(
+        isinstance(beginning, bytes)
+        or database.rows(
+            "SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?", _phrase(beginning), entry_id
+        )
+        for entry_id, beginning in newest
+    )
+
+
+def _phrase(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'
 
 
 def _terms(words: str) -> list[str]:

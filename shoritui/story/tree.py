@@ -23,6 +23,7 @@ import msgspec
 from shoritui.errors import UserError
 from shoritui.story import rows
 from shoritui.story.acts import Act
+from shoritui.story.database import Damaged, fetch
 from shoritui.story.model import Draft, Entry, Made
 
 _NEAR = 64
@@ -39,7 +40,9 @@ def next_on_path(db: Connection, chat_id: int, entry_id: int | None) -> int | No
         if step == entry_id or step is None:
             break
         after = step
-        [step] = db.execute("SELECT parent FROM entries WHERE id = ?", (step,)).fetchone()
+        [step] = rows.the_one(
+            fetch(db, "SELECT parent FROM entries WHERE id = ?", step), "entry", step
+        )
     else:  # Step by step it would take longer than to read the index whole.
         found = db.execute("SELECT id, parent FROM entries WHERE chat = ?", (chat_id,))
         for above in rows.way_up(dict(found.fetchall()), step):
@@ -125,16 +128,23 @@ def delete(db: Connection, act: Act, entry: Entry) -> None:
 def restore(db: Connection, act: Act, entry: Entry) -> None:
     """Take an entry out of the bin: it follows what came before it, as a branch."""
     act.set("entries", entry.id, "deleted", None)
-    parent = entry.parent
-    while parent is not None:  # What it followed may lie in the bin as well.
-        before, deleted = db.execute(
-            "SELECT parent, deleted FROM entries WHERE id = ?", (parent,)
-        ).fetchone()
-        if deleted is None:
-            break
-        parent = before
-    act.set("entries", entry.id, "parent", parent)
+    act.set("entries", entry.id, "parent", _above_bin(db, entry))
     act.set_head(leaf(db, entry.id))
+
+
+def _above_bin(db: Connection, entry: Entry) -> int | None:
+    """Return what came before an entry and does not lie in the bin as well."""
+    parents = {entry.id: entry.parent}
+    step = entry.parent
+    while step is not None and step not in parents:
+        found = fetch(db, "SELECT parent, deleted FROM entries WHERE id = ?", step)
+        parents[step], deleted = rows.the_one(found, "entry", step)
+        if deleted is None:
+            return step
+        step = parents[step]
+    if step is not None:
+        raise Damaged(f"The stored entry {entry.id} is damaged: it follows itself.")
+    return None
 
 
 def move_up(db: Connection, act: Act, entry: Entry) -> None:

@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from shoritui.bounded import read_json
 from shoritui.cards import card_to_json
 from shoritui.story import rows
+from shoritui.story.database import fetch
 from shoritui.story.model import Chat, Details, Entry, Made
 from shoritui.story.rows import ENTRY, storable
 
@@ -88,26 +88,30 @@ def read_whole(db: Connection, chat_id: int) -> WholeChat:
 
     Raises:
         UserError: There is no such chat.
+        Damaged: Something in it cannot be read.
     """
     chat = rows.read_chat(db, chat_id)
-    found = db.execute(
+    found = fetch(
+        db,
         f"SELECT {ENTRY}, visited FROM entries WHERE chat = ? AND deleted IS NULL ORDER BY id",
-        (chat_id,),
-    ).fetchall()
+        chat_id,
+    )
     every = [rows.to_entry(row[:-1]) for row in found]
     above = {entry.id: entry.parent for entry in every}
     kept = [entry for entry in every if entry.status != "streaming" or entry.text.strip()]
     ids = {entry.id for entry in kept}
 
     def nearest(step: int | None) -> int | None:
-        while step is not None and step not in ids:
+        for _ in above:  # no oftener: a damaged library may hold circles
+            if step is None or step in ids:
+                return step
             step = above.get(step)
-        return step
+        return None
 
     list(rows.way_up(above, chat.head))  # raises where it is damaged
-    [(tags, favourite, archived)] = db.execute(
-        "SELECT tags, favourite, archived FROM chats WHERE id = ?", (chat_id,)
-    ).fetchall()
+    [(tags, favourite, archived)] = fetch(
+        db, "SELECT tags, favourite, archived FROM chats WHERE id = ?", chat_id
+    )
     return WholeChat(
         replace(chat, head=nearest(chat.head)),
         tuple(
@@ -118,8 +122,8 @@ def read_whole(db: Connection, chat_id: int) -> WholeChat:
             )
             for entry in kept
         ),
-        {row[0]: row[-1] for row in found if row[-1] and row[0] in ids},
-        tuple(read_json(tags)),
+        {row[0]: row[-1] for row in found if type(row[-1]) is float and row[-1] and row[0] in ids},
+        rows.read_tags(chat_id, tags),
         bool(favourite),
         bool(archived),
     )
@@ -134,15 +138,13 @@ def free_name(db: Connection, name: str) -> str:
 
 def add_whole(db: Connection, whole: WholeChat) -> int:
     """Put a chat into the library as a new one and return its id; its entries get new ids too."""
-    [(last,)] = db.execute(
-        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entries'"
-    ).fetchall()
-    whole = whole.renumbered(last + 1)
+    whole = whole.renumbered(rows.new_id(db, "entries"))
     chat = whole.chat
     cursor = db.execute(
-        "INSERT INTO chats (name, scene, user, settings, created, updated, tags, favourite, "
-        "archived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chats (id, name, scene, user, settings, created, updated, tags, favourite, "
+        "archived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            rows.new_id(db, "chats"),
             storable(chat.name),
             card_to_json(chat.scene),
             storable(chat.user),

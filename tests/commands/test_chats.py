@@ -216,7 +216,7 @@ def test_a_damaged_chat_leaves_the_others_alone_and_can_be_deleted(
     with closing(sqlite3.connect(data_dir() / "library.db")) as database, database:
         database.execute(f"UPDATE chats SET {column} = ? WHERE id = 1", (value,))
     code, out, err = shoritui(capsys, "chats")
-    assert code == 0 and not err and out.count("(damaged: shoritui chats check)") == 1
+    assert code == 0 and not err and out.count("(The stored chat 1 is damaged: ") == 1
     assert "Hello." in shoritui(capsys, "chats", "show", 2)[1]
     assert shoritui(capsys, "chats", "rename", 2, "Sound")[0] == 0
     assert shoritui(capsys, "chats", "delete", 1)[0] == 0

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.commands.arguments import named_path
-from shoritui.commands.chats.library import add_chats, library_path, open_library, shown, the_chats
+from shoritui.commands.chats.library import (
+    add_chats,
+    library_path,
+    open_library,
+    read_all,
+    shown,
+    the_chats,
+)
 from shoritui.commands.chats.preferences import FILE, export_preferences
 from shoritui.errors import UserError
 from shoritui.files import replace_text, why
@@ -70,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the chats.
+    """Write the chats; 1 if one of them cannot be read, which is said, and the others written.
 
     Raises:
         UserError: A chat is not found, or several are meant, or a file cannot be written.
@@ -96,12 +103,12 @@ def run(options: argparse.Namespace) -> int:
             path = options.output or folder / FILE
             return export_preferences(library, chosen, path, yes=options.yes)
         if FORMATS[form].is_training:
-            _write_training(library, chosen, form, folder)
+            unread = _write_training(library, chosen, form, folder)
         else:
-            for chat in chosen:
-                whole = library.whole_chat(chat.id)
+            unread = []
+            for whole in read_all(library, chosen, unread):
                 print(export_chat(whole, form, folder))
-    return 0
+    return int(bool(unread))
 
 
 def _folder(options: argparse.Namespace, form: str) -> Path:
@@ -119,17 +126,19 @@ def _folder(options: argparse.Namespace, form: str) -> Path:
     return data / str(options.tier)
 
 
-def _write_training(library: Library, chats: Sequence[Summary], name: str, folder: Path) -> None:
-    """Write the chats in which something is said: all of them, or none."""
+def _write_training(
+    library: Library, chats: Sequence[Summary], name: str, folder: Path
+) -> list[Summary]:
+    """Write the chats in which something is said: all of them, or none; return the unreadable."""
     form = FORMATS[name]
     files: dict[Path, str] = {}
     left_out = []
-    for chat in chats:
-        whole = library.whole_chat(chat.id)
+    unread: list[Summary] = []
+    for whole in read_all(library, chats, unread):
         if _is_said(whole):
             files[folder / (file_name(whole.chat) + form.suffix)] = form.text(whole)
         else:
-            left_out.append(chat)
+            left_out.append(whole.chat)
     new = {path: text for path, text in files.items() if not _is_there(path, text)}
     for path, text in new.items():
         try:
@@ -140,7 +149,9 @@ def _write_training(library: Library, chats: Sequence[Summary], name: str, folde
     for chat in left_out:
         print(f"Left out, nothing is said in it: {shown(chat)}")
     same = len(files) - len(new)
-    print(f"{len(new)} written to {folder}" + f", {same} unchanged" * bool(same))
+    if files or left_out or not unread:
+        print(f"{len(new)} written to {folder}" + f", {same} unchanged" * bool(same))
+    return unread
 
 
 def _is_said(whole: WholeChat) -> bool:

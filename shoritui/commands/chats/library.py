@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from shoritui.commands.output import print_error
 from shoritui.errors import UserError
 from shoritui.folders import data_dir
-from shoritui.story import Chat, Library, Summary
+from shoritui.story import Chat, Library, Summary, WholeChat
 from shoritui.text import one_line
 
 
@@ -73,6 +74,20 @@ def the_chats(words: Sequence[str], chats: Sequence[Summary]) -> list[Summary]:
     return list({chat.id: chat for chat in (the_chat(word, chats) for word in words)}.values())
 
 
+def read_all(
+    library: Library, chats: Sequence[Summary], unread: list[Summary]
+) -> Iterator[WholeChat]:
+    """Yield the chats; say of each that cannot be read why, and put it among the `unread`."""
+    for chat in chats:
+        try:
+            whole = library.whole_chat(chat.id)
+        except UserError as error:
+            print_error(f"{shown(chat)} is left out. {error}")
+            unread.append(chat)
+        else:
+            yield whole
+
+
 def shown(chat: Chat | Summary) -> str:
     """Return a chat as people read it: `3 (The last ferry)`."""
     return f"{chat.id} ({one_line(chat.name)})"
@@ -92,6 +107,7 @@ def facts(chat: Summary) -> dict[str, Any]:
         "archived": chat.archived,
         "last_line": chat.last_line,
         **({} if chat.deleted is None else {"deleted": iso(chat.deleted)}),
+        **({"damaged": True} if chat.is_damaged else {}),
     }
 
 

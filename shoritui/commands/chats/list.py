@@ -46,5 +46,5 @@ def _row(chat: Summary) -> tuple[str, ...]:
     when = chat.updated if chat.deleted is None else chat.deleted
     title = "★ " * chat.favourite + one_line(chat.name) + "  (archived)" * chat.archived
     if chat.is_damaged:
-        return str(chat.id), "?", "?", title + "  (damaged: shoritui chats check)"
+        return str(chat.id), "?", "?", f"{title}  ({one_line(chat.last_line)})"
     return str(chat.id), f"{chat.messages:,}", date(when), title

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.bounded import read_json
-from shoritui.commands.chats.library import shown
+from shoritui.commands.chats.library import read_all, shown
 from shoritui.errors import UserError
 from shoritui.files import replace_text, why
 from shoritui.interop import Preference, preferences_of, tally
@@ -30,18 +30,18 @@ def export_preferences(library: Library, chats: Sequence[Summary], path: Path, *
     """
     settings = load_settings()
     found: list[tuple[Chat, list[Preference]]] = []
-    for summary in chats:
-        whole = library.whole_chat(summary.id)
+    unread: list[Summary] = []
+    for whole in read_all(library, chats, unread):
         if preferences := preferences_of(whole, settings):
             found.append((whole.chat, preferences))
     if not found:
         print("No reply was kept over another one, or edited, in these chats: nothing to write.")
-        return 0
+        return int(bool(unread))
     text = "".join(each.line(chat) for chat, preferences in found for each in preferences)
     held = _held(path)
     if held == text:
         print(f"Unchanged: {path}")
-        return 0
+        return int(bool(unread))
     print("\n".join(_told(found)))
     print(f"\nThe file holds text of these stories, secrets too. You alone can read {path.name}.")
     if not (yes or _agrees(path, is_there=held is not None)):
@@ -53,7 +53,7 @@ def export_preferences(library: Library, chats: Sequence[Summary], path: Path, *
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be written: {why(error)}.") from None
     print(path)
-    return 0
+    return int(bool(unread))
 
 
 def _told(found: Sequence[tuple[Chat, list[Preference]]]) -> Iterator[str]:

@@ -45,7 +45,9 @@ async def open_story(evening: Evening, wanted: str) -> None:
     """List the stories, or open one."""
     stories = await evening.disk.run(Library.summaries)
     rows = "\n".join(
-        f"{one_line(each.name)}: {counted(each.messages, 'message')}" for each in stories
+        f"{one_line(each.name)}: "
+        + (one_line(each.last_line) if each.is_damaged else counted(each.messages, "message"))
+        for each in stories
     )
     chosen = choose(evening, "open", wanted, [str(each.id) for each in stories], rows=rows)
     if chosen is not None:

@@ -298,7 +298,6 @@ class ShoriTUI(BaseApp):
             await self.enter(chat)
         except UserError as error:  # it is damaged: the others are still there
             self.report(str(error), trouble=True)
-            self.performance.open(None)
 
     def load_model(self) -> None:
         """Load the model, beside everything else."""
@@ -402,8 +401,13 @@ class ShoriTUI(BaseApp):
             return
         await self.put_draft_by()
         await self.session.leave_chat()
-        await self._show_end(chat)
-        await self._opened(await self.session.enter(chat))
+        try:
+            await self._show_end(chat)
+            director = await self.session.enter(chat)
+        except UserError:  # what is shown of it is no open story
+            self._show_no_story()
+            raise
+        await self._opened(director)
 
     async def _show_end(self, chat: Chat) -> None:
         """Show how a story ends at once: to read all of it takes long where it is long."""
@@ -467,10 +471,13 @@ class ShoriTUI(BaseApp):
         if session is not None and director is not None and director.chat.id == chat_id:
             await self.put_draft_by()
             await session.leave_chat()
-            self.performance.open(None)
-            self.main.name_scene(None)
-            self.show_choices()
-            self.show_panels()
+            self._show_no_story()
+
+    def _show_no_story(self) -> None:
+        self.performance.open(None)
+        self.main.name_scene(None)
+        self.show_choices()
+        self.show_panels()
 
     async def put_draft_by(self) -> None:
         """Keep the draft with its story, and empty the composer for the next one.

@@ -125,9 +125,12 @@ class LibraryScreen(Browser[Place | None]):
         ]
 
     async def look(self, row_id: str) -> tuple[list[str], list[Passage]]:
-        """Return how a story ends."""
-        entries = await self._disk.run(Library.tail, int(row_id), LAST)
+        """Return how a story ends, or why it cannot be read."""
         cast = list(self._chats[int(row_id)].cast)
+        try:
+            entries = await self._disk.run(Library.tail, int(row_id), LAST)
+        except UserError as error:
+            return cast, [Passage(0, "note", "", str(error))]
         return cast, [passage(entry) for entry in entries if entry.kind != "ooc"]
 
     async def pictures(self, row_id: str) -> Find:
@@ -359,7 +362,11 @@ def _lines(chat: Summary, name: str) -> list[Content]:
     else:
         days = max(0, round(BIN_DAYS - (time.time() - chat.deleted) / _DAY))
         when = f"erased in {counted(days, 'day')}"
-    facts = " · ".join(filter(None, [when, counted(chat.messages, "message"), tags, names]))
+    if chat.is_damaged:
+        when, length = "", "cannot be read"
+    else:
+        length = counted(chat.messages, "message")
+    facts = " · ".join(filter(None, [when, length, tags, names]))
     return [
         Content.styled(f"{star}{name}", "bold"),
         Content.styled(f"  {facts}", "dim"),

@@ -86,8 +86,11 @@ class SearchScreen(Browser[Place | None]):
     async def look(self, row_id: str) -> tuple[list[str], list[Passage]]:
         """Return what is said there, and before it."""
         hit = self._hits[row_id]
-        chat = await self._disk.run(Library.chat, hit.chat)
-        entries = await self._disk.run(Library.tail, hit.chat, LAST, hit.entry)
+        try:
+            chat = await self._disk.run(Library.chat, hit.chat)
+            entries = await self._disk.run(Library.tail, hit.chat, LAST, hit.entry)
+        except UserError as error:
+            return [], [Passage(0, "note", "", str(error))]
         cast = [character.name for character in chat.scene.characters]
         return cast, [passage(entry) for entry in entries]
 

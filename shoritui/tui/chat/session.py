@@ -96,12 +96,17 @@ class Session:
         self.lorebook_names = [path.stem for path, _ in books]
 
     async def enter(self, chat: Chat) -> Director:
-        """Open a chat in place of the one that is open."""
-        await self.disk.run(Library.touch, chat.id)
+        """Open a chat in place of the one that is open.
+
+        Raises:
+            UserError: It cannot be read, or the open one cannot be left.
+        """
         await self.leave_chat()
         self.director = await Director.open(
             self.disk, chat, self.engine, self.settings, self.samplers
         )
+        with suppress(UserError):  # where nothing can be written it is still read
+            await self.disk.run(Library.touch, chat.id)
         return self.director
 
     def use(self, settings: Settings) -> None:
