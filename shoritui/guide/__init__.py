@@ -63,6 +63,11 @@ def name_of(topic: str) -> str:
     return name
 
 
+def misspelt(topic: str) -> str:
+    """Return the topic that a word which is none resembles; empty if it is one, or like none."""
+    return "" if topic.lower().removesuffix(".md") in _NAMES else closest(topic, _NAMES)
+
+
 def _unknown(topic: str) -> UserError:
     near = closest(topic, _NAMES)
     hint = f"did you mean {near}?" if near else f"expected one of {', '.join(_NAMES)}."

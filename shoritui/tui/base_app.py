@@ -215,14 +215,12 @@ class BaseApp(App[int]):
             yield action.title, others, keys, action.plain_help, run
 
     def show_help(self, topic: str = "") -> None:
-        """Show every key and the guide; a topic at once."""
+        """Show every key and the guide; a topic at once, or what holds a word that is none."""
         from shoritui import guide
         from shoritui.tui.help_screen import Help
 
-        try:
-            guide.name_of(topic or "keys")
-        except UserError as error:
-            self.report(str(error), trouble=True)
+        if topic and (near := guide.misspelt(topic)):
+            self.report(f"The guide has no topic {topic!r}: did you mean {near}?", trouble=True)
             return
         self.push_screen(Help(self.ACTIONS, self.settings.keymap, topic))
 

@@ -22,6 +22,7 @@ from textual.widgets.markdown import MarkdownBlock
 from textual.widgets.option_list import Option
 
 from shoritui import guide
+from shoritui.text import one_line
 from shoritui.tui.action import AnyAction, key_name, keys_of
 from shoritui.tui.widgets.chooser import Framed
 from shoritui.tui.widgets.wrap import wrapped
@@ -71,7 +72,9 @@ class Help(Framed[None]):
         self, actions: Sequence[AnyAction], keymap: Mapping[str, str], topic: str = ""
     ) -> None:
         super().__init__()
-        self._topic = topic.lower().removesuffix(".md") or _KEYS_PAGE
+        name = topic.lower().removesuffix(".md") or _KEYS_PAGE
+        is_topic = name in guide.names()
+        self._topic = name if is_topic else _KEYS_PAGE
         self._rest: Timer | None = None
         self._actions = actions
         self._keymap = keymap
@@ -79,7 +82,8 @@ class Help(Framed[None]):
         self._pages: dict[str, str] = {}
         """The guide, once it is read."""
         # Held, not asked for: a page may be set when the screen is closed and empty.
-        self._search = Input(placeholder="type to search", select_on_focus=False)
+        words = "" if is_topic else one_line(topic)
+        self._search = Input(words, placeholder="type to search", select_on_focus=False)
         self._topics = OptionList()
         self._topics.can_focus = False
         self._keys = Static(id="keys")
@@ -135,7 +139,8 @@ class Help(Framed[None]):
 
     def _is_wanted(self, action: AnyAction) -> bool:
         keys = " ".join(key_name(key) for key in keys_of(action, self._keymap))
-        words = (action.title, action.plain_help, f"/{action.slash}" if action.slash else "", keys)
+        slash = f"/{action.slash}" if action.slash else ""
+        words = (action.title, action.plain_help, action.synonyms, slash, keys)
         return any(self._wanted in each.casefold() for each in words)
 
     def on_input_changed(self) -> None:

@@ -100,13 +100,16 @@ def _planned(tier: PlannedTier, wide: int) -> str:
         state = f"goes on from step {tier.resumes_at}"
     else:
         state = "to train"
-    read = f"{tier.conversations:,} {tier.kind}s"
+    read = counted(tier.conversations, tier.kind)
     if tier.kind == "preference":
-        read += f" in {tier.pairs:,} pairs"
-    return (
-        f"  {tier.name:{wide}}  {read}, {tier.tokens:,} tokens, "
-        f"{tier.packs:,} packs, {tier.steps:,} steps: {state}"
+        read += f" in {counted(tier.pairs, 'pair')}"
+    figures = (
+        read,
+        counted(tier.tokens, "token"),
+        counted(tier.packs, "pack"),
+        counted(tier.steps, "step"),
     )
+    return f"  {tier.name:{wide}}  {', '.join(figures)}: {state}"
 
 
 def _line(event: Event) -> str:

@@ -32,8 +32,8 @@ from shoritui.toml import Sheet, nearest, read_sheet, shown
 Read: TypeAlias = Mapping[str, Sequence[Conversation] | Sequence[Preference]]
 """What each tier reads, by its name, as far as it can be read."""
 UNCHECKED: Final = (
-    "The base's vocabulary is not on this machine, so it was not checked whether each block fits "
-    "into sequence_len: `shoritui finetune stats` fetches it."
+    "It was not checked whether each block fits into sequence_len: that takes the base's "
+    "vocabulary. `shoritui finetune stats` fetches one that is not on this machine yet."
 )
 _AT_ONCE: Final = 32
 

@@ -199,7 +199,7 @@ def test_a_base_that_is_not_here_is_said(
     write(tmp_path / "data0" / "a.txt", said(LONG))
     assert main(["finetune", "check", str(path), "--show", "0"]) == 1
     out = capsys.readouterr().out
-    assert "vocabulary is not on this machine" in out and "every conversation is held out" in out
+    assert "that takes the base's vocabulary" in out and "every conversation is held out" in out
     (tmp_path / "empty").mkdir()
     path.write_text(text.replace("nobody/has-this", "empty").replace("evaluation = 1", ""))
     assert errors(path)[0][:2] == ("finetune.toml", 1)
