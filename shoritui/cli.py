@@ -53,7 +53,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         options, unknown = parser(words).parse_known_args(words)
         if unknown:
             options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return int(options.run(options))
+        code = int(options.run(options))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where what goes wrong with it is told
+        return code
     except UserError as error:
         print_error(str(error))
         return 1

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TextIO, cast
 
+from shoritui.errors import UserError
 from shoritui.text import harmless
 
 
@@ -26,11 +27,26 @@ class _Exit:
         self.stream: Final = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(harmless(text))
+        with _said():
+            self.stream.write(harmless(text))
         return len(text)
+
+    def flush(self) -> None:
+        with _said():
+            self.stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # whoever reads has enough
+        raise
+    except OSError as error:
+        raise UserError(f"What is printed cannot be written: {error.strerror}.") from None
 
 
 @contextmanager

@@ -61,11 +61,15 @@ def take_streams(*, buffering: int = -1) -> tuple[BinaryIO, BinaryIO]:
 
 
 def die_with_parent() -> None:
-    """End this process, a worker, once its parent is gone; on Linux even while it stands still."""
+    """Have Linux kill this process once its parent is gone, even while it stands still."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_if_unheard() -> None:
+    """End this process, a worker, if whoever started it is gone already."""
     if hasattr(select, "poll"):
         requests = select.poll()
         requests.register(0, 0)  # what is always told: that nobody can write into it any more

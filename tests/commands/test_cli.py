@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import closing
@@ -64,6 +65,31 @@ def test_no_word_is_too_long_or_too_strange(
     except SystemExit as left:
         assert left.code == 2
     assert "shoritui: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "said"),
+    [
+        ("{} presets --json | true", 0, ""),
+        ("{} help keys | head -1", 0, ""),
+        ("{} presets >&-", 0, ""),
+        ("{} presets > /dev/full", 1, "cannot be written: No space left"),
+        ("{} nothing 2> /dev/full", 1, ""),
+    ],
+)
+def test_whoever_reads_no_further_is_told_of_nothing(
+    tmp_path: Path, shell: str, code: int, said: str
+) -> None:
+    words = shell.format(f"{shlex.quote(sys.executable)} -m shoritui")
+    done = subprocess.run(
+        ["bash", "-c", f"{words}; exit ${{PIPESTATUS[0]}}"],
+        env={**os.environ, "SHORITUI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code and said in done.stderr
+    assert done.stderr.count("\n") == bool(said)
 
 
 def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path) -> None:

@@ -152,7 +152,15 @@ def exported_adapter(home: Home, dice: random.Random) -> None:
     """A trained tier, as a file of another program."""
     place = _work(home.folder / "trained", epochs=1)
     out = place / "out"
-    words = ("finetune", "export", "--tier", "low", "--as", dice.choice(("lora", "f16")), "--to")
+    words = (
+        "finetune",
+        "export",
+        "--tier",
+        "low",
+        "--as",
+        dice.choice(("lora", "f16", "q8_0")),
+        "--to",
+    )
     config = place / "finetune.toml"
     if not out.exists():
         _finish(home, ("finetune", "run", "--plain", config))

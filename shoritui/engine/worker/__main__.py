@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 from shoritui.engine.worker import protocol
 from shoritui.errors import UserError
-from shoritui.host.process import die_with_parent, take_streams
+from shoritui.host.process import die_with_parent, end_if_unheard, take_streams
 
 
 def main() -> None:
     """Take the two pipes for the protocol alone, then load the library and serve."""
     die_with_parent()
+    end_if_unheard()
     requests, replies = take_streams(buffering=0)
     os.environ["GGML_NO_BACKTRACE"] = "1"  # a failed assertion would start a debugger
     try:
