@@ -270,7 +270,7 @@ def test_search(picture: Callable[[Any, Steps], None]) -> None:
 
 
 def test_help(picture: Callable[[Any, Steps], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    topics = (guide.Topic("start", "Your first story"), guide.Topic("cards", "Scenes"))
+    topics = (guide.Topic("playing", "Your first story"), guide.Topic("cards", "Scenes"))
     monkeypatch.setattr(guide, "topics", lambda: topics)
 
     async def steps(pilot: Pilot[int]) -> None:
