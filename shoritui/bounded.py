@@ -71,8 +71,7 @@ def read_json(text: str | bytes, *, finite: bool = True) -> Any:
         raise Malformed(f"this is not JSON ({reason})", error.lineno) from None
     except RecursionError:
         raise TooDeep from None
-    if text.count("[") + text.count("{") > DEEPEST:
-        check_depth(value)
+    check_depth(value, text.count("[") + text.count("{"))
     return value
 
 
@@ -91,8 +90,10 @@ def _word(kind: str) -> str:
     return _WORDS.get(kind, f"`{kind}`")
 
 
-def check_depth(value: object) -> None:
-    """Raise `TooDeep` if lists and objects are nested too deep."""
+def check_depth(value: object, opened: int) -> None:
+    """Raise `TooDeep` if lists and objects are nested too deep; `opened` is how many there are."""
+    if opened <= DEEPEST:
+        return
     level: list[Any] = [[value]]
     for _ in range(DEEPEST + 1):
         level = [

@@ -15,11 +15,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from shoritui.bounded import read_json
+import msgspec
+from msgspec import Meta
+
+from shoritui.bounded import misfit, read_json
 from shoritui.errors import UserError
 from shoritui.files import content_of
+from shoritui.text import message, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,10 +202,29 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(content_of(path))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a model's config: {error}.") from None
+        raise UserError(f"{printable(path)} cannot be read as a model's config: {error}.") from None
     if not isinstance(config, dict):
-        raise UserError(f"{path} is not a model's config: an object was expected.")
+        raise UserError(f"{printable(path)} is not a model's config: an object was expected.")
     return config
+
+
+_Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_MaybeSize = Annotated[int, Meta(ge=0, le=2**31 - 1)] | None
+
+
+class _Sizes(msgspec.Struct, frozen=True):
+    """What a config.json states in single numbers."""
+
+    num_attention_heads: _Size
+    hidden_size: _Size
+    intermediate_size: _Size
+    num_hidden_layers: Annotated[int, Meta(ge=1, le=10_000)]
+    vocab_size: _Size
+    num_key_value_heads: _MaybeSize = None
+    head_dim: _MaybeSize = None
+    sliding_window: _MaybeSize = None
+    max_position_embeddings: _MaybeSize = None
+    rms_norm_eps: Annotated[float, Meta(ge=0, le=1)] = 1e-6
 
 
 def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
@@ -210,29 +233,32 @@ def shape_of_config(config: Mapping[str, Any], where: str) -> Shape:
     How rotation is scaled in ways that are not known here is left out.
     """
     try:
-        heads = int(config["num_attention_heads"])
+        sizes = msgspec.convert(config, _Sizes)
+        heads = sizes.num_attention_heads
         kind = str(config.get("model_type", ARCHITECTURE))
         return Shape(
-            hidden=int(config["hidden_size"]),
-            intermediate=int(config["intermediate_size"]),
-            layers=int(config["num_hidden_layers"]),
+            hidden=sizes.hidden_size,
+            intermediate=sizes.intermediate_size,
+            layers=sizes.num_hidden_layers,
             heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_size=int(config.get("head_dim") or int(config["hidden_size"]) // heads),
-            vocabulary=int(config["vocab_size"]),
-            norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
+            kv_heads=sizes.num_key_value_heads or heads,
+            head_size=sizes.head_dim or sizes.hidden_size // heads,
+            vocabulary=sizes.vocab_size,
+            norm_epsilon=sizes.rms_norm_eps,
             rope_theta=float(rope_of_config(config).get("rope_theta") or 10000.0),
-            window=int((kind != ARCHITECTURE and config.get("sliding_window")) or 0),
+            window=(kind != ARCHITECTURE and sizes.sliding_window) or 0,
             is_tied=bool(config.get("tie_word_embeddings", False)),
-            context=int(config.get("max_position_embeddings") or 2048),
+            context=sizes.max_position_embeddings or 2048,
             rope_scaling=_scaling_of_config(config, kind),
             biased=_biased(config, kind),
             has_head_norms=kind == "qwen3",
             unrotated=tuple(i for i, rotates in enumerate(_rotating(config, kind)) if not rotates),
             unwindowed=_unwindowed(config, kind),
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(f"{where}: a size is missing or wrong ({error}).") from None
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: a size is missing or wrong ({misfit(error)}).") from None
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
+        raise UserError(f"{where}: a size is missing or wrong ({message(error)}).") from None
 
 
 def rope_of_config(config: Mapping[str, Any]) -> dict[str, Any]:

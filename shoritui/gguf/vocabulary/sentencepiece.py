@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
 
 from shoritui.errors import UserError
 from shoritui.gguf.read import GgufFile
@@ -16,6 +19,7 @@ from shoritui.text import printable
 MODEL: Final = "llama"
 """What GGUF calls it: pieces merged by score, as SentencePiece's BPE does."""
 _PADDING_SCORE: Final = -10_000.0
+_Id = Annotated[int, Meta(ge=-1, lt=2**31)]
 
 
 class TokenType(IntEnum):
@@ -138,11 +142,20 @@ def _added(index: int, config: Mapping[str, Any]) -> tuple[str, TokenType]:
     return str(added["content"]), kind
 
 
-def first_id(given: int | Sequence[int] | None, default: int) -> int:
-    """Return the id that is meant: of several ends, the first is the one that a text ends with."""
-    if isinstance(given, int):
-        return given
-    return int(given[0]) if given else default
+def first_id(given: object, default: int) -> int:
+    """Return the id that is meant: of several ends, the first is the one that a text ends with.
+
+    `UserError` if it is none.
+    """
+    try:
+        ids = msgspec.convert(given, _Id | list[_Id] | None)
+    except msgspec.ValidationError:
+        raise UserError(
+            "config.json: the id of a token that begins or ends a text should be a whole number."
+        ) from None
+    if isinstance(ids, int):
+        return ids
+    return ids[0] if ids else default
 
 
 def gguf_pieces(vocabulary: SentencePieceVocabulary) -> dict[str, Value]:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from shoritui.bounded import DECODER, Malformed, read_json
+from shoritui.bounded import DECODER, Malformed, TooDeep, check_depth, read_json
 from shoritui.files import open_file
 from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
@@ -78,7 +78,11 @@ def lines_of(path: Path) -> Iterator[tuple[int, object]]:
 
 def _of_line(line: bytes, number: int) -> object:
     try:
-        return msgspec.json.decode(line)
+        value = msgspec.json.decode(line)
+        check_depth(value, line.count(b"[") + line.count(b"{"))
+        return value
+    except TooDeep as error:
+        return Unusable(number, error.sentence)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _of_odd_line(line, number)
 
@@ -155,8 +159,12 @@ class _Elements:
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
+                opened = (self._text.count(mark, self._at, end) for mark in "[{")
+                check_depth(value, sum(opened))
             except RecursionError:
                 raise Unusable(self._line, "this is nested too deeply") from None
+            except TooDeep as error:
+                raise Unusable(self._line, error.sentence) from None
             except ValueError as error:
                 # Only the whole of it can tell whether it is wrong or goes on.
                 rest = len(self._text) - self._at
