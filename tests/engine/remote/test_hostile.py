@@ -43,6 +43,7 @@ def say(url: str, home: Path) -> int:
     return main(["say", "Hm.", str(home / "quay.toml"), "--json"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BEHAVIOURS)
 def test_say_ends_with_a_reply_or_a_sentence(
     name: str, home: Path, capsys: pytest.CaptureFixture[str]
@@ -126,6 +127,7 @@ async def _written(engine: RemoteEngine, opening: asyncio.Task[object]) -> str:
     return "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", random.Random(4).sample(STREAMS, 4))
 async def test_the_app_goes_on_and_takes_keys(name: str, home: Path) -> None:
     with hostile(name) as url:
