@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shoritui.engine.cache.kv_store import KVStore
+from shoritui.engine.cache.kv_store import Kept, KVStore
 from shoritui.engine.cache.plan import Blocks, Plan, common_prefix, plan
 from shoritui.engine.cache.sequence import KVSequence
 from shoritui.engine.interface import Evaluation
@@ -113,13 +113,11 @@ class KVCache:
         wanted = Blocks.of(blocks)
         sequence, steps = self._best(wanted)
         sequence = self._follow(sequence, steps, beside=beside)
-        self._restore(sequence, wanted)
-        reused = len(sequence)
-        complete = self._evaluate_rest(sequence, wanted, on_progress, give_way)
+        evaluated, complete = self._complete(sequence, wanted, on_progress, give_way)
         if complete:
             sequence.settle(wanted.ends)
             self._keep_logits(sequence)
-        return Evaluation(reused, len(sequence) - reused, complete)
+        return Evaluation(len(sequence) - evaluated, evaluated, complete)
 
     def reused(self, blocks: Sequence[Sequence[int]]) -> int:
         """How many ids of these blocks `reach` would find evaluated now; nothing changes."""
@@ -129,9 +127,8 @@ class KVCache:
             if self._context.can_go_back or steps.keep == len(sequence):
                 held = len(wanted) - steps.evaluate
         if self._kv_store is not None:
-            keys = self._kv_store.found(self.root, held, wanted)
-            if keys:
-                held = wanted.begin(wanted.blocks_within(held) + len(keys))
+            kept = self._kv_store.found(self.root, held, wanted)
+            held += sum(wanted.ends[index] - max(wanted.begin(index), held) for index in kept)
         return held
 
     def append(self, token: int) -> bool:
@@ -317,17 +314,57 @@ class KVCache:
             self._context.shift(seq, begin + length, -length)
             self._moved = True
 
-    def _restore(self, sequence: KVSequence, wanted: Blocks) -> None:
-        """What the sequence lacks and the KV store has comes from there."""
-        if self._kv_store is None:
-            return
-        keys = self._kv_store.found(sequence.root, len(sequence), wanted)
-        if not keys:
-            return
-        self._truncate(sequence, wanted.begin(wanted.blocks_within(len(sequence))))
-        sequence.settle(wanted.ends[: wanted.blocks_within(len(sequence))])
-        self._kv_store.restore(sequence, wanted, keys)
-        self._fresh = None
+    def _complete(
+        self,
+        sequence: KVSequence,
+        wanted: Blocks,
+        on_progress: Callable[[int, int], None],
+        give_way: Callable[[], bool] | None,
+    ) -> tuple[int, bool]:
+        """Append what a sequence lacks: what the KV store has comes from there, around what it has
+        not or is damaged there. Returns how many ids were evaluated, and whether nothing lacks.
+        """
+        evaluated = 0
+        lacking = len(wanted) - len(sequence)
+
+        def evaluate(end: int) -> bool:
+            nonlocal evaluated
+            while len(sequence) < end:
+                if give_way is not None and give_way():
+                    return False
+                begin = len(sequence)
+                step = _TURNING_STEP if self._moved else self._step(idle=give_way is not None)
+                is_evaluated = self._evaluate(sequence, wanted.ids[begin : min(begin + step, end)])
+                evaluated += len(sequence) - begin
+                if not is_evaluated:
+                    return False
+                sequence.settle(wanted.ends[: wanted.blocks_within(len(sequence))])
+                on_progress(evaluated, lacking)
+            return True
+
+        if (store := self._kv_store) is not None:
+            for index, kept in self._kept(store, sequence, wanted).items():
+                if (state := store.load(wanted, index, kept)) is None:
+                    continue
+                if not evaluate(begin := wanted.begin(index)):
+                    return evaluated, False
+                store.restore(sequence, wanted, index, kept, state)
+                self._fresh = None
+                lacking -= len(sequence) - begin
+            store.touch(sequence)
+        complete = evaluate(len(wanted))
+        return evaluated, complete
+
+    def _kept(self, store: KVStore, sequence: KVSequence, wanted: Blocks) -> dict[int, Kept]:
+        """What the KV store has of what a sequence lacks, which then ends where a block does."""
+        kept = store.found(sequence.root, len(sequence), wanted)
+        if kept and (begin := wanted.begin(next(iter(kept)))) < len(sequence):
+            self._truncate(sequence, begin)
+            if len(sequence) != begin:  # the model cannot go back to a place in its past
+                kept = store.found(sequence.root, len(sequence), wanted)
+        if kept:
+            sequence.settle(wanted.ends[: wanted.blocks_within(len(sequence))])
+        return kept
 
     def save_next(self) -> bool:
         """Begin to save one block that is not in the store yet; False if there is nothing to do."""
@@ -345,27 +382,6 @@ class KVCache:
         self._fresh = None
 
     # Evaluation
-
-    def _evaluate_rest(
-        self,
-        sequence: KVSequence,
-        wanted: Blocks,
-        on_progress: Callable[[int, int], None],
-        give_way: Callable[[], bool] | None,
-    ) -> bool:
-        begun = len(sequence)
-        total = len(wanted) - begun
-        while len(sequence) < len(wanted):
-            if give_way is not None and give_way():
-                return False
-            begin = len(sequence)
-            step = _TURNING_STEP if self._moved else self._step(idle=give_way is not None)
-            ids = wanted.ids[begin : begin + step]
-            if not self._evaluate(sequence, ids):
-                return False
-            sequence.settle(wanted.ends[: wanted.blocks_within(len(sequence))])
-            on_progress(len(sequence) - begun, total)
-        return True
 
     def _step(self, *, idle: bool) -> int:
         most = self._context.n_batch

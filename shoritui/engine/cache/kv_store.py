@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -66,6 +66,17 @@ class Record:
     state: memoryview
 
 
+class Kept(NamedTuple):
+    """A block that is on disk."""
+
+    key: bytes
+    """Names its file."""
+    exact: bytes
+    """The key of the same block evaluated behind exactly what stands before it."""
+    is_shifted: bool
+    """Whether it was evaluated behind something else."""
+
+
 def root_key(*facts: str | bytes) -> bytes:
     """The key before a document's first block: all that its blocks' state depends on but the ids.
 
@@ -105,51 +116,64 @@ class KVStore:
         self._writing: dict[Future[None], int] = {}
         """What is being written, and its bytes."""
 
-    def found(self, root: bytes, held: int, wanted: Blocks) -> list[bytes]:
-        """The keys of the wanted blocks from the first on that a sequence lacks which holds the
-        first `held` ids, as far as they are on disk; none if that gains too little. The last block
-        is the open one: it is on disk only with its logits."""
-        first = wanted.blocks_within(held)
-        if len(wanted) - held < LEAST:
-            return []
-        self._settle()
-        found: list[bytes] = []
-        for index, (exact, shifted) in enumerate(_keys(root, wanted)):
-            if index < first:
-                continue
-            is_open = index == len(wanted.ends) - 1
-            keys = (exact, shifted) if self._shifted else (exact,)
-            known = map(_open, keys) if is_open else keys
-            kept = next((key for key in known if self._files.holds(key)), None)
-            if kept is None:
-                break
-            found.append(kept)
-        gained = wanted.begin(first + len(found)) - held
-        return found if gained >= LEAST else []
+    def found(self, root: bytes, held: int, wanted: Blocks) -> dict[int, Kept]:
+        """Return which of the wanted blocks that a sequence lacks which holds the first `held` ids
+        are on disk, by their place. Blocks in a row that together gain too little are left out.
 
-    def restore(self, sequence: KVSequence, wanted: Blocks, keys: Sequence[bytes]) -> None:
-        """Append these blocks to the sequence, which ends where the first of them begins."""
+        The last block is the open one: it is on disk only with its logits.
+        """
+        if len(wanted) - held < LEAST:
+            return {}
         self._settle()
-        first = len(sequence.held.ends)
-        exact = [key for key, _ in _keys(sequence.root, wanted)]
-        sequence.keys[:] = sequence.keys[:first]
-        for index, key in enumerate(keys, first):
-            block, begin = wanted.block(index), len(sequence)
-            record = self._files.load(key)
-            if record is None or record.ids != block or record.begin != begin:
-                return
-            is_open = index == len(wanted.ends) - 1
-            logits = self._logits_bytes if is_open else 0
-            if not self._append(sequence, record.state[logits:]):
-                return
-            sequence.held.ids.extend(block)
-            sequence.held.ends.append(len(sequence))
-            if key not in (exact[index], _open(exact[index])) and sequence.exact is None:
-                sequence.exact = begin
-            if is_open:
-                sequence.remember(np.frombuffer(record.state[:logits], np.float32).copy())
-            elif len(sequence.keys) == index:
-                sequence.keys.append(exact[index])
+        first = wanted.blocks_within(held)
+        found: dict[int, Kept] = {}
+        row, gained = dict[int, Kept](), 0
+        for index, (exact, shifted) in enumerate(_keys(root, wanted)):
+            kept = self._kept(exact, shifted, is_open=index == len(wanted.ends) - 1)
+            if index < first or kept is None:
+                row, gained = {}, 0
+                continue
+            row[index] = kept
+            gained += wanted.ends[index] - max(wanted.begin(index), held)
+            if gained >= LEAST:
+                found |= row
+                row = {}
+        return found
+
+    def load(self, wanted: Blocks, index: int, kept: Kept) -> memoryview | None:
+        """Return the state of a wanted block; None if that is damaged, and so no longer on disk."""
+        record = self._files.load(kept.key)
+        if record is None:
+            return None
+        if (record.ids, record.begin) != (wanted.block(index), wanted.begin(index)):
+            self._files.remove(kept.key)
+            return None
+        return record.state
+
+    def restore(
+        self, sequence: KVSequence, wanted: Blocks, index: int, kept: Kept, state: memoryview
+    ) -> None:
+        """Append a block to the sequence, which ends where that begins.
+
+        A state that llama.cpp does not take is on disk no longer.
+        """
+        begin = len(sequence)
+        is_open = index == len(wanted.ends) - 1
+        logits = self._logits_bytes if is_open else 0
+        if not self._append(sequence, state[logits:]):
+            self._files.remove(kept.key)
+            return
+        sequence.held.ids.extend(wanted.block(index))
+        sequence.held.ends.append(len(sequence))
+        if kept.is_shifted and sequence.exact is None:
+            sequence.exact = begin
+        if is_open:
+            sequence.remember(np.frombuffer(state[:logits], np.float32).copy())
+        elif len(sequence.keys) == index:
+            sequence.keys.append(kept.exact)
+
+    def touch(self, sequence: KVSequence) -> None:
+        """Mark a sequence's blocks as used now."""
         self._files.touch(sequence.keys)
 
     def save_next(self, sequences: Sequence[KVSequence]) -> bool:
@@ -188,6 +212,13 @@ class KVStore:
         for done in [future for future in self._writing if future.done()]:
             del self._writing[done]
         return sum(self._writing.values()) > _MOST_WRITING
+
+    def _kept(self, exact: bytes, shifted: bytes, *, is_open: bool) -> Kept | None:
+        for key, is_shifted in ((exact, False), (shifted, True))[: 1 + self._shifted]:
+            known = _open(key) if is_open else key
+            if self._files.holds(known):
+                return Kept(known, exact, is_shifted)
+        return None
 
     def _save(self, sequence: KVSequence, index: int) -> bool:
         before = sequence.keys[-1] if sequence.keys else sequence.root
@@ -284,13 +315,17 @@ class KVFiles:
             self._held.discard(key)
             return None
         except (OSError, ValueError, MemoryError, struct.error):
-            self._held.discard(key)
-            with suppress(OSError):
-                path.unlink()
+            self.remove(key)
             return None
         self._held.add(key)
         self.touch((key,))
         return record
+
+    def remove(self, key: bytes) -> None:
+        """Give a record up: it is saved anew when it is at hand again."""
+        self._held.discard(key)
+        with suppress(OSError):
+            self._path(key).unlink()
 
     def save(
         self, key: bytes, ids: Sequence[int], begin: int, state: bytes | bytearray | memoryview

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from tests.engine.conftest import HEADER, SCENE, kill_worker, opened, write
 pytestmark = pytest.mark.slow
 
 LIKELIEST = Sampling(temperature=0)
+WORDS = (' "', " She", " I", " Bram")
+NOISE = 0.2
+"""So little the logprobs of `WORDS` differ where a prompt is evaluated in other batches."""
 
 
 def story(messages: int, title: str = "The long way") -> list[Segment]:
@@ -162,16 +166,64 @@ async def test_a_killed_worker_goes_on_from_the_kv_store(model: Path, tmp_path: 
 async def test_a_damaged_kv_store_only_costs_time(model: Path, tmp_path: Path, damage: str) -> None:
     async with opened(model, options(kv_store=tmp_path)) as engine:
         document = [*story(20), HEADER]
-        before = await write(engine, document, LIKELIEST)
+        await write(engine, document)
         await at_rest(engine, tmp_path, len(document) - 1)
+        scores = await engine.score(document, WORDS)
     files = sorted(tmp_path.glob("*.kv*"))
     for file, other in zip(files, reversed(files), strict=True):
         data = file.read_bytes()
         content = {"torn": data[: len(data) // 2], "foreign": other.read_bytes(), "empty": b""}
         file.write_bytes(content[damage])
     async with opened(model, options(kv_store=tmp_path)) as engine:
-        after = await write(engine, document, LIKELIEST)
-        assert after.text == before.text
+        assert await engine.score(document, WORDS) == pytest.approx(scores, abs=NOISE)
+
+
+def _flipped(place: float) -> Callable[[bytes], bytes]:
+    def flipped(data: bytes) -> bytes:
+        at = int(place * (len(data) - 1))
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+    return flipped
+
+
+DAMAGE: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "another magic": _flipped(0),
+    "another version": lambda data: data[:8] + b"\xff" + data[9:],
+    "another key": lambda data: data[:12] + bytes(32) + data[44:],
+    "a count beyond all memory": lambda data: data[:52] + b"\xff" * 8 + data[60:],
+    "other ids": lambda data: data[:68] + b"\1\2\3\4" + data[72:],
+    "a byte of the state": _flipped(0.5),
+    "the checksum": _flipped(1),
+    "no header": lambda data: data[:10],
+    "half of it": lambda data: data[: len(data) // 2],
+    "no checksum": lambda data: data[:-4],
+    "nothing": lambda data: b"",
+    "zeros": lambda data: bytes(len(data)),
+    "more behind it": lambda data: data + b"more",
+}
+
+
+@pytest.mark.parametrize("kinds", [["a byte of the state"], [*DAMAGE]])
+async def test_all_but_damaged_blocks_is_used_and_they_are_replaced(
+    model: Path, tmp_path: Path, kinds: list[str]
+) -> None:
+    document = [*story(24), HEADER]
+    async with opened(model, options(kv_store=tmp_path)) as engine:
+        await write(engine, document)
+        await at_rest(engine, tmp_path, len(document))
+        sizes = await engine.count([segment.text for segment in document])
+        scores = await engine.score(document, WORDS)
+    files = sorted(tmp_path.glob("*.kv*"))
+    for file, kind in zip(files[::2], kinds, strict=False):
+        file.write_bytes(DAMAGE[kind](file.read_bytes()))
+    async with opened(model, options(kv_store=tmp_path)) as engine:
+        evaluated = (await engine.prefill(document)).evaluated
+        assert 0 < evaluated <= sum(sorted(sizes)[-len(kinds) :])
+        assert await engine.score(document, WORDS) == pytest.approx(scores, abs=NOISE)
+        await write(engine, document)
+        await at_rest(engine, tmp_path, len(files))
+    async with opened(model, options(kv_store=tmp_path)) as engine:
+        assert (await engine.prefill(document)).evaluated == 0
 
 
 async def test_shifted_blocks_never_serve_an_exact_context(model: Path, tmp_path: Path) -> None:
