@@ -71,6 +71,7 @@ def test_doctor_tells_of_an_adapter_that_is_none(tmp_path: Path) -> None:
         ("#!/bin/sh\nkill -SEGV $$\n", 0o700, "llama.cpp cannot be used: llama.cpp crashed"),
         ("#!/bin/sh\necho '\x1b[2J no such module' >&2; exit 1\n", 0o700, "used: no such module"),
         ("#!/bin/sh\nexec cat\n", 0o700, "it answers as no engine does"),
+        ("#!/bin/sh\necho Python 3; exec cat\n", 0o700, "it answers as no engine does"),
         ("#!/bin/sh\nexec sleep 600\n", 0o700, "it did not answer for"),
     ],
 )

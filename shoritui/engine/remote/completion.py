@@ -330,9 +330,9 @@ class StreamedMessage:
             self._note(chunk)
         if not text:
             return None
-        if not self._parts:
-            self._first = perf_counter()
         self._last = perf_counter()
+        if not self._parts:
+            self._first = self._last
         self._parts.append(text)
         self._tokens += tokens
         return Text(text, tokens, tuple(logprobs))

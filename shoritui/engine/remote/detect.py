@@ -53,7 +53,7 @@ async def detect(http: HttpClient, server: Server) -> DetectedServer:
     n_ctx = min(filter(None, (told, server.n_ctx)), default=UNKNOWN_CONTEXT)
     tokenizer = await RemoteTokenizer.make(http, profile, model)
     info = replace(
-        _info(server, profile, _name(model or about.name), n_ctx, mine),
+        _info(server, profile, _name(server.hidden(model or about.name)), n_ctx, mine),
         block_tokens=None not in [await tokenizer.token(mark) for mark in "▀▄"],
     )
     sure = bool(told or server.n_ctx)
@@ -152,7 +152,7 @@ def _chosen(server: Server, listed: list[str], current: str) -> str:
     if not server.model:
         return current if current in listed else (listed[0] if listed else current)
     if listed and server.model not in listed:
-        names = ", ".join(map(message, listed[:_SHOWN_MODELS]))
+        names = ", ".join(message(server.hidden(name)) for name in listed[:_SHOWN_MODELS])
         more = ", ..." if len(listed) > _SHOWN_MODELS else ""
         raise UserError(f"The server has no model {server.model!r}: choose {names}{more}.")
     return server.model

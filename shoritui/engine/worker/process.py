@@ -176,7 +176,8 @@ class WorkerProcess:
         assert stdout is not None
         try:
             while True:
-                (length,) = protocol.LENGTH.unpack(await stdout.readexactly(protocol.LENGTH.size))
+                head = await stdout.readexactly(protocol.LENGTH.size)
+                length = protocol.length_of(head)
                 reply = protocol.reply(await stdout.readexactly(length))
                 self._watchdog.heard(reply)
                 if reply.id in self._calls:

@@ -6,7 +6,7 @@ from pathlib import Path
 from struct import Struct as Layout
 from typing import IO, Any, Final, TypeVar
 
-from msgspec import Raw, Struct, msgpack
+from msgspec import DecodeError, Raw, Struct, msgpack
 
 from shoritui.engine.interface import Adapter, EngineOptions, Event, Segment
 from shoritui.engine.length_guide import LengthGuide
@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 LENGTH: Final = Layout("!I")
 """The four bytes before each message: its length."""
+_LONGEST: Final = 1 << 28
+"""Bytes of a message, above which what comes is none."""
 
 
 class _Message(Struct, frozen=True, tag=True):
@@ -202,6 +204,14 @@ def request(body: bytes) -> Request:
 def reply(body: bytes) -> Reply:
     """The reply in a frame's body."""
     return _replies.decode(body)
+
+
+def length_of(head: bytes) -> int:
+    """The length that stands before a message; `DecodeError` if none is as long."""
+    (length,) = LENGTH.unpack(head)
+    if length > _LONGEST:
+        raise DecodeError("no message is as long")
+    return int(length)
 
 
 def read_body(stream: IO[bytes]) -> bytes | None:

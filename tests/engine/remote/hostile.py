@@ -185,6 +185,11 @@ def hostile(name: str) -> Iterator[str]:
         thread.join()
 
 
+@at("/nowhere")
+async def behaves(wire: Wire) -> None:
+    """Nothing: what the others are measured beside."""
+
+
 # Connections
 
 

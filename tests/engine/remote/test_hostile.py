@@ -102,6 +102,22 @@ def test_what_is_wrong_is_told(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [each for each in sorted(BEHAVIOURS) if "the_key" in each])
+async def test_the_key_is_shown_nowhere(name: str) -> None:
+    engine = RemoteEngine()
+    with hostile(name) as url:
+        said = ""
+        try:
+            info = await engine.open(Server(url, key=KEY))
+            said = f"{info.path} {info.description}"
+            async for _ in engine.generate(DOCUMENT, Sampling(), max_tokens=9):
+                pass
+        except UserError as error:
+            said += str(error)
+        await engine.close()
+    assert said and KEY not in said
+
+
 @pytest.mark.parametrize("name", SILENT)
 async def test_a_turn_ends_at_once_however_the_server_holds_it_up(name: str) -> None:
     """The program's own patience is that of real use here: minutes."""
