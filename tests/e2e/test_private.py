@@ -135,8 +135,10 @@ class Refusing(BaseHTTPRequestHandler):
     """A server that answers everything with what was sent to it."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"error": {"message": f"not you: {self.headers}"}}).encode()
-        self.send_response(401 if self.path.endswith("models") else 404)
+        heard = " ".join(f"{name}: {value}" for name, value in self.headers.items())
+        body = json.dumps({"error": {"message": f"not you: {heard}"}}).encode()
+        self.send_response(500 if "hub" in self.path else 401)
+        self.send_header("X-Error-Message", heard)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -178,8 +180,13 @@ def test_no_secret_is_said_or_written_anywhere(home: Path, port: int) -> None:
             ("export", 1, "--as", "json", "--to", home / "given"),
         )
     ]
-    told.append(run(home, "models", "pull", "nobody/nothing", HTTPS_PROXY=secrets["HTTPS_PROXY"]))
-    told.append(run(home, "say", "Hello.", card, HTTP_PROXY=f"odd://me:{SECRET}@h", THE_KEY="k"))
+    hub, far = f"http://127.0.0.1:{port}/hub", ("--server", "http://gpu.invalid")
+    told += [
+        run(home, "models", "pull", "nobody/nothing", HTTPS_PROXY=secrets["HTTPS_PROXY"]),
+        run(home, "models", "pull", "nobody/nothing", HF_ENDPOINT=hub, HF_TOKEN=SECRET),
+        run(home, "say", "Hello.", card, *far, THE_KEY=SECRET, HTTP_PROXY=f"odd://me:{SECRET}@h"),
+        run(home, "say", "Hello.", card, *far, THE_KEY="k", HTTP_PROXY=f"http://me:{SECRET}@h:x"),
+    ]
     with Terminal((*SHORITUI, "chat", str(card)), env={**variables(home), **secrets}) as screen:
         screen.wait_for("API key")
         screen.press("Hello.", "enter")
@@ -190,6 +197,7 @@ def test_no_secret_is_said_or_written_anywhere(home: Path, port: int) -> None:
     settings.write_text(f'server = "http://me:{SECRET}@127.0.0.1\nserver_key = {SECRET}\n')
     told.append(run(home, "doctor"))
     for text in told:
+        assert "A fault in" not in text
         assert SECRET not in text and "me:" not in text, text
     holding = [path for path in home.rglob("*") if path.is_file() and _holds(path)]
     assert holding == [settings]

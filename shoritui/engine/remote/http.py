@@ -68,18 +68,29 @@ class HttpClient:
     """A connection to a server; `close()` ends it."""
 
     def __init__(self, server: Server, answer_seconds: float = 0) -> None:
-        """Ask this server; a short answer may take `answer_seconds`, or as long as is usual."""
+        """Ask this server; a short answer may take `answer_seconds`, or as long as is usual.
+
+        Raises:
+            UserError: What the environment says of a proxy cannot be used.
+        """
         import httpx
 
         self._server = server
         self._answer_seconds = answer_seconds or ANSWER_SECONDS
         key = {"Authorization": f"Bearer {server.key}"} if server.key else {}
-        self._client = httpx.AsyncClient(
-            headers={"Accept-Encoding": "identity", **key},  # A few packed bytes may be gigabytes.
-            limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
-            follow_redirects=False,  # They would carry the key to wherever they lead.
-            trust_env=not server.is_here,  # A proxy is no way to this machine.
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                # A few packed bytes may be gigabytes.
+                headers={"Accept-Encoding": "identity", **key},
+                limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+                follow_redirects=False,  # They would carry the key to wherever they lead.
+                trust_env=not server.is_here,  # A proxy is no way to this machine.
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            raise UserError(
+                "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names no proxy that can be used: expected "
+                "an address like http://proxy:3128."
+            ) from None
         self._errands: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
