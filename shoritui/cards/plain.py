@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import msgspec
 
-from shoritui.bounded import read_json
+from shoritui.bounded import misfit, read_json
 from shoritui.cards.model import Card, Character, Lore
 from shoritui.errors import UserError
 
@@ -58,7 +58,7 @@ def card_from_json(text: str) -> Card:
             )
         return from_data(data, data["source"])
     except (ValueError, TypeError, KeyError, RecursionError, msgspec.ValidationError) as error:
-        raise UserError(f"A stored scene cannot be read ({error}).") from error
+        raise UserError(f"A stored scene cannot be read ({misfit(error)}).") from error
 
 
 def fingerprint(card: Card) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, get_args
 
+import msgspec
+
 from shoritui.bounded import read_json
 
 METRICS: Final = "metrics.jsonl"
@@ -257,14 +259,7 @@ def from_json(line: str) -> Event:
     """
     fields = read_json(line, finite=False)
     try:
-        kind = _CLASSES[fields.pop("event")]
-        if kind is RunStarted:
-            fields["tiers"] = tuple(PlannedTier(**tier) for tier in fields["tiers"])
-        if kind is WorstDocuments:
-            fields["documents"] = tuple(DocumentLoss(**one) for one in fields["documents"])
-        if fields.get("preference"):
-            fields["preference"] = PreferenceFigures(**fields["preference"])
-        event: Event = kind(**fields)
-    except (AttributeError, KeyError, TypeError) as error:
+        event: Event = msgspec.convert(fields, _CLASSES[fields.pop("event")])
+    except (AttributeError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise ValueError(f"not an event of a training run: {line[:80]!r}") from error
     return event

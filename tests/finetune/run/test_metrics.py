@@ -241,3 +241,19 @@ def test_tensorboard_draws_a_run_for_each_tier_and_forgets_what_is_done_again(
     assert rows[0] == ["open", folder, 5] and rows[-1] == ["close", folder]
     assert ["loss", 2.0, 5] in rows and ["evaluation", 2.5, 5] in rows
     assert ["memory_gib", 1.0, 5] in rows and ["inn", REPLY.text, 1] in rows
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "5", "[]", "{}", '{"event": 5}', '{"event": "saved"}', '{"event": ["saved"]}'),
+        '{"event": "saved", "tier": "low", "step": "many"}',
+        '{"event": "saved", "tier": "low", "step": 1e999}',
+        '{"event": "runstarted", "config": "", "base": "", "device": "", "tiers": [{"name": 5}]}',
+        '{"event": ' + "[" * 5000,
+    ],
+    ids=len,
+)
+def test_a_line_that_is_no_event_is_none(line: str) -> None:
+    with pytest.raises(ValueError):
+        from_json(line)
