@@ -25,6 +25,7 @@ from contextvars import ContextVar
 from io import BufferedReader
 from pathlib import Path
 from typing import Final, cast
+from zlib import crc32
 
 from shoritui.errors import UserError
 from shoritui.text import printable, size
@@ -32,6 +33,10 @@ from shoritui.text import printable, size
 UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp(?:-journal|-wal|-shm)?", re.DOTALL)
 """The names of what is being written, and of what SQLite lays beside it."""
 _LONGEST_NAME: Final = 40
+_SEAL: Final = ".seal"
+"""A file that says of each other one of a kept folder how large it is, when it was written, and its
+checksum."""
+_PIECE: Final = 1 << 20
 _DEVICE: Final = re.compile("con|prn|aux|nul|(?:com|lpt)[1-9¹²³]", re.IGNORECASE)
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
@@ -252,6 +257,60 @@ def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise UserError(f"{folder.parent} cannot be written: {why(error)}.") from None
     return folder
+
+
+def kept_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache, after filling it if it is not there as `fill` left it.
+
+    A damaged one is made anew: one whose files are fewer, of another size, or written to since and
+    of other content.
+
+    Raises:
+        UserError: What `fill` raises, or the folder cannot be written.
+    """
+    if folder.is_dir() and not _is_sealed(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir():
+            raise UserError(f"{folder} is damaged and cannot be removed: remove it.")
+
+    def sealed(beside: Path) -> None:
+        fill(beside)
+        lines = [
+            f"{status.st_size} {status.st_mtime_ns} {_checksum(file)} {name}\n"
+            for file in beside.rglob("*")
+            for name, status in [(file.relative_to(beside).as_posix(), file.stat())]
+            if file.is_file()
+        ]
+        told = "".join(lines)
+        (beside / _SEAL).write_text(f"{crc32(told.encode())}\n{told}", encoding="utf-8")
+
+    return made_once(folder, sealed)
+
+
+def _is_sealed(folder: Path) -> bool:
+    try:
+        whole, _, told = (folder / _SEAL).read_text(encoding="utf-8").partition("\n")
+        if crc32(told.encode()) != int(whole):
+            return False
+        for line in told.splitlines():
+            size, written, checksum, name = line.split(" ", 3)
+            status = (folder / name).stat()
+            is_untouched = status.st_mtime_ns == int(written)
+            if status.st_size != int(size) or not (
+                is_untouched or _checksum(folder / name) == int(checksum)
+            ):
+                return False
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            checksum = crc32(piece, checksum)
+    return checksum
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from shoritui.files import (
     add_text,
     check_space,
     content_of,
+    kept_folder,
     made_once,
     recover,
     replace_text,
@@ -271,3 +272,37 @@ def test_doors_say_a_sentence_of_what_is_no_file(
     NO_FILES[kind](path)
     assert main([word.format(path) for word in words]) == 1
     assert capsys.readouterr().err.startswith("shoritui: ")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "a").unlink(),
+        lambda folder: (folder / "in" / "b").write_bytes(b""),
+        lambda folder: (folder / "in" / "b").write_bytes(b"owt"),
+        lambda folder: (folder / "a").write_bytes(b"one and more"),
+        lambda folder: (folder / ".seal").unlink(),
+        lambda folder: (folder / ".seal").write_bytes(b"\xff\n3"),
+        lambda folder: (folder / ".seal").write_text(""),
+        lambda folder: (folder / "a").replace(folder / "in" / "b"),
+    ],
+)
+def test_a_damaged_folder_of_the_cache_is_made_anew(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    made = []
+
+    def fill(beside: Path) -> None:
+        made.append(beside)
+        (beside / "in").mkdir()
+        (beside / "a").write_bytes(b"one")
+        (beside / "in" / "b").write_bytes(b"two")
+
+    folder = tmp_path / "kept"
+    for _ in range(2):
+        assert kept_folder(folder, fill) == folder
+    os.utime(folder / "a")  # a copy has other times
+    assert kept_folder(folder, fill) == folder and len(made) == 1
+    damage(folder)
+    assert kept_folder(folder, fill) == folder and len(made) == 2
+    assert (folder / "a").read_bytes() + (folder / "in" / "b").read_bytes() == b"onetwo"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from shoritui import demo
 from shoritui.errors import UserError
-from shoritui.files import made_once
+from shoritui.files import kept_folder
 from shoritui.finetune.cache.digests import digests_of
 from shoritui.finetune.config.model import Base
 from shoritui.finetune.events import Preparing, Report
@@ -108,7 +108,7 @@ def _of_gguf(path: Path, report: Report) -> Path:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     whole = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
-    return made_once(
+    return kept_folder(
         cache_dir() / "finetune" / "bases" / f"{whole}-{VERSION}",
         lambda folder: write_folder(path, folder, blank_model, written),
     )

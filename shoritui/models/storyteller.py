@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.demo import SMOLLM2_INSTALL, adapter_path, model_path, smollm2
-from shoritui.files import check_space, made_once
+from shoritui.files import check_space, kept_folder
 from shoritui.folders import cache_dir
 
 NAME: Final = "shori-storyteller"
@@ -43,11 +43,10 @@ def shipped_model(report: Callable[[int, int], None] | None = None) -> Path:
         check_space(kept.parent, _ROOM, "the storyteller")
         write_merged(folder / path.name, base, adapter_path(), report)
 
-    if not path.is_file():
-        made_once(kept, fill)
-        for other in kept.parent.iterdir():  # what an earlier adapter made
-            if other != kept and len(other.name) == len(kept.name):
-                shutil.rmtree(other, ignore_errors=True)
+    kept_folder(kept, fill)
+    for other in kept.parent.iterdir():  # what an earlier adapter made
+        if other != kept and len(other.name) == len(kept.name):
+            shutil.rmtree(other, ignore_errors=True)
     return path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.errors import UserError
-from shoritui.files import check_space, made_once, open_file, why
+from shoritui.files import check_space, kept_folder, open_file, why
 from shoritui.folders import cache_dir
 from shoritui.text import printable
 
@@ -37,11 +37,9 @@ def lora_gguf(path: Path, model: Path) -> Path:
         stamps = [(file, _stamp(file)) for file in (*files_of(path), model)]
         kept = cache_dir() / "adapters" / _digest(path, tuple(stamps))
         made = kept / "adapter.gguf"
-        if not made.is_file():
-            shutil.rmtree(kept, ignore_errors=True)
-            made_once(kept, lambda beside: _make(path, model, beside / made.name))
-            _tidy(kept.parent)
+        kept_folder(kept, lambda beside: _make(path, model, beside / made.name))
         os.utime(kept)
+        _tidy(kept.parent)
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be converted: {why(error)}.") from None
     return made

@@ -44,7 +44,8 @@ def digests_of(paths: Iterable[Path]) -> dict[Path, str]:
     if now != before:
         kept = {place: entry for place, entry in now.items() if Path(place).exists()}
         with suppress(OSError):  # only time is lost
-            replace_text(_memory(), json.dumps(kept))
+            told = json.dumps(kept)
+            replace_text(_memory(), f"{_digest(told)}\n{told}")
     return found
 
 
@@ -70,7 +71,8 @@ def _memory() -> Path:
 
 def _remembered() -> dict[str, list[Any]]:
     try:
-        found = read_json(_memory().read_text(encoding="utf-8"))
+        digest, _, told = _memory().read_text(encoding="utf-8").partition("\n")
+        found = read_json(told) if digest == _digest(told) else {}
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):
@@ -80,6 +82,11 @@ def _remembered() -> dict[str, list[Any]]:
         for place, entry in found.items()
         if isinstance(entry, list) and len(entry) == 4 and isinstance(entry[-1], str)
     }
+
+
+def _digest(text: str) -> str:
+    """A wrong digest in the memory would make a whole tier seem damaged for ever."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stamp(path: Path) -> list[int]:
