@@ -70,6 +70,16 @@ def open_file(path: Path, buffering: int = -1) -> BufferedReader:
     return cast(BufferedReader, open(file, "rb", buffering))  # noqa: PTH123  (it is a number)
 
 
+def is_there(path: Path) -> bool:
+    """Return whether anything is there; so it is taken to be where nobody may look, so that who
+    reads it says why that cannot be.
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def content_of(path: Path) -> bytes:
     """Return the bytes of a plain file; else as `open_file`."""
     with open_file(path) as file:

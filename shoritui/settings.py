@@ -10,7 +10,7 @@ import msgspec.structs
 from msgspec import Meta
 
 from shoritui.errors import UserError
-from shoritui.files import replace_text
+from shoritui.files import is_there, replace_text
 from shoritui.folders import settings_path
 from shoritui.text import one_line
 from shoritui.toml import (
@@ -156,7 +156,7 @@ def load_settings() -> Settings:
         UserError: The file is not TOML, or a key or value in it is not known.
     """
     path = settings_path()
-    return _settings(read_sheet(path, _KIND)) if path.exists() else Settings()
+    return _settings(read_sheet(path, _KIND)) if is_there(path) else Settings()
 
 
 def save_settings(**changes: Any) -> Settings:
@@ -170,7 +170,7 @@ def save_settings(**changes: Any) -> Settings:
 
     path = settings_path()
     load_settings()
-    document = tomlkit.parse(read_text(path, _KIND) if path.exists() else "")
+    document = tomlkit.parse(read_text(path, _KIND) if is_there(path) else "")
     for key, value in msgspec.to_builtins(changes).items():
         _put(document, key, value)
     text = tomlkit.dumps(document)

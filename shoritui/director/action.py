@@ -58,7 +58,7 @@ def action(
                 yield _STOP_FIRST
                 return
             await self.memory.settled()
-            if not self.chat.is_mine:
+            if not self.chat.is_mine or self.chat.is_stale:
                 if not await self.chat.claim():
                     yield Failed(HELD_ELSEWHERE)
                     return

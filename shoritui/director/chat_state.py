@@ -97,6 +97,7 @@ class ChatState:
         """After which entry the model chose a length hint, and which."""
         self._seen = 0
         """The state of the library's file that this was read from."""
+        self._times_replaced = disk.times_replaced
         self._told: list[str] = []
         """Which unknown macros were left out of what entered the story, a sentence each."""
 
@@ -141,8 +142,14 @@ class ChatState:
         """Whether another process has written into the library since this was read."""
         return await self._disk.run(Library.version) != self._seen
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether this was read from a library that another program has replaced since."""
+        return self._times_replaced != self._disk.times_replaced
+
     async def reload(self) -> None:
         """Read the chat from the disk."""
+        self._times_replaced = self._disk.times_replaced
         self.entries = []
         await self._reread()
 

@@ -168,11 +168,12 @@ class Director(PresenceActs, Deciding):
 
     async def refresh(self) -> AsyncGenerator[Event]:
         """Take up what the window that holds the chat has written, and the chat once it is free."""
-        if self.chat.is_mine:
+        if self.chat.is_mine and not self.chat.is_stale:
             return
+        was_mine = self.chat.is_mine
         before = self.chat.entries
-        is_free = await self.chat.claim()
-        if is_free or await self.chat.was_changed_elsewhere():
+        is_free = await self.chat.claim() and not was_mine
+        if was_mine or is_free or await self.chat.was_changed_elsewhere():
             await self.chat.reload()
             if self.chat.entries != before:
                 yield self._path(None)

@@ -49,6 +49,11 @@ class Disk:
         )
         return await asyncio.shield(call)
 
+    @property
+    def times_replaced(self) -> int:
+        """How often another program has put another library into this one's place."""
+        return self._library.times_replaced
+
     async def close(self) -> None:
         """Finish what is under way and close the library."""
         await self.run(Library.close)

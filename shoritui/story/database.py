@@ -43,12 +43,23 @@ class Database:
             UserError: It is no library, damaged, newer than this program, or locked.
         """
         self.path = path
+        self.times_replaced = 0
+        """How often another program has put another file into this one's place."""
+        self._file: tuple[int, int] | None = None
+        """Which file is open."""
+        self._companions: dict[Path, tuple[int, int]] = {}
+        """Which log and index belong to it."""
         self._before_update = before_update
         self._turn = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path
         with said(path):
             _expect_filled(path)
             create_private(path)
             self.is_read_only = _is_read_only(path)
+            self._file = _file_at(path)
             # Where nothing can be written there can be no lock either, and nobody who writes.
             how = "?mode=ro&immutable=1" if self.is_read_only else "?mode=rw"
             self._connection = sqlite3.connect(
@@ -63,7 +74,10 @@ class Database:
                 self._prepare()
         except BaseException:
             self._connection.close()
+            self._file = None
             raise
+        beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
+        self._companions = {each: _file_at(each) for each in beside if each.exists()}
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -180,8 +194,37 @@ class Database:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
+    def _follow_file(self) -> None:
+        """Open the file that another program has put into this one's place, and raise.
+
+        What would be written into the old one, which nobody finds any more, would be lost.
+        """
+        with said(self.path):
+            if _file_at(self.path) == self._file:
+                return
+            if self._file is not None:
+                self._leave_file()
+        self._open()
+        self.times_replaced += 1
+        raise UserError(
+            f"Another program has put another library in the place of {self.path}: "
+            "from now on that one is read and written. Try again."
+        )
+
+    def _leave_file(self) -> None:
+        """Close a file that lies elsewhere by now; its log and index are none of the new one's."""
+        [is_busy, *_] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise sqlite3.OperationalError("another program reads what was there before")
+        self._connection.close()
+        self._file = None
+        for companion, file in self._companions.items():
+            if companion.exists() and _file_at(companion) == file:
+                companion.unlink()
+
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
+        self._follow_file()
         if not self._turn.acquire(blocking=False):
             raise RuntimeError("two threads use one library at the same time")
         try:
@@ -239,6 +282,12 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
+def _file_at(path: Path) -> tuple[int, int]:
+    """Return which file is there, by its disk and its number on it."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
+
+
 def _is_read_only(path: Path) -> bool:
     """Return whether the disk takes nothing, and all of the library is in the one file."""
     try:
@@ -268,6 +317,11 @@ def _code(error: sqlite3.Error | OSError) -> int:
 
 
 def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"The library {path} is not there any more: was its folder moved, or its disk taken "
+            "away? What is written is kept once it is back."
+        )
     if isinstance(error, OSError):
         return f"The library {path} cannot be opened ({error.strerror})."
     code = _code(error)

@@ -90,6 +90,11 @@ class Library:
         """The file."""
         return self._database.path
 
+    @property
+    def times_replaced(self) -> int:
+        """How often another program has put another library into this one's place."""
+        return self._database.times_replaced
+
     # Chats.
 
     def create_chat(self, scene: Card, user: str, name: str = "") -> Chat:
@@ -586,10 +591,11 @@ class Library:
         draft = rows.the_one(found, "chat", chat_id)[0] or ""
         return draft.decode(errors="replace") if isinstance(draft, bytes) else str(draft)
 
-    def save_draft(self, chat_id: int, text: str) -> None:
-        """Keep what was typed; an empty text forgets it."""
+    def save_draft(self, chat_id: int, text: str) -> bool:
+        """Keep what was typed, an empty text forgets it; return False if the chat is gone."""
         with self._database.transaction() as db:
-            db.execute("UPDATE chats SET draft = ? WHERE id = ?", (storable(text), chat_id))
+            change = "UPDATE chats SET draft = ? WHERE id = ?"
+            return bool(db.execute(change, (storable(text), chat_id)).rowcount)
 
     def history(self) -> list[str]:
         """Return what was sent in all chats, oldest first."""

@@ -52,7 +52,7 @@ class Terminal:
     """A program in a pty of `columns` x `rows`; leaving it ends the program and its children.
 
     One that `controls` the program hangs up as a terminal emulator does; SIGHUP is then ignored,
-    as under nohup.
+    as under nohup. Of any other, `before` is called in the program's process before it is loaded.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Terminal:
         rows: int = 40,
         env: Mapping[str, str] | None = None,
         controls: bool = False,
+        before: Callable[[], object] | None = None,
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -83,7 +84,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, **terminal, **(env or {})},
             start_new_session=True,
-            preexec_fn=_under_nohup if controls else None,
+            preexec_fn=_under_nohup if controls else before,
             close_fds=True,
         )
         os.close(slave)
@@ -133,6 +134,10 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode())
             self.read(0.05)
 
+    def send(self, keys: str) -> None:
+        """Sends what keys send, at once."""
+        os.write(self._master, keys.encode())
+
     def read(self, seconds: float) -> None:
         """Takes what the program draws for this long."""
         end = time.monotonic() + seconds
@@ -149,6 +154,13 @@ class Terminal:
                 continue
             if not self._read_once(0.05) or time.monotonic() > end:
                 raise AssertionError(f"the screen never showed {wanted!r}:\n{self.text}")
+
+    def wait_for_output(self, wanted: bytes, start: int, seconds: float = PATIENCE) -> None:
+        """Waits for bytes in the output, from `start` on, without looking at the screen."""
+        end = time.monotonic() + seconds
+        while self.output.find(wanted, start) < 0:
+            if not self._read_once(0.05) or time.monotonic() > end:
+                raise AssertionError(f"{wanted!r} never came:\n{self.text}")
 
     def wait_until_ended(self, seconds: float = PATIENCE) -> int:
         """The program's exit code once it has ended by itself."""

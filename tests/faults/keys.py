@@ -1,4 +1,8 @@
-"""The bytes that a terminal sends for a key, by the name that Textual has for it."""
+"""The bytes that a terminal sends for a key, by the name that Textual has for it.
+
+Escape, and a letter with Alt, are sent as in Kitty's protocol: else they may be the start of
+another key, and only time tells.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ _NUMBERED: Final = {"insert": 2, "delete": 3, "pageup": 5, "pagedown": 6} | {
     )
 }
 _PLAIN: Final = {
-    **{"enter": "\r", "escape": "\x1b", "tab": "\t", "backspace": "\x7f", "space": " "},
+    **{"enter": "\r", "escape": "\x1b[27u", "tab": "\t", "backspace": "\x7f", "space": " "},
     **{"question_mark": "?", "slash": "/", "full_stop": ".", "comma": ",", "plus": "+"},
     **{"minus": "-", "at": "@", "number_sign": "#", "less_than_sign": "<"},
     **{"greater_than_sign": ">", "left_square_bracket": "[", "right_square_bracket": "]"},
+    **{"f13": "\x1b[57376u", "f14": "\x1b[57377u"},
 }
 
 
@@ -32,8 +37,6 @@ def bytes_of(key: str) -> str:
     if not modifiers:
         return key
     sent = _PLAIN.get(name, name)
-    if "ctrl" in modifiers:
-        sent = chr(ord(sent) & 31)
-    elif "shift" in modifiers:
-        sent = sent.upper()
-    return "\x1b" + sent if "alt" in modifiers else sent
+    if "alt" in modifiers:
+        return f"\x1b[{ord(sent)};{strength}u"
+    return chr(ord(sent) & 31) if "ctrl" in modifiers else sent.upper()

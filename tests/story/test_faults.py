@@ -463,3 +463,74 @@ def test_a_story_that_another_process_holds_is_read_and_copied_until_it_dies(pat
         assert library.claim(chat)
         library.append(chat, Draft("message", "Reimu", "And on."))
     assert [entry.text for entry in whole(path, chat)[-2:]] == ["Only there.", "And on."]
+
+
+# Another library in its place.
+
+
+def test_a_library_that_is_replaced_is_followed_and_that_is_said(path: Path) -> None:
+    chat = filled(path, 2)
+    with closing(sqlite3.connect(path)) as now:
+        now.execute("VACUUM INTO ?", (str(path.with_name("older.db")),))
+    with closing(Library(path)) as library:
+        library.append(chat, Draft("message", "Marisa", "The other program does not know this."))
+        path.with_name("older.db").replace(path)
+        with pytest.raises(UserError, match="put another library in the place of"):
+            library.save_draft(chat, "unsent")
+        assert library.times_replaced == 1
+        assert library.save_draft(chat, "unsent")
+        library.append(chat, Draft("message", "Marisa", "But this one."))
+    assert [entry.text for entry in whole(path, chat)][-1] == "But this one."
+
+
+def test_a_replacement_that_is_no_library_is_not_written_to(path: Path) -> None:
+    chat = filled(path, 2)
+    with closing(Library(path)) as library:
+        kept = path.rename(path.with_name("kept.db"))
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("CREATE TABLE others (text)")
+        for _ in range(2):
+            with pytest.raises(UserError, match="is not a ShoriTUI library"):
+                library.save_draft(chat, "unsent")
+        kept.replace(path)
+        with pytest.raises(UserError, match="put another library in the place of"):
+            library.save_draft(chat, "unsent")
+        assert library.save_draft(chat, "unsent")
+        assert library.draft(chat) == "unsent"
+
+
+def test_a_library_that_is_moved_away_is_written_once_it_is_back(path: Path) -> None:
+    chat = filled(path, 2)
+    away = path.parent.with_name("away")
+    with closing(Library(path)) as library:
+        path.parent.rename(away)
+        with pytest.raises(UserError, match="is not there any more"):
+            library.save_draft(chat, "unsent")
+        assert not path.parent.exists()
+        away.rename(path.parent)
+        assert library.save_draft(chat, "unsent")
+
+
+def test_a_story_that_is_gone_takes_no_draft(path: Path) -> None:
+    with closing(Library(path)) as library:
+        assert not library.save_draft(17, "unsent")
+
+
+def test_what_another_window_still_writes_is_not_mixed_with_a_replacement(path: Path) -> None:
+    chat = filled(path, 2)
+    with closing(sqlite3.connect(path)) as now:
+        now.execute("VACUUM INTO ?", (str(path.with_name("older.db")),))
+    with closing(Library(path)) as library, closing(Library(path)) as other:
+        other.append(chat, Draft("message", "Marisa", "Only the old file knows this."))
+        path.with_name("older.db").replace(path)
+        with pytest.raises(UserError, match="put another library"):
+            library.save_draft(chat, "unsent")
+        library.append(chat, Draft("message", "Marisa", "Only the new file knows this."))
+        with pytest.raises(UserError, match="put another library"):
+            other.append(chat, Draft("message", "Marisa", "Nobody knows this."))
+        other.append(chat, Draft("message", "Marisa", "Both write into it now."))
+        assert len(library.entries(chat)) == 2 + 2 + 2
+    assert [entry.text for entry in whole(path, chat)][-2:] == [
+        "Only the new file knows this.",
+        "Both write into it now.",
+    ]

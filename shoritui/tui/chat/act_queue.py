@@ -108,7 +108,7 @@ class Performance:
     async def look_around(self) -> None:
         """Show what another window has written into the story."""
         director = self._director
-        if director is None or self.is_on or director.chat.is_mine:
+        if director is None or self.is_on:
             return
         async for event in director.refresh():
             if director is self._director and not self.is_on:

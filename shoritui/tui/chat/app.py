@@ -16,6 +16,7 @@ from textual import on
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import TextArea
 
 from shoritui.errors import UserError
@@ -60,6 +61,12 @@ _OTHERS_SECONDS = 2.0
 """How often it is looked whether another window has written into the story."""
 _OPENING_SECONDS = 6.0
 """How long quitting waits for the library, which another program may have locked."""
+_KEEP_AGAIN_SECONDS = 5.0
+"""How soon it is tried again to keep a draft that could not be kept."""
+_NO_DRAFT = (
+    "This story was deleted elsewhere. What you type stays here; "
+    "when you quit it is kept in the history, where ↑ finds it."
+)
 _WRITING_SECONDS = 0.5
 """How often the status line shows how a reply gets on."""
 
@@ -123,6 +130,9 @@ class ShoriTUI(BaseApp):
         """What was wrong with the command line; the app ends because of it."""
         self.unkept = ""
         """What was typed and could not be kept."""
+        self._why_unkept = ""
+        """Why the draft could not be kept, as it was told last."""
+        self._keeping_again: Timer | None = None
         self._has_begun = asyncio.Event()
         """The library was opened, with a story or without, or it could not be."""
 
@@ -291,6 +301,7 @@ class ShoriTUI(BaseApp):
         if chat is None and not self._new:
             chat = await self.session.disk.run(Library.last_chat)
         if chat is None:
+            self.main.composer.remember(await self.session.disk.run(Library.history))
             self.performance.open(None)
             self.start_action("new")
             return
@@ -493,11 +504,16 @@ class ShoriTUI(BaseApp):
         text = composer.text
         composer.open("")
         try:
-            await self.session.disk.run(Library.save_draft, chat_id, text)
+            if self._is_held_elsewhere:
+                await self.keep_sent(text)
+                return
+            is_kept = await self.session.disk.run(Library.save_draft, chat_id, text)
         except UserError:
             composer.fill(text + composer.text)
             self._drafting = chat_id
             raise
+        if not is_kept:  # the story was deleted elsewhere: it goes along to the next one
+            composer.fill(text + composer.text)
 
     async def take_up_draft(self) -> None:
         """Show the open story's draft; what was typed while it was opened stands below."""
@@ -506,29 +522,53 @@ class ShoriTUI(BaseApp):
         if self.session is None or self.director is None:
             return
         chat_id, composer = self.director.chat.id, self.main.composer
-        draft = await self.session.disk.run(Library.draft, chat_id)
+        draft = ""
+        if not self._is_held_elsewhere:
+            draft = await self.session.disk.run(Library.draft, chat_id)
         typed = composer.text
         composer.open(draft)
         if typed:
             composer.fill(f"{draft}\n{typed}" if draft else typed)
         self._drafting = chat_id
 
+    @property
+    def _is_held_elsewhere(self) -> bool:
+        """Whether another window writes into the open story: its draft is that window's."""
+        return self.chat is not None and not self.chat.is_mine
+
     async def keep_draft(self, text: str) -> bool:
         """Keep what is typed and not sent with its story; return whether it is on disk."""
         from shoritui.story import Library
 
         session, chat_id = self.session, self._drafting
-        if session is None or chat_id is None:
+        if session is None or chat_id is None or self._is_held_elsewhere:
             return not text.strip()
         if not self.main.composer.keep_draft(text):
             return True
         try:
-            await session.disk.run(Library.save_draft, chat_id, text)
+            is_there = await session.disk.run(Library.save_draft, chat_id, text)
         except UserError as error:
-            self.main.composer.keep_draft("")  # it is tried again
-            self.report(str(error), trouble=True)
+            self._keep_again(str(error))
             return False
-        return True
+        self._why_unkept = ""
+        if not is_there:
+            self._drafting = None
+            self.report(_NO_DRAFT, trouble=True)
+        return is_there
+
+    def _keep_again(self, why: str) -> None:
+        """Try again soon to keep the draft; say once why it could not be kept."""
+        composer = self.main.composer
+        composer.forget_kept()
+        if self._keeping_again is not None:
+            self._keeping_again.stop()
+        self._keeping_again = self.set_timer(
+            _KEEP_AGAIN_SECONDS,
+            lambda: self.run_worker(self.keep_draft(composer.text), group="draft"),
+        )
+        if why != self._why_unkept:
+            self._why_unkept = why
+            self.report(why, trouble=True)
 
     async def keep_sent(self, text: str) -> None:
         """Keep what was sent in the history, and empty the draft."""
@@ -536,7 +576,7 @@ class ShoriTUI(BaseApp):
 
         if self.session is not None and text.strip():
             await self.session.disk.run(Library.add_history, text)
-            if self.director is not None:
+            if self.director is not None and not self._is_held_elsewhere:
                 await self.session.disk.run(Library.save_draft, self.director.chat.id, "")
 
     # What the widgets ask for
@@ -635,8 +675,10 @@ class ShoriTUI(BaseApp):
         if composer.text.strip():  # While the library is opened nothing can be kept.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._has_begun.wait(), _OPENING_SECONDS)
-        if self.session is None or self._drafting is not None:
-            return await self.keep_draft(composer.text)
+        is_kept = await self.keep_draft(composer.text)
+        has_story = self._drafting is not None and not self._is_held_elsewhere
+        if is_kept or self.session is None or has_story:
+            return is_kept
         try:
             await self.keep_sent(composer.text)  # no story can have it as its draft
         except UserError as error:

@@ -66,7 +66,8 @@ class Composer(TextArea):
         self._history: list[str] = []
         self._place = 0
         self._unsent = ""
-        self._draft_kept = ""
+        self._draft_kept: str | None = ""
+        """The draft on the disk; None if nobody knows."""
 
     def remember(self, history: Sequence[str]) -> None:
         """Take what was sent before, oldest first."""
@@ -98,6 +99,10 @@ class Composer(TextArea):
         changed = text != self._draft_kept
         self._draft_kept = text
         return changed
+
+    def forget_kept(self) -> None:
+        """Take the draft for one that is yet to be kept, whatever it is."""
+        self._draft_kept = None
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Plan to keep the draft once typing pauses."""
