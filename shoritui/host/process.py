@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -60,12 +59,15 @@ def take_streams(*, buffering: int = -1) -> tuple[BinaryIO, BinaryIO]:
     return stdin, stdout
 
 
-def die_with_parent() -> None:
-    """Have Linux kill this process once its parent is gone, even while it stands still."""
+def at_parents_end(number: int) -> None:
+    """Have Linux send this process a signal once its parent is gone.
+
+    SIGKILL ends it even while it stands still; SIGCONT lets it see for itself.
+    """
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def end_if_unheard() -> None:

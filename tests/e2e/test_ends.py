@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, CookieJar
 
 from tests.e2e.terminal import PATIENCE, Terminal
 from tests.e2e.test_story import (
@@ -21,6 +24,7 @@ from tests.e2e.test_story import (
     terminal,
     wait_until_gone,
 )
+from tests.kill.processes import family
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +135,29 @@ def test_a_model_that_stands_still_is_told_of_while_one_may_type_and_leave(
             assert screen.wait_until_ended() == 0
             wait_until_gone([worker])
     assert all(entry.status in ("cut", "complete") for entry in story(home))
+
+
+async def test_pages_end_with_a_server_that_is_killed(home: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "shoritui", "serve", "--port", "0"],
+        env={**os.environ, "SHORITUI_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        link = server.stdout.readline().split()[-1]
+        address = link.partition("?")[0]
+        async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:
+            await client.get(link)
+            origin = {"Origin": address.rstrip("/")}
+            async with client.ws_connect(f"{address}ws", headers=origin) as page:
+                await page.receive()
+                processes: set[int] = set()
+                while len(processes) < 3:  # the server, the page's app, its model
+                    await asyncio.sleep(0.05)
+                    processes = family(server.pid)
+                server.kill()
+    wait_until_gone([*processes])
 
 
 def test_a_model_that_stands_still_outlives_no_app_that_is_killed(home: Path) -> None:

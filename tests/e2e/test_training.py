@@ -116,6 +116,8 @@ def test_when_its_terminal_dies_a_run_saves_and_ends(place: Path, number: signal
         screen.wait_for("training low")
         screen.wait_for("lamps")
         (worker,) = children(screen.process)
+        if number == signal.SIGKILL:
+            os.kill(worker, signal.SIGSTOP)  # nor does one outlive it that stands still
         os.kill(screen.process.pid, number)
         screen.wait_until_ended()
         wait_until_gone([worker])

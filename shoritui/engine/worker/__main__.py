@@ -6,16 +6,17 @@ Requests come on standard input, replies leave on standard output, and it ends w
 from __future__ import annotations
 
 import os
+import signal
 from typing import BinaryIO
 
 from shoritui.engine.worker import protocol
 from shoritui.errors import UserError
-from shoritui.host.process import die_with_parent, end_if_unheard, take_streams
+from shoritui.host.process import at_parents_end, end_if_unheard, take_streams
 
 
 def main() -> None:
     """Take the two pipes for the protocol alone, then load the library and serve."""
-    die_with_parent()
+    at_parents_end(getattr(signal, "SIGKILL", 0))
     end_if_unheard()
     requests, replies = take_streams(buffering=0)
     os.environ["GGML_NO_BACKTRACE"] = "1"  # a failed assertion would start a debugger

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from shoritui.errors import UserError
 from shoritui.gguf.llama_cpp import LlamaFile, library
 from shoritui.gguf.write import ByteProgress
-from shoritui.host.process import die_with_parent
+from shoritui.host.process import at_parents_end
 from shoritui.text import printable
 
 __all__ = ["BITS", "LlamaFile", "Quant", "quantize"]
@@ -72,7 +72,7 @@ def _size(path: Path) -> int:
 
 def _quantize(source: str, target: str, quant: Quant, say: Connection) -> None:
     """Quantise, in a process of its own; say what llama.cpp calls errors, or nothing."""
-    die_with_parent()
+    at_parents_end(getattr(signal, "SIGKILL", 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever waits ends this process
     loaded = library()
     errors: list[str] = []

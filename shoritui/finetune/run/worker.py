@@ -22,7 +22,7 @@ from typing import BinaryIO
 from shoritui.errors import UserError
 from shoritui.finetune.events import Event, Failed, Stepped, to_json
 from shoritui.host.machine import usable_cores
-from shoritui.host.process import take_streams
+from shoritui.host.process import at_parents_end, take_streams
 
 _LOOK_SECONDS = 0.1
 
@@ -30,6 +30,7 @@ _LOOK_SECONDS = 0.1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train what the command line names; 1 if it failed, which an event then says."""
     options = _parser().parse_args(arguments)
+    at_parents_end(getattr(signal, "SIGCONT", 0))
     stop = threading.Event()
     asking, events = take_streams()
     faulthandler.enable()
