@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
 from huggingface_hub import HfApi
 from huggingface_hub.errors import (
     DisabledRepoError,
@@ -20,7 +21,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.hf_api import RepoSibling
+from msgspec import Meta
 
+from shoritui.bounded import misfit
 from shoritui.errors import UserError
 from shoritui.host.hub import hub_address
 from shoritui.models.catalogue import PART
@@ -32,6 +35,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 NETWORK_ERROR: Final[type[Exception]] = HfHubHTTPError.__bases__[0]
 """The HTTP library's error: huggingface_hub 1 and 2 speak through different ones."""
+_Commit = Annotated[str, Meta(pattern=r"\A(?:main|[0-9a-f]{40,64})\Z")]
 _SUFFIX: Final = ".gguf"
 _SIZE: Final = attrgetter("size_bytes")
 _MOST_NAMED: Final = 20
@@ -46,10 +50,10 @@ class RemoteFile:
 
     path: str
     """Inside the repository, with slashes; it leads to no place outside."""
-    size_bytes: int
-    sha256: str
+    size_bytes: Annotated[int, Meta(ge=0, le=2**50)]
+    sha256: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{64})?\Z")]
     """The digest of its content, "" for a small file that is kept in git itself."""
-    git_id: str
+    git_id: Annotated[str, Meta(pattern=r"\A(?:[0-9a-f]{40,64})?\Z")]
     """The digest that git gives it, "" if the hub does not tell."""
 
 
@@ -87,12 +91,13 @@ def repository(name: str, endpoint: str | None = None) -> Repository:
         with hub_errors(name, address):
             info = HfApi(endpoint=address).model_info(name, files_metadata=True, timeout=_TIMEOUT)
             offers = _offers(_files(info.siblings or []))
+            commit = msgspec.convert(info.sha or "main", _Commit)
     except OSError as error:
         reason = f"{printable(error.filename)}: {error.strerror}"
         raise UserError(f"The folder of the Hugging Face cache cannot be used: {reason}.") from None
     if not offers:
         raise UserError(f"{name} has no GGUF files: look for a repository with GGUF in its name.")
-    return Repository(name, info.sha or "main", address, offers)
+    return Repository(name, commit, address, offers)
 
 
 def choose(repo: Repository, wanted: str, memory: int | None) -> Offer:
@@ -183,17 +188,25 @@ def _refusal(repo: str, address: str, status: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return printable(error, most=80) or type(error).__name__
+    said = misfit(error) if isinstance(error, msgspec.ValidationError) else error
+    return printable(said, most=80) or type(error).__name__
 
 
 def _files(siblings: Sequence[RepoSibling]) -> list[RemoteFile]:
-    """The GGUF files of a repository that could be put into a folder."""
+    """The GGUF files of a repository that could be put into a folder.
+
+    Raises:
+        ValidationError: A size is none, or a digest, after which a file is named on the way.
+    """
     return [
-        RemoteFile(
-            path=file.rfilename,
-            size_bytes=file.lfs.size if file.lfs else file.size or 0,
-            sha256=file.lfs.sha256 if file.lfs else "",
-            git_id=file.blob_id or "",
+        msgspec.convert(
+            {
+                "path": file.rfilename,
+                "size_bytes": file.lfs.size if file.lfs else file.size or 0,
+                "sha256": file.lfs.sha256 if file.lfs else "",
+                "git_id": file.blob_id or "",
+            },
+            RemoteFile,
         )
         for file in siblings
         if file.rfilename.lower().endswith(_SUFFIX) and _is_safe(file.rfilename)

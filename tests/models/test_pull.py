@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from shoritui.errors import UserError
 from shoritui.models.download import download
 from shoritui.models.hub import Offer, Repository, choose, repository, suggest
 from tests.models.gguf_files import gguf, model
-from tests.models.hub_server import Hub, serving
+from tests.models.hub_server import COMMIT, Hub, serving
 
 NAME = "someone/Night-GGUF"
 CONTENT = gguf(model(), ((256, 256),))
@@ -199,6 +200,36 @@ def test_a_page_that_is_no_hub_is_one_sentence(hub: Hub) -> None:
     for hub.page in ("<html>Welcome to the hotel</html>", "[]", "{}", '{"id": 3, "siblings": 4}'):
         with pytest.raises(UserError, match=r"check HF_ENDPOINT|has no GGUF"):
             repository(NAME, hub.url)
+
+
+FILE = {"rfilename": "a.Q4_K_M.gguf", "size": 9, "blobId": "0" * 40}
+LFS = {"size": 9, "sha256": "0" * 64, "pointerSize": 1}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        *({**FILE, "size": size} for size in (-1, 2**63, 1.5, "9", [9])),
+        *({**FILE, "blobId": name} for name in ("../../x", 5, "\x1b[2J", "0" * 39)),
+        *({**FILE, "lfs": {**LFS, "sha256": name}} for name in ("../" * 21 + "x", 5, "g" * 64)),
+        *({**FILE, "lfs": {**LFS, "size": size}} for size in (-9, "9", None)),
+        {**FILE, "lfs": 5},
+        *({**FILE, "rfilename": name} for name in (5, None)),
+        5,
+    ],
+    ids=str,
+)
+def test_facts_of_a_file_that_cannot_be_are_one_sentence(hub: Hub, facts: object) -> None:
+    hub.page = json.dumps({"id": NAME, "sha": COMMIT, "siblings": [facts]})
+    with pytest.raises(UserError) as error:
+        repository(NAME, hub.url)
+    assert "does not answer as the hub does" in str(error.value) and str(error.value).isprintable()
+
+
+def test_a_commit_is_no_path(hub: Hub) -> None:
+    hub.page = json.dumps({"id": NAME, "sha": "../../other", "siblings": [FILE]})
+    with pytest.raises(UserError, match="does not answer as the hub does"):
+        repository(NAME, hub.url)
 
 
 @pytest.mark.parametrize(
