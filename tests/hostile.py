@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.cards import Card, Character
+from shoritui.folders import bundled_dir
 from shoritui.story import Chat, Draft, Library
 from tests.models import gguf_files
 
@@ -57,6 +58,12 @@ def fill(home: Path) -> Path:
         (outside / f"{name}.toml").write_text(text)
     for folder in ("characters", "presets", "themes", "lore", "personas"):
         (config / folder / f"{FILE_NAME}.toml").write_text(f"{_toml(ALL)} = {_toml(ALL)}\n")
+    for folder, text in (
+        ("themes", (bundled_dir("themes") / "shori-dark.toml").read_text()),
+        ("presets", f"title = {_toml(ALL)}\n"),
+        ("personas", f"[[character]]\nname = {_toml(MARKUP[0])}\ndescription = {_toml(ALL)}\n"),
+    ):
+        (config / folder / f"right{FILE_NAME}.toml").write_text(text)
     (config / "presets" / "odd.toml").write_text(f"title = {_toml(ALL)}\n")
     (config / "lore" / "odd.toml").write_text(
         f"title = {_toml(ALL)}\n[[lore]]\nkeys = ['x']\ntext = {_toml(ALL)}\n"

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static, TextArea
@@ -15,7 +16,7 @@ from shoritui import tui
 from shoritui.settings import load_settings
 from shoritui.tui.base_app import BaseApp
 from shoritui.tui.chat.app import ShoriTUI
-from tests.hostile import ALL, MARKUP, UNCLEAN, fill
+from tests.hostile import ALL, FILE_NAME, MARKUP, UNCLEAN, fill
 from tests.tui.conftest import Silent, until
 
 
@@ -38,12 +39,28 @@ async def close_all(app: ShoriTUI, pilot: Pilot[int]) -> None:
         await pilot.pause()
 
 
-async def test_each_action_shows_names_as_they_are(home: Path) -> None:
+@pytest.mark.slow
+async def test_names_are_only_names_on_every_screen(home: Path) -> None:
     fill(home)
     seen = []
     app = Silent(load_settings())
-    async with app.run_test(size=(120, 30), tooltips=True, notifications=True) as pilot:
+    async with app.run_test(size=(100, 28), tooltips=True, notifications=True) as pilot:
         await until(pilot, lambda: app.director is not None and not app.main.composer.disabled)
+        await pilot.press("alt+s", *"Bob")
+        await until(pilot, lambda: "Search everything" in painted(app))
+        await until(pilot, lambda: app.screen.query_one(OptionList).option_count > 0)
+        seen.append(painted(app))
+        await close_all(app, pilot)
+        await app.learn_themes()
+        await app.choose_theme(f"right{FILE_NAME}")
+        assert app.theme == f"right{FILE_NAME}"
+        for action in app.actions:
+            if action.choices is not None:
+                app.main.composer.text = f"/{action.slash} "
+                app.main.composer.move_cursor((0, len(action.slash) + 2))
+                await pilot.pause()
+                seen.append(painted(app))
+        app.main.composer.text = ""
         for action in app.actions:
             for said in ("", ALL) if action.argument else ("",):
                 app.start_action(action.id, said)
