@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Meta
 from shoritui.errors import UserError
 from shoritui.files import is_there, replace_text
 from shoritui.folders import settings_path
-from shoritui.text import one_line
+from shoritui.text import escaped, one_line
 from shoritui.toml import (
     FILLED,
     Sheet,
@@ -173,8 +174,11 @@ def save_settings(**changes: Any) -> Settings:
     document = tomlkit.parse(read_text(path, _KIND) if is_there(path) else "")
     for key, value in msgspec.to_builtins(changes).items():
         _put(document, key, value)
-    text = tomlkit.dumps(document)
-    settings = _settings(parse_text(path, text, _KIND))
+    plain = tomlkit.dumps(document)
+    text, settings = plain, _settings(parse_text(path, plain, _KIND))
+    with suppress(UserError):  # where a user's text is in single quotes, which hold no escapes
+        if _settings(parse_text(path, escaped(plain), _KIND)) == settings:
+            text = escaped(plain)
     try:
         replace_text(path, text)
     except OSError as error:

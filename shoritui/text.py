@@ -33,7 +33,9 @@ _ESCAPE = re.compile(
     "|\x1b[ -/]*[0-~]?"
 )
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_UNCLEAN = re.compile(f"{_CONTROL.pattern[:-1]}\ud800-\udfff]")
+_UNCLEAN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters without a shape."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -65,7 +67,7 @@ def as_json(value: object, indent: int | None = None) -> str:
 
 
 def escaped(json: str) -> str:
-    """Return JSON that means the same and is harmless."""
+    """Return JSON or TOML that means the same and is harmless; TOML knows the same escapes."""
     return _UNCLEAN.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 

@@ -10,6 +10,7 @@ import pytest
 from shoritui.errors import UserError
 from shoritui.folders import settings_path
 from shoritui.settings import AdapterFile, Settings, load_settings, save_settings
+from tests.hostile import UNCLEAN
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +83,21 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
     save_settings(theme="shori-light")
     assert load_settings() == Settings(length="tiny", theme="shori-light")
     assert "# mine" in settings_path().read_text(encoding="utf-8")
+
+
+def test_no_value_is_written_as_what_a_terminal_obeys() -> None:
+    name = "x\x9b31m\x1b]0;\u202e\x7f"
+    write("# mine\t\n[keymap]\nsend = 'ctrl+s'\n")
+    save_settings(theme=name)
+    assert load_settings() == Settings(theme=name, keymap={"send": "ctrl+s"})
+    text = settings_path().read_text(encoding="utf-8")
+    assert not UNCLEAN.search(text) and text.startswith("# mine\t\n")
+
+
+def test_a_text_in_single_quotes_stays_as_it_is() -> None:
+    write("# mine\n[keymap]\nsend = 'ctrl+\u202e'\n")
+    save_settings(theme="shori-light")
+    assert load_settings().keymap == {"send": "ctrl+\u202e"}
 
 
 def test_a_value_that_is_not_allowed_is_not_written() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from shoritui.engine.sampling_params import FIELDS, Sampling, changed, clashes
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
-from shoritui.text import clean, one_line, printable
+from shoritui.text import clean, escaped, one_line, printable
 from shoritui.toml import Field, file_error, files_named, load_all, problems, read_sheet
 
 SHIPPED: Final = Path(__file__).parent
@@ -71,7 +71,7 @@ def save_preset(folder: Path, name: str, sampling: Sampling) -> Preset:
             document[field.name] = dict(value) if is_bias else _plain(value)
     path = folder / f"{words}.toml"
     try:
-        return load_preset(add_text(path, tomlkit.dumps(document)))
+        return load_preset(add_text(path, escaped(tomlkit.dumps(document))))
     except OSError as error:
         raise file_error(path, f"the file cannot be written ({why(error)})") from error
 
