@@ -3,6 +3,7 @@
     {"a": [1, 2.5]}        {"a": [1, 2.5]}
     99999999999999999999   18446744073709551615: what is too large is the largest that fits
     NaN, Infinity          None, as JavaScript writes them
+    "\\ud83d"               "\ufffd": half a character is none
     [[[[[...               TooDeep: it is nested more than 100 levels deep
 
 Every number fits into 64 bits, and nothing is so deep that a walk over it could fail.
@@ -28,6 +29,13 @@ _WORDS: Final = {
     **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
     **{"array": "a list", "object": "an object", "null": "nothing"},
 }
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPES: Final = re.compile(
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}"
+    r"|(u[dD][89a-fA-F][\da-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""Two halves that are one character, or one half by itself, or any other escape."""
 _MOST_KEYS: Final = 10_000
 """Of a mapping in YAML, which may have merged others into itself."""
 
@@ -63,9 +71,11 @@ def read_json(text: str | bytes, *, finite: bool = True) -> Any:
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             raise Malformed("this is not UTF-8 text", line) from None
+    text = text.removeprefix("\ufeff")
+    if has_halves(text):
+        text = _ESCAPES.sub(_whole_character, text)
     try:
-        decoder = DECODER if finite else _PYTHONS
-        value = decoder.decode(text.removeprefix("\ufeff"))
+        value = (DECODER if finite else _PYTHONS).decode(text)
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         raise Malformed(f"this is not JSON ({reason})", error.lineno) from None
@@ -73,6 +83,15 @@ def read_json(text: str | bytes, *, finite: bool = True) -> Any:
         raise TooDeep from None
     check_depth(value, text.count("[") + text.count("{"))
     return value
+
+
+def has_halves(text: str, start: int = 0, end: int = sys.maxsize) -> bool:
+    """Return whether there may be half of a character, written as an escape, in JSON."""
+    return bool(_HALF.search(text, start, end))
+
+
+def _whole_character(match: re.Match[str]) -> str:
+    return "\\ufffd" if match[1] else match[0]
 
 
 def misfit(error: Exception) -> str:

@@ -39,6 +39,13 @@ def test_values_come_back_and_every_number_fits_into_64_bits(value: Any) -> None
     assert msgspec.json.decode(msgspec.json.encode(found)) == found
 
 
+@given(st.lists(st.sampled_from(["\\ud83d", "\\udd86", "\\\\ud83d", "\\n", "u", "é", "\\\\"])))
+def test_every_text_can_be_written(parts: list[str]) -> None:
+    text = f'"{"".join(parts)}"'
+    found = read_json(text)
+    assert found == json.loads(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def test_figures_of_our_own_may_be_no_numbers() -> None:
     nan, infinite = read_json("[NaN, -Infinity]", finite=False)
     assert math.isnan(nan) and infinite == -math.inf

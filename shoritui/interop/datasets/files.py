@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from shoritui.bounded import DECODER, Malformed, TooDeep, check_depth, read_json
+from shoritui.bounded import DECODER, Malformed, TooDeep, check_depth, has_halves, read_json
 from shoritui.files import open_file
 from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
@@ -159,6 +159,8 @@ class _Elements:
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
+                if has_halves(self._text, self._at, end):
+                    value = read_json(self._text[self._at : end])
                 opened = (self._text.count(mark, self._at, end) for mark in "[{")
                 check_depth(value, sum(opened))
             except RecursionError:

@@ -108,10 +108,10 @@ async def test_an_answer_that_is_no_stream_is_read_whole() -> None:
         assert (ended.text, ended.stop) == ("Aye.", "token_limit")
 
 
-async def test_half_a_character_becomes_a_question_mark() -> None:
+async def test_half_a_character_is_none() -> None:
     half = stream(b'data: {"choices": [{"text": "a\\ud83d", "finish_reason": "stop"}]}\n\n')
     async with scripted_server({COMPLETIONS: half}) as server, opened(server) as engine:
-        assert (await outcome(engine)).text == "a?"
+        assert (await outcome(engine)).text == "a\ufffd"
 
 
 async def test_the_servers_figures_are_told() -> None:

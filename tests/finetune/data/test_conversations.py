@@ -121,6 +121,8 @@ def test_text_is_as_clean_as_in_a_chat(tmp_path: Path) -> None:
         ("a.jsonl", '\n{"messages": [}\n', "a.jsonl:2", "not JSON"),
         ("a.jsonl", "[" * 100_000, "a.jsonl:1", "nested more than 100 levels deep"),
         ("a.jsonl", "[1]", "a.jsonl:1", "expected a JSON object"),
+        ("a.jsonl", '{"messages": "\\ud83d"}', "a.jsonl:1", "messages: expected a list, not text"),
+        ("a.json", '[{"messages": "\\ud83d"}]', "a.json:1", "messages: expected a list, not text"),
         ("a.jsonl", '{"title": "x"}', "a.jsonl:1", "`messages`"),
         ("a.jsonl", '{"messages": [], "titel": "x"}', "a.jsonl:1", "did you mean 'title'?"),
         ("a.jsonl", '{"text": "", "title": "x"}', "a.jsonl:1", "unknown key 'title'"),
