@@ -67,15 +67,21 @@ class World:
         self.given = root / "in"
         self.out = root / "out"
         self.tmp = root / "tmp"
+        self._bases = root / "bases"
+        """What training makes of a base, once: no input can change it."""
         self.heard: list[str] = []
         """The sentences of all doors, without names and numbers."""
 
     @contextmanager
     def with_input(self, name: str, content: bytes) -> Iterator[Path]:
         """A world with one file in it, which is there unchanged afterwards."""
-        shutil.rmtree(self.root, ignore_errors=True)
         for folder in (self.home, self.given, self.out, self.tmp):
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+        self._bases.mkdir(exist_ok=True)
+        cache = self.home / "cache" / "finetune"
+        cache.mkdir(parents=True)
+        (cache / "bases").symlink_to(self._bases)
         path = self.given / name
         path.write_bytes(content)
         os.environ[HOME_VARIABLE] = str(self.home)

@@ -5,45 +5,40 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 from zlib import crc32
 
 from shoritui.interop import FORMATS
-from shoritui.story import Draft, Library, Origin
 from tests.fuzz.run import Input
 from tests.fuzz.world import World
-from tests.interop.conftest import SCENE
+from tests.story.damage import BROKEN, FIRST, KINDS, stories
 
 _FEW: Final = 3
 """Formats that an input is exported in, others each time."""
 
+_APART: Final = 12
+"""Of the kinds of damage one in so many is a seed: `tests/story` tries each of them."""
+
 
 def seeds() -> Iterator[Input]:
-    """A library of two chats with entries of most kinds."""
+    """A library of three chats in which there is one of everything, sound and damaged."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.db"
-        with closing(Library(path)) as library:
-            _write(library)
-        content = bytearray(path.read_bytes())
-        content[18:20] = b"\1\1"  # no write-ahead log beside it
-        yield Input("library.db", bytes(content))
+        stories(path)
+        sound = path.read_bytes()
+        yield _input(sound)
+        for each in [*KINDS.values()][::_APART]:
+            path.write_bytes(sound)
+            each.do(path)
+            yield _input(path.read_bytes())
 
 
-def _write(library: Library) -> None:
-    chat = library.create_chat(SCENE, "Bram").id
-    no = library.append(chat, Draft("message", "Bram", "No.", origin=Origin("user")))
-    library.append(chat, Draft("message", "Ada", "She left.", tokens=3))
-    library.add_version(no.id, Draft("message", "Bram", "Yes."), keep=False, act="Edit a message")
-    library.append(chat, Draft("note", "", "Be brief."))
-    library.append(chat, Draft("description", "Cleo", "A gull."))
-    gone = library.append(chat, Draft("message", "Ada", "Gone."))
-    library.delete([gone.id])
-    library.set_tags(chat, ["finished"])
-    other = library.create_chat(SCENE, "Bram").id
-    library.append(other, Draft("message", "Bram", "Another one."))
-    library.delete_chat(library.create_chat(SCENE, "Bram").id)
+def _input(library: bytes) -> Input:
+    """A library without a write-ahead log beside it."""
+    content = bytearray(library)
+    content[18:20] = b"\1\1"
+    return Input("library.db", bytes(content))
 
 
 def play(world: World, path: Path) -> None:
@@ -59,7 +54,7 @@ def play(world: World, path: Path) -> None:
     world.door("chats", "list", "--bin")
     world.door("chats", "check")
     first = crc32(path.read_bytes()) % len(FORMATS)
-    for chat in (1, 2):
+    for chat in (FIRST, BROKEN):
         world.door("chats", "show", chat)
         for form in [*FORMATS, *FORMATS][first : first + _FEW]:
             world.door("chats", "export", chat, "--to", world.out, "--format", form)
