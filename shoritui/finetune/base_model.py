@@ -22,7 +22,7 @@ from shoritui.finetune.events import Preparing, Report
 from shoritui.finetune.quiet_libraries import quieten
 from shoritui.folders import cache_dir, user_path
 from shoritui.host.hub import hub_address
-from shoritui.text import clean
+from shoritui.text import clean, printable
 
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _VOCABULARY: Final = (
@@ -51,10 +51,10 @@ def folder_of(base: Base, report: Report, here: Path = Path(), *, weights: bool 
     if path.suffix.lower() == ".gguf":
         return _of_gguf(path, report)
     if path.exists():
-        raise UserError(f"[base] model: {clean(str(path))} is neither a folder nor a GGUF file.")
+        raise UserError(f"[base] model: {printable(path)} is neither a folder nor a GGUF file.")
     if not _HUB_ID.fullmatch(base.model):
         raise UserError(
-            f"[base] model: there is no {clean(base.model)}; expected a folder, a GGUF file, a "
+            f"[base] model: there is no {printable(base.model)}; expected a folder, a GGUF file, a "
             "hub's OWNER/NAME, smollm2, or demo."
         )
     return _checked(_pulled(base, report, weights), base.model, weights)
@@ -115,7 +115,7 @@ def _of_gguf(path: Path, report: Report) -> Path:
 
 
 def _checked(folder: Path, name: str, weights: bool) -> Path:
-    name = clean(name)
+    name = printable(name)
     if not (folder / "config.json").is_file():
         raise UserError(f"[base] model: {name} has no config.json, so it is no model's folder.")
     if weights and not any(folder.glob("*.safetensors")):
@@ -230,7 +230,7 @@ def _in_sentences(base: Base, address: str) -> Iterator[None]:
         ) from None
     except RevisionNotFoundError:
         raise UserError(
-            f"[base] revision: {name} has no branch, tag or commit {clean(base.revision)}."
+            f"[base] revision: {name} has no branch, tag or commit {printable(base.revision)}."
         ) from None
     except LocalEntryNotFoundError as error:
         cause = error.__cause__

@@ -19,8 +19,8 @@ from tests.fuzz.targets import interop
 from tests.fuzz.world import World
 
 INPUTS: Final = {
-    **{"cards": 40, "chats": 25, "finetune": 20, "gguf": 15},
-    **{"interop": 30, "server": 15, "settings": 10, "widgets": 2},
+    **{"cards": 40, "chats": 20, "finetune": 20, "gguf": 8},
+    **{"interop": 30, "server": 15, "settings": 10, "widgets": 1},
 }
 ROOT: Final = Path(__file__).parents[2]
 
