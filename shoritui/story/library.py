@@ -294,10 +294,8 @@ class Library:
         if self._database.is_read_only:
             return
         with self._database.transaction() as db:
-            db.execute(
-                "UPDATE chats SET holder = NULL WHERE id = ? AND holder = ?",
-                (chat_id, self._presence.name),
-            )
+            mine = (chat_id, self._presence.name)
+            db.execute("UPDATE chats SET holder = NULL WHERE id = ? AND holder = ?", mine)
 
     def version(self) -> int:
         """Return a number that changes when another process has written into the library."""
