@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,18 +23,16 @@ from shoritui.finetune.events import Event, Failed, Stepped, to_json
 from shoritui.host.machine import usable_cores
 from shoritui.host.process import at_parents_end, take_streams
 
-_LOOK_SECONDS = 0.1
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train what the command line names; 1 if it failed, which an event then says."""
     options = _parser().parse_args(arguments)
-    at_parents_end(getattr(signal, "SIGCONT", 0))
+    at_parents_end(getattr(signal, "SIGKILL", 0))  # libraries that are loaded heed nobody
     stop = threading.Event()
     asking, events = take_streams()
     faulthandler.enable()
     wire = Wire(events, stop)
-    heed(stop, asking, wire)
+    heed(stop, asking)
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     # Threads that spin while they wait take a core from each other as soon as it is shared with
     # anything else: then steps are ten times as slow.
@@ -79,15 +76,16 @@ class Wire:
     """Where events leave; once nobody reads them any more, that asks the run to stop."""
 
     def __init__(self, pipe: BinaryIO, stop: threading.Event) -> None:
-        self.has_stepped = False
-        """Whether there is anything to save."""
+        self._has_stepped = False
         self._pipe = pipe
         self._stop = stop
         self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
         """Send an event; never fails."""
-        self.has_stepped = self.has_stepped or isinstance(event, Stepped)
+        if isinstance(event, Stepped) and not self._has_stepped:
+            self._has_stepped = True
+            at_parents_end(getattr(signal, "SIGCONT", 0))  # there is something to save
         line = f"{to_json(event)}\n".encode("ascii")
         try:
             with self._lock:
@@ -97,18 +95,13 @@ class Wire:
             self._stop.set()
 
 
-def heed(stop: threading.Event, asking: BinaryIO, wire: Wire) -> None:
+def heed(stop: threading.Event, asking: BinaryIO) -> None:
     """Ask the run to stop on a byte or the end of `asking`, and when a signal says so."""
-    parent = os.getppid()
 
     def wait() -> None:
         with suppress(OSError):
             os.read(asking.fileno(), 1)
         stop.set()
-        while os.getppid() == parent:  # it wants to hear how the run ends
-            time.sleep(_LOOK_SECONDS)
-        if not wire.has_stepped:  # before that, libraries that are loaded heed nobody
-            os._exit(1)
 
     threading.Thread(target=wait, name="stop", daemon=True).start()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

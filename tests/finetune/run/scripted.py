@@ -14,7 +14,7 @@ from shoritui.host.process import take_streams
 stop = threading.Event()
 asking, events = take_streams()
 wire = Wire(events, stop)
-heed(stop, asking, wire)
+heed(stop, asking)
 tell = wire.emit
 def step(n, tier="low", loss=2.5, steps=9):
     tell(Stepped(tier, n, steps, n / steps, loss, 1e-4, 1.0, 100, 0.5, 2**30, 9.0))
