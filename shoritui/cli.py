@@ -68,6 +68,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         print_error("Stopped.")
         return 130
     except Exception as error:
+        if isinstance(error, PermissionError) and error.filename:  # the user can mend it
+            print_error(f"{error.filename} cannot be used: {error.strerror}.")
+            return 1
         from shoritui import fault_log
 
         print_error(fault_log.sentence(error, fault_log.note(error)))

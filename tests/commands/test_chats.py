@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -517,3 +518,50 @@ def test_a_library_on_a_disk_that_takes_nothing_is_read(
         with pytest.raises(UserError, match="cannot be written"):
             library.append(1, Draft("message", "Bram", "Lost?"))
         library.let_go(1)
+
+
+_ONE_BY_ONE = """
+import ctypes, os, sys
+
+if sys.argv[1] == "drop":  # so that root has to keep to what files allow, too
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH; PR_CAPBSET_DROP is 24
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+    os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], "run", *sys.argv[3:]])
+from shoritui.cli import main
+
+for words in sys.argv[2:]:
+    sys.stdout.flush()
+    print("code", main(words.split()), file=sys.stderr, flush=True)
+"""
+_DOORS = (
+    *("chats", "chats show 1", "chats check", "chats export --all --to x", "chats restore"),
+    *("chats backup", "chats search x", "export First", "export --all x"),
+    "chat --linear mudlark-inn --model none.gguf",
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there can root be without its rights")
+@pytest.mark.parametrize(("place", "mode"), [("data", 0), (".", 0)])
+def test_a_folder_without_permission_is_one_sentence(
+    library: Library, tmp_path: Path, place: str, mode: int
+) -> None:
+    say(library, "First")
+    library.close()
+    home = tmp_path / "home"
+    (home / place).chmod(mode)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _ONE_BY_ONE, "drop", _ONE_BY_ONE, *_DOORS],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            check=False,
+        )
+    finally:
+        (home / place).chmod(0o700)
+    told = done.stderr.replace("code 1\n", "").splitlines()
+    assert done.stderr.count("code 1\n") == len(told) == len(_DOORS), done
+    assert not done.stdout
+    for sentence in told:
+        assert str(home) in sentence and "cannot be" in sentence, sentence

@@ -126,12 +126,14 @@ class LibraryScreen(Browser[Place | None]):
 
     async def look(self, row_id: str) -> tuple[list[str], list[Passage]]:
         """Return how a story ends, or why it cannot be read."""
-        cast = list(self._chats[int(row_id)].cast)
+        chat = self._chats[int(row_id)]
+        if chat.is_damaged:
+            return [], [Passage(0, "note", "", chat.last_line)]
         try:
             entries = await self._disk.run(Library.tail, int(row_id), LAST)
         except UserError as error:
-            return cast, [Passage(0, "note", "", str(error))]
-        return cast, [passage(entry) for entry in entries if entry.kind != "ooc"]
+            return [], [Passage(0, "note", "", str(error))]
+        return list(chat.cast), [passage(entry) for entry in entries if entry.kind != "ooc"]
 
     async def pictures(self, row_id: str) -> Find:
         """Return what finds the pictures of a story's cards."""
