@@ -59,7 +59,7 @@ class Action(Generic[Host]):
     choice_details: Callable[[Host, str], str] | None = None
     """What one of these means."""
     asks: bool = False
-    """Whether it may open a list or an editor and wait for it."""
+    """Whether it waits, for a list or an editor that it opens or for a disk, beside the keys."""
     has_priority: bool = False
     """Whether its keys come before those of the widget that has the focus."""
     is_modal: bool = False

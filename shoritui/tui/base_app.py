@@ -157,7 +157,7 @@ class BaseApp(App[int]):
         await self.do(action_id)
 
     async def do(self, action_id: str, argument: str = "") -> None:
-        """Do an action; one that asks something does not hold up the keys."""
+        """Do an action; one that asks or waits for something does not hold up the keys."""
         if self._by_id[action_id].asks:
             self.start_action(action_id, argument)
             return

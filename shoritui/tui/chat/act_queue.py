@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import deque
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 3.0
 _FREE_SECONDS = 1.0
+_STILL_WRITING = "Somebody is still writing: Escape stops them."
 _NOTE_SECONDS = 15.0
 """How long it is shown what the last act has done."""
 _EMPTY = "The page is empty.\nWrite the first line, or press Enter\nto let somebody else begin."
@@ -44,6 +46,9 @@ class Performance:
         self._host = host
         self._main = host.main
         self._worker: Worker[None] | None = None
+        self._waiting: deque[tuple[tuple[Act, ...], Callable[[], None] | None]] = deque()
+        """What is performed next, each with what is called where it is not."""
+        self._is_stopping = False
         self._director: Director | None = None
         self._ooc_ids: set[int] = set()
         self._begun: Entry | None = None
@@ -69,12 +74,45 @@ class Performance:
         were on disk.
         """
         if self.is_on:
-            self._host.report("Somebody is still writing: Escape stops them.")
+            self._host.report(_STILL_WRITING)
             return False
+        self._begin(acts, unsaid)
+        return True
+
+    def queue(self, *acts: Act, unsaid: Callable[[], None] | None = None) -> bool:
+        """Perform these, in order, once what is done now is over; no key waits for that.
+
+        Where that is a reply, unless it is being stopped, say so and return False. `unsaid` is as
+        in `play`; it is also called where something before these failed.
+        """
+        if self._is_writing:
+            self._host.report(_STILL_WRITING)
+            return False
+        if self.is_on:
+            self._waiting.append((acts, unsaid))
+        else:
+            self._begin(acts, unsaid)
+        return True
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether a reply is being written that nobody has stopped."""
+        return bool(self._director and self._director.busy) and not self._is_stopping
+
+    def _refuse_waiting(self, sentence: str = "") -> None:
+        """Let nothing happen of what waits."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for _, unsaid in reversed(waiting):  # each puts its words above those that stand there
+            if unsaid is not None:
+                unsaid()
+        if waiting and sentence:
+            self._host.report(sentence)
+
+    def _begin(self, acts: tuple[Act, ...], unsaid: Callable[[], None] | None) -> None:
         self.note, self._path_changed = "", False
         self._worker = self._main.run_worker(self._perform(acts, unsaid), group="acts")
         self._main.is_writing = True
-        return True
 
     @property
     def writing(self) -> str:
@@ -119,30 +157,40 @@ class Performance:
 
         # A collection in the middle of a reply would be seen: up to 60 ms in a long story.
         gc.disable()
+        is_done = False
         try:
             for act in acts:
                 async with aclosing(act) as events:
                     async for event in events:
                         self._show(event)
+                        if self._is_writing:
+                            self._refuse_waiting(_STILL_WRITING)
                         match event:
                             case Appended() | PathChanged(cursor=int()):
                                 unsaid = None
                             case Failed() if unsaid is not None:
                                 unsaid()
                                 return
+                            case Failed():
+                                self._refuse_waiting()
             if self._path_changed and not self.note:
                 self.note = await self._way_back()
             self.note = self.note or self._hand_over()
+            is_done = True
         except BaseException:  # a cancelled one too: nobody knows if its words reach the disk
             if unsaid is not None:
                 unsaid()
             raise
         finally:
             gc.enable()
-            self._worker = None
+            self._worker, self._is_stopping = None, False
+            if not is_done:
+                self._refuse_waiting()
             if self._main.app.is_running:
                 self._settle()
                 self._main.is_writing = False
+                if self._waiting:
+                    self._begin(*self._waiting.popleft())
                 self._host.show_choices()
                 self._main.set_timer(_NOTE_SECONDS, partial(self._forget, self.note))
 
@@ -153,8 +201,17 @@ class Performance:
             self._main.say("", busy=False)
             self._host.show_choices()
 
+    def stop_soon(self) -> None:
+        """Stop the reply being written, beside the keys; what is queued now begins after it."""
+        self._is_stopping = self.is_on
+        self._main.run_worker(self._stop(), group="stop")
+
     async def stop(self) -> None:
-        """Stop the reply being written; what was written stays."""
+        """Stop the reply being written, what was written stays; nothing comes after it."""
+        self._refuse_waiting()
+        await self._stop()
+
+    async def _stop(self) -> None:
         worker, director = self._worker, self._director
         if worker is None or director is None:
             return

@@ -346,7 +346,6 @@ ACTIONS: tuple[Action[Host], ...] = (
     Action(
         id="older",
         synonyms="swipe previous version alternative",
-        asks=True,
         title="Message: Show the version before",
         run=message.older,
         help="Shows the previous version of the selected message, or of the last one.",
@@ -358,7 +357,6 @@ ACTIONS: tuple[Action[Host], ...] = (
     Action(
         id="newer",
         synonyms="swipe next version alternative",
-        asks=True,
         title="Message: Show the version after",
         run=message.newer,
         help="Shows the next version of the selected message, or of the last one.",
@@ -699,6 +697,7 @@ ACTIONS: tuple[Action[Host], ...] = (
     Action(
         id="adapter",
         synonyms="lora finetune",
+        asks=True,
         title="Model: Apply an adapter",
         run=model.adapter,
         help="Applies a LoRA adapter (a GGUF or a PEFT folder), beside any others, without "

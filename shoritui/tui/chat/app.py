@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from shoritui.cards import Card
     from shoritui.director import ChatState, Director
     from shoritui.engine import ModelInfo
-    from shoritui.story import Chat
+    from shoritui.story import Chat, Library
     from shoritui.tui.chat.panels.ooc import OocInput
     from shoritui.tui.chat.panels.sampler import SamplerPanel
     from shoritui.tui.chat.panels.scene import ScenePanel
@@ -572,12 +572,16 @@ class ShoriTUI(BaseApp):
 
     async def keep_sent(self, text: str) -> None:
         """Keep what was sent in the history, and empty the draft."""
-        from shoritui.story import Library
+        if self.session is None or not text.strip():
+            return
+        chat = None if self._is_held_elsewhere else self.chat
 
-        if self.session is not None and text.strip():
-            await self.session.disk.run(Library.add_history, text)
-            if self.director is not None and not self._is_held_elsewhere:
-                await self.session.disk.run(Library.save_draft, self.director.chat.id, "")
+        def keep(library: Library) -> None:
+            library.add_history(text)
+            if chat is not None:
+                library.save_draft(chat.id, "")
+
+        await self.session.disk.run(keep)
 
     # What the widgets ask for
 
@@ -635,17 +639,18 @@ class ShoriTUI(BaseApp):
         """A section was unfolded with the mouse or Enter."""
         self.show_panels()
 
-    async def on_scene_panel_changed(self, event: ScenePanel.Changed) -> None:
+    def on_scene_panel_changed(self, event: ScenePanel.Changed) -> None:
         """The scene was edited."""
-        await panels.change_scene(self, event.scene)
+        self.run_worker(panels.change_scene(self, event.scene), group="asking")
 
     def on_app_focus(self) -> None:
         """The terminal is looked at again: a card may have been edited meanwhile."""
         self.run_worker(card.look(self), group="asking")
 
-    async def on_sampler_panel_changed(self, event: SamplerPanel.Changed) -> None:
+    def on_sampler_panel_changed(self, event: SamplerPanel.Changed) -> None:
         """A knob was turned."""
-        await panels.change_sampling(self, event.value_name, event.value)
+        changing = panels.change_sampling(self, event.value_name, event.value)
+        self.run_worker(changing, group="asking")
 
     def on_refused(self, event: Refused) -> None:
         """An edit could not be taken."""
@@ -659,7 +664,7 @@ class ShoriTUI(BaseApp):
                 await self.do(*found)
             return
         unsaid = partial(event.input.give_back, event.text)
-        if self.director is not None and self.performance.play(
+        if self.director is not None and self.performance.queue(
             self.director.ooc(event.text.removeprefix("/")), unsaid=unsaid
         ):
             event.input.take(event.text)

@@ -67,6 +67,7 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
     Action(
         id="taste",
         synonyms="preferences swipes kept rejected dpo train",
+        asks=True,
         title="Library: What the story tells of your taste",
         run=library.taste,
         help="Says how many replies of this story you kept over others or edited, and which "

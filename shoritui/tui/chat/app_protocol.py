@@ -34,8 +34,17 @@ class Performing(Protocol):
         `unsaid` is called where the first act failed before its words were on disk.
         """
 
+    def queue(self, *acts: Act, unsaid: Callable[[], None] | None = None) -> bool:
+        """Perform these once what is done now is over; say so and return False if it is a reply.
+
+        `unsaid` is as in `play`; it is also called where something before these failed.
+        """
+
     async def stop(self) -> None:
-        """Stop the reply being written; what was written stays."""
+        """Stop the reply being written, what was written stays; nothing comes after it."""
+
+    def stop_soon(self) -> None:
+        """Stop the reply being written, beside the keys; what is queued now begins after it."""
 
     async def settled(self) -> None:
         """Wait until nothing is written or read."""
@@ -72,7 +81,7 @@ class Words(Protocol):
     async def run_command(self, text: str) -> None:
         """Run `/word argument`; where the word is unknown the text stays."""
 
-    async def sent(self) -> None:
+    def sent(self) -> None:
         """Empty the composer; what stood in it goes into the history."""
 
     def give_back(self, text: str) -> None:

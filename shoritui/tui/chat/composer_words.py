@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shoritui.errors import UserError
 from shoritui.names import addressed, names_first
 from shoritui.text import closest, one_line
 from shoritui.tui.chat.actions import ACTIONS, BY_SLASH
@@ -41,7 +40,7 @@ class ComposerWords:
     async def run_command(self, text: str) -> None:
         """Run `/word argument`; where the word is unknown the text stays."""
         if (found := self.command(text)) is not None:
-            await self.sent()
+            self.sent()
             await self._host.do(*found)
 
     def command(self, text: str) -> tuple[str, str] | None:
@@ -54,15 +53,13 @@ class ComposerWords:
         self._host.report(f"There is no command /{word}.{hint}", trouble=True)
         return None
 
-    async def sent(self) -> None:
+    def sent(self) -> None:
         """Empty the composer; what stood in it goes into the history."""
         text = self._composer.take()
         self._begun = self._before = ""
         self.close_popup()
-        try:
-            await self._host.keep_sent(text)
-        except UserError as error:  # what was sent is sent all the same
-            self._host.report(str(error), trouble=True)
+        # What cannot be kept there is said, and sent all the same.
+        self._host.main.run_worker(self._host.keep_sent(text), group="draft")
 
     def give_back(self, text: str) -> None:
         """Put a text that could not be kept into the composer, above what was typed since."""
@@ -73,7 +70,7 @@ class ComposerWords:
     def write(self, act: Act, text: str) -> None:
         """Perform an act that writes a text; what cannot be written goes into the composer."""
         give_back = partial(self.give_back, text)
-        if not self._host.performance.play(act, unsaid=give_back):
+        if not self._host.performance.queue(act, unsaid=give_back):
             give_back()
 
     def ask(self, slash: str, sentence: str) -> None:

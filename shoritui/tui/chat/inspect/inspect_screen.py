@@ -87,6 +87,9 @@ class InspectScreen(Framed[int | Branch | None]):
         self.line = Input(placeholder="type to search", select_on_focus=False)
         self.view = RowList(lambda row: words_of(self.rows[row]), "Nothing has these words.")
         self.sum = Static("", id="sum")
+        # Held, not asked for: what was read may come when the screen is closed and empty.
+        self._about = Static(id="about")
+        self._frame = VerticalScroll(can_focus=False)
 
     def compose(self) -> ComposeResult:
         """The sum, what is looked for, the blocks, and the text of one of them."""
@@ -95,8 +98,8 @@ class InspectScreen(Framed[int | Branch | None]):
             yield self.sum
             yield self.line
             yield self.view
-            with VerticalScroll(can_focus=False):
-                yield Static(id="about")
+            with self._frame:
+                yield self._about
 
     def on_mount(self) -> None:
         """Ask what is read."""
@@ -163,8 +166,8 @@ class InspectScreen(Framed[int | Branch | None]):
     def _show_about(self) -> None:
         row = self.highlighted
         about = "\n\n".join([one_line(row.heading), clean(row.text)]) if row is not None else ""
-        self.query_one("#about", Static).update(Content(about))
-        self.query_one(VerticalScroll).scroll_home(animate=False)
+        self._about.update(Content(about))
+        self._frame.scroll_home(animate=False)
 
     def on_input_changed(self) -> None:
         """Show what has these words."""

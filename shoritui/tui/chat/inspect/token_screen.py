@@ -89,10 +89,11 @@ class TokenScreen(Framed[Branch | None]):
         self.flow = TokenFlow()
         self.others = RowList(self._other_words)
         self.about = Static(id="token")
+        self._frame = Vertical()  # held: the tokens may come when the screen is closed
 
     def compose(self) -> ComposeResult:
         """The tokens, the one that is pointed at, and what else could stand there."""
-        with Vertical() as frame:
+        with self._frame as frame:
             frame.border_title = Content(self._shown.title)
             frame.border_subtitle = "←→↑↓ token · esc close"
             yield self.flow
@@ -127,8 +128,7 @@ class TokenScreen(Framed[Branch | None]):
             return
         self.others.display = bool(self.likelihoods)
         if self.likelihoods:
-            frame = self.query_one(Vertical)
-            frame.border_subtitle = (
+            self._frame.border_subtitle = (
                 "←→↑↓ token · n surprising one · tab other · ⏎ go on with it · esc close"
             )
         inks = [ink_of(each.token.logprob) for each in self.likelihoods]

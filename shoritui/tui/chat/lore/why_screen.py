@@ -64,6 +64,8 @@ class WhyScreen(Framed[int | None]):
         self.what_if = Input(placeholder="what if this were said?", id="what-if")
         self.filter = Input(words, placeholder="type to filter", select_on_focus=False)
         self.view = RowList(lambda index: words_of(self.rows[index]))
+        # Held, not asked for: what was read may come when the screen is closed and empty.
+        self._about = Static(id="about")
 
     def compose(self) -> ComposeResult:
         """The dry run, the filter, the lore, and what there is to say of one piece."""
@@ -73,7 +75,7 @@ class WhyScreen(Framed[int | None]):
             yield self.what_if
             yield self.filter
             yield self.view
-            yield Static(id="about")
+            yield self._about
 
     def on_mount(self) -> None:
         """Show how it is now."""
@@ -114,7 +116,7 @@ class WhyScreen(Framed[int | None]):
     def _show_about(self) -> None:
         row = self.highlighted
         lines = about(row) if row else [_nothing(self._all)]
-        self.query_one("#about", Static).update(Content("\n").join(map(Content, lines)))
+        self._about.update(Content("\n").join(map(Content, lines)))
 
     def action_take(self) -> None:
         """Go to the message that brought the highlighted piece up."""

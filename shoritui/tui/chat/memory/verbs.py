@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 from shoritui.text import counted, one_line
 from shoritui.tui.chat.app_protocol import Host
-from shoritui.tui.chat.verbs.message import target
+from shoritui.tui.chat.verbs.message import act
 
 if TYPE_CHECKING:
     from shoritui.director import SummaryDraft
 
 
-async def pin(host: Host, _: str) -> None:
+def pin(host: Host, _: str) -> None:
     """Keep the message in what the model reads, or no longer."""
-    found = await target(host)
-    if found is not None:
-        host.performance.play(found.director.pin(found.entry.id, not found.entry.pinned))
+    act(host, lambda it: it.director.pin(it.entry.id, not it.entry.pinned))
 
 
 async def summarise(host: Host, _: str) -> None:

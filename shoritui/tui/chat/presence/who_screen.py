@@ -147,10 +147,11 @@ class HearersScreen(CastList[tuple[str, ...]]):
         self._director = director
         self._names = names
         self._chosen: list[str] = []
+        self._cost = Static(id="cost")  # held: its words may come when the screen is closed
 
     def below(self) -> Iterable[Static]:
         """What it costs stands below the names."""
-        return (Static(id="cost"),)
+        return (self._cost,)
 
     def on_mount(self) -> None:
         """Say what it costs."""
@@ -181,7 +182,7 @@ class HearersScreen(CastList[tuple[str, ...]]):
 
     @work(exclusive=True)
     async def _tell_cost(self) -> None:
-        self.query_one("#cost", Static).update(Content(await cost(self._director, self._hearing)))
+        self._cost.update(Content(await cost(self._director, self._hearing)))
 
 
 async def cost(director: Director, heard: Sequence[str]) -> str:

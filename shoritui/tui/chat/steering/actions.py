@@ -68,6 +68,7 @@ STEERING: tuple[Action[Host], ...] = (
     Action(
         id="ooc_read",
         synonyms="hide exclude prompt out character",
+        asks=True,
         title="Out of character: Have it read for the story, or not",
         run=verbs.read_ooc,
         help="Takes what is said out of character into the story's prompt, or leaves it out.",

@@ -100,7 +100,7 @@ def copy_choices(_: Host) -> list[str]:
     return ["all"]
 
 
-async def interrupt(host: Host, _: str) -> None:
+def interrupt(host: Host, _: str) -> None:
     """Copy what is selected, else stop the reply, else say how to quit."""
     app = host.main.app
     selected = app.focused.selected_text if isinstance(app.focused, TextArea) else ""
@@ -109,7 +109,7 @@ async def interrupt(host: Host, _: str) -> None:
         app.copy_to_clipboard(selected)
         host.report("The selection is in the clipboard.")
     elif host.performance.is_on:
-        await host.performance.stop()
+        host.performance.stop_soon()
     elif not imports.stop(host):
         host.report("Ctrl+Q quits; everything is kept.")
 
@@ -154,6 +154,10 @@ async def target(host: Host) -> Target | None:
     Where there is none, that is said.
     """
     await host.performance.free()
+    return _target(host)
+
+
+def _target(host: Host) -> Target | None:
     item, director = _selected(host), host.director
     entry = director.chat.entry(item.id) if item is not None and director is not None else None
     if director is not None and entry is not None:
@@ -234,52 +238,52 @@ async def go_on(host: Host, _: str) -> None:
         host.performance.play(found.director.continue_(found.entry.id, keep))
 
 
-async def older(host: Host, _: str) -> None:
+def older(host: Host, _: str) -> None:
     """Take the version before."""
-    await _step(host, -1)
+    _step(host, -1)
 
 
-async def newer(host: Host, _: str) -> None:
+def newer(host: Host, _: str) -> None:
     """Take the version after."""
-    await _step(host, 1)
+    _step(host, 1)
 
 
-async def _step(host: Host, step: int) -> None:
-    found = await target(host)
-    if found is None:
-        return
-    director, entry = found
-    versions = director.chat.version_places.get(entry.slot, [])
-    if entry.id not in versions or len(versions) < 2:
-        host.report("This message has no other version: ^r writes one.")
-        return
-    chosen = versions[(versions.index(entry.id) + step) % len(versions)]
-    host.performance.play(director.choose_version(entry.id, chosen))
+def _step(host: Host, step: int) -> None:
+    def other(found: Target) -> Act | None:
+        director, entry = found
+        versions = director.chat.version_places.get(entry.slot, [])
+        if entry.id not in versions or len(versions) < 2:
+            host.report("This message has no other version: ^r writes one.")
+            return None
+        chosen = versions[(versions.index(entry.id) + step) % len(versions)]
+        return director.choose_version(entry.id, chosen)
+
+    act(host, other)
 
 
-async def delete(host: Host, _: str) -> None:
+def delete(host: Host, _: str) -> None:
     """Put the message into the bin."""
-    await _act(host, lambda it: it.director.delete(it.entry.id))
+    act(host, lambda it: it.director.delete(it.entry.id))
 
 
-async def hide(host: Host, _: str) -> None:
+def hide(host: Host, _: str) -> None:
     """Keep the message from the model, or let it read it again."""
-    await _act(host, lambda it: it.director.hide(it.entry.id, not it.entry.hidden))
+    act(host, lambda it: it.director.hide(it.entry.id, not it.entry.hidden))
 
 
-async def move_up(host: Host, _: str) -> None:
+def move_up(host: Host, _: str) -> None:
     """Let the message change places with the one before it."""
-    await _act(host, lambda it: it.director.move(it.entry.id, up=True))
+    act(host, lambda it: it.director.move(it.entry.id, up=True))
 
 
-async def move_down(host: Host, _: str) -> None:
+def move_down(host: Host, _: str) -> None:
     """Let the message change places with the one after it."""
-    await _act(host, lambda it: it.director.move(it.entry.id, up=False))
+    act(host, lambda it: it.director.move(it.entry.id, up=False))
 
 
-async def merge(host: Host, _: str) -> None:
+def merge(host: Host, _: str) -> None:
     """Make one message of this one and the next."""
-    await _act(host, lambda it: it.director.merge(it.entry.id))
+    act(host, lambda it: it.director.merge(it.entry.id))
 
 
 async def split(host: Host, _: str) -> None:
@@ -321,26 +325,30 @@ async def _insert(host: Host, *, before: bool) -> None:
         host.words.write(director.insert(after, "message", name, words), text or "")
 
 
-async def bookmark(host: Host, name: str) -> None:
+def bookmark(host: Host, name: str) -> None:
     """Set a bookmark at the message, or remove it."""
-    found = await target(host)
-    if found is None:
-        return
-    director, entry = found
-    label = name or (None if entry.label else _beginning(entry))
-    host.performance.play(director.set_label(entry.id, label))
+
+    def labelled(found: Target) -> Act:
+        director, entry = found
+        return director.set_label(entry.id, name or (None if entry.label else _beginning(entry)))
+
+    act(host, labelled)
 
 
-async def checkpoint(host: Host, name: str) -> None:
+def checkpoint(host: Host, name: str) -> None:
     """Name the last message, to find the way back to it."""
-    await host.performance.free()
-    director = host.director
-    last = director.chat.last_told if director is not None else None
-    if director is None or last is None:
+    if host.director is not None:
+        host.performance.queue(_checkpoint(host.director, name))
+
+
+async def _checkpoint(director: Director, name: str) -> Act:
+    last = director.chat.last_told
+    if last is None:
         return
     taken = {entry.label for entry in director.chat.entries if entry.label}
     number = next(number for number in range(1, 1 << 30) if f"Checkpoint {number}" not in taken)
-    host.performance.play(director.set_label(last.id, name or f"Checkpoint {number}"))
+    async for event in director.set_label(last.id, name or f"Checkpoint {number}"):
+        yield event
 
 
 async def bookmarks(host: Host, _: str) -> None:
@@ -411,24 +419,29 @@ async def _gone_to(host: Host, director: Director, entry_id: int) -> Act:
     host.main.story.go_to(entry_id)
 
 
-async def undo(host: Host, _: str) -> None:
+def undo(host: Host, _: str) -> None:
     """Take back what was done last."""
-    await host.performance.free()
     if host.director is not None:
-        host.performance.play(host.director.undo())
+        host.performance.queue(host.director.undo())
 
 
-async def redo(host: Host, _: str) -> None:
+def redo(host: Host, _: str) -> None:
     """Do again what was taken back last."""
-    await host.performance.free()
     if host.director is not None:
-        host.performance.play(host.director.redo())
+        host.performance.queue(host.director.redo())
 
 
-async def _act(host: Host, make: Callable[[Target], Act]) -> None:
-    found = await target(host)
-    if found is not None:
-        host.performance.play(make(found))
+def act(host: Host, make: Callable[[Target], Act | None]) -> None:
+    """Act on the message under the cursor, or the last one, as it is once it is this act's turn."""
+    host.performance.queue(_acted(host, make))
+
+
+async def _acted(host: Host, make: Callable[[Target], Act | None]) -> Act:
+    found = _target(host)
+    made = make(found) if found is not None else None
+    if made is not None:
+        async for event in made:
+            yield event
 
 
 def _title(entry: Entry) -> str:

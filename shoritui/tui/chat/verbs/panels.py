@@ -49,13 +49,17 @@ def help_choices(_: Host) -> list[str]:
     return list(guide.names())
 
 
-async def cast(host: Host, argument: str) -> None:
+def cast(host: Host, argument: str) -> None:
     """Go to a character in the panel; a new one joins the cast."""
+    if argument:
+        host.main.run_worker(_cast(host, argument), group="asking")
+    else:
+        host.words.ask("cast", "Write a character's name after /cast.")
+
+
+async def _cast(host: Host, argument: str) -> None:
     from shoritui.tui.chat.panels.scene import with_character
 
-    if not argument:
-        host.words.ask("cast", "Write a character's name after /cast.")
-        return
     names = [character.name.casefold() for character in _scene(host).characters]
     if argument.casefold() not in names:
         try:
@@ -69,25 +73,30 @@ async def cast(host: Host, argument: str) -> None:
         host.main.side.scene.go_to(argument)
 
 
-async def add_lore(host: Host, argument: str) -> None:
+def add_lore(host: Host, argument: str) -> None:
     """Add a piece of lore."""
+    if argument:
+        host.main.run_worker(_add_lore(host, argument), group="asking")
+    else:
+        host.words.ask("lore", "Write the name of the new piece of lore after /lore.")
+
+
+async def _add_lore(host: Host, argument: str) -> None:
     from shoritui.tui.chat.panels.scene import with_field
 
-    if not argument:
-        host.words.ask("lore", "Write the name of the new piece of lore after /lore.")
-        return
     await change_scene(host, with_field(_scene(host), "new.lore", argument))
     await host.open_section("scene")
 
 
 async def sampler(host: Host, argument: str) -> None:
     """Show or hide the sampler, or change values."""
-    if not argument:
+    if argument:
+        host.main.run_worker(_change_sampler(host, argument), group="asking")
+    else:
         await host.toggle_section("sampler")
-        return
-    chat = host.chat
-    if chat is None:
-        return
+
+
+async def _change_sampler(host: Host, argument: str) -> None:
     numbers, lists = sampler_words(argument)
     for word in numbers:
         name, _, text = word.partition("=")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from shoritui.names import addressed
 from shoritui.settings import Strategy
 from shoritui.text import one_line
-from shoritui.tui.chat.app_protocol import Host
+from shoritui.tui.chat.app_protocol import Act, Host
 from shoritui.tui.chat.imports import verbs as imports
 from shoritui.tui.chat.main_screen import TURNS
 from shoritui.tui.chat.verbs import panels
 from shoritui.tui.widgets.chooser import Choice, Chooser
+
+if TYPE_CHECKING:
+    from shoritui.director import Director
 
 AUTO = "auto"
 AUTO_TURNS = 20
@@ -40,13 +43,13 @@ async def send(host: Host, _: str) -> None:
     speaker, _ = addressed(text, director.chat.other_names)
     stranger = _STRANGER.match(text)
     if host.performance.is_on:
-        await _say(host, text)
+        _say(host, text)
     elif speaker is None and stranger is not None:
         host.main.run_worker(_meet(host, stranger[1], text), group="asking")
     elif speaker in director.chat.absent:
         host.main.run_worker(_let_in(host, speaker, text), group="asking")
     else:
-        await _say(host, text)
+        _say(host, text)
 
 
 async def _meet(host: Host, name: str, text: str) -> None:
@@ -63,7 +66,7 @@ async def _meet(host: Host, name: str, text: str) -> None:
         await panels.change_scene(host, with_character(host.chat.scene, name))
         await host.performance.free()
     if answer is not None and host.main.composer.text == text:
-        await _say(host, text)
+        _say(host, text)
 
 
 async def _let_in(host: Host, name: str, text: str) -> None:
@@ -79,10 +82,10 @@ async def _let_in(host: Host, name: str, text: str) -> None:
         host.performance.play(host.director.enter(name))
         await host.performance.free()
     if answer is not None and host.main.composer.text == text:
-        await _say(host, text)
+        _say(host, text)
 
 
-async def _say(host: Host, text: str) -> None:
+def _say(host: Host, text: str) -> None:
     """Say what was typed and let one answer."""
     director = host.director
     if director is None:
@@ -93,10 +96,10 @@ async def _say(host: Host, text: str) -> None:
     acts = [*said, director.reply(speaker)]
     if heard := host.main.whispers_to:
         acts = [director.whisper(words, heard, speaker)]
-    if host.performance.play(*acts, unsaid=unsaid):
+    if host.performance.queue(*acts, unsaid=unsaid):
         host.main.story.cursor = None
         host.main.story.to_end()
-        await host.words.sent()
+        host.words.sent()
 
 
 def is_command(text: str) -> bool:
@@ -109,7 +112,7 @@ def newline(host: Host, _: str) -> None:
     host.main.composer.insert("\n")
 
 
-async def stop(host: Host, _: str) -> None:
+def stop(host: Host, _: str) -> None:
     """Take back a begun command, else close the popup, end the find, stop the reply, go back."""
     main = host.main
     if (main.composer.has_focus and host.words.take_back()) or host.words.close_popup():
@@ -119,7 +122,7 @@ async def stop(host: Host, _: str) -> None:
             main.composer.focus()
         return
     if host.performance.is_on:
-        await host.performance.stop()
+        host.performance.stop_soon()
     elif imports.stop(host):
         return
     elif main.close_overlay() or main.story.cursor is not None or not main.composer.has_focus:
@@ -170,7 +173,7 @@ async def choose_turns(host: Host, argument: str) -> None:
         host.show_choices()
 
 
-async def overrule(host: Host, _: str) -> None:
+def overrule(host: Host, _: str) -> None:
     """Give the turn to the next likeliest; a reply that is written is stopped and deleted."""
     director = host.director
     if director is None:
@@ -180,14 +183,20 @@ async def overrule(host: Host, _: str) -> None:
     if not others:
         host.report("Nobody else is there to speak.")
     elif writing is not None:
-        await performance.stop()
-        gone = [director.delete(writing.id)] if chat.entry(writing.id) is not None else []
-        performance.play(*gone, director.reply(others[0]))
+        performance.stop_soon()
+        performance.queue(_deleted(director, writing.id), director.reply(others[0]))
     elif performance.is_on:
         host.report("Wait until the reply begins, or stop it with Escape.")
     else:
         chat.pick(others[0])
         host.show_choices()
+
+
+async def _deleted(director: Director, entry_id: int) -> Act:
+    """Delete a reply, if anything stays of it once it has ended."""
+    if director.chat.entry(entry_id) is not None:
+        async for event in director.delete(entry_id):
+            yield event
 
 
 def auto_play(host: Host, argument: str) -> None:
