@@ -12,6 +12,7 @@ from typing import Final
 
 from shoritui.benchmark import HEADER, Benchmark, Figure, Row, table_line
 from tests.benchmarks.browser import in_browser
+from tests.benchmarks.growth import growth_of_parsers
 from tests.benchmarks.keys import key_to_paint
 from tests.benchmarks.library import long_story, many_stories
 from tests.benchmarks.long import opened, streaming
@@ -31,6 +32,7 @@ BENCHMARKS: Final = (
     many_stories,
     lore,
     import_folder,
+    growth_of_parsers,
     opened,
     streaming,
     choice,

@@ -213,6 +213,12 @@ def test_thoughts_are_folded_away(size: int) -> None:
     assert written(found, " 1 <thin 2 <think", size) == "1 <thin 2 <think"
 
 
+def test_a_paragraph_behind_the_first_words_after_a_thought_stays() -> None:
+    found = body()
+    pieces = ["<think>Hm.</think>", '\n\n"Aye', "\n\n", 'He sat."']
+    assert "".join(map(found.write, pieces)) + found.end() == '"Aye\n\nHe sat."'
+
+
 @pytest.mark.parametrize("size", [1, 5, 1000])
 def test_own_stop_strings_end_a_reply(size: int) -> None:
     found = body("", "###", "<|im_end|>")

@@ -87,6 +87,13 @@ def test_whom_a_description_is_about(
     assert (first.name, first.description) == (name, description)
 
 
+def test_whoever_has_no_name_gets_one_of_their_own() -> None:
+    parts = [Block("description", body) for body in ("Character 2", "???", "!!!")]
+    characters = chat_of_blockml(render_all(parts), "x", Form()).chat.scene.characters
+    assert [each.name for each in characters] == ["Character 2", "Character 3", "Character 4"]
+    assert [each.description for each in characters] == ["Character 2", "???", "!!!"]
+
+
 def test_what_no_scene_says_is_chosen_sensibly() -> None:
     said: list[Part] = [Block("message", "Hm.", "Ada"), Block("message", "Well.", "Bram")]
     parts: list[Part] = [*said, Instruction("Go.")]
