@@ -7,22 +7,22 @@ import os
 import pickle
 import resource
 import select
-import shutil
 import signal
 import struct
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from traceback import format_exception
-from typing import Final, Protocol, cast
+from typing import BinaryIO, Final, NoReturn, Protocol, cast
 from zlib import crc32
 
 from tests.fuzz.mutate import mutate
@@ -33,7 +33,7 @@ MEMORY: Final = 1 << 30
 """Bytes that an input may take beside what the program takes by itself."""
 SILENCE: Final = 180.0
 """Seconds after which a process that says nothing waits for something that never comes."""
-_BATCH: Final = 100
+_BATCH: Final = 50
 """Inputs for one process."""
 _SEEN: Final = 3
 """One input in so many is looked at while it is played, which takes half as long again."""
@@ -222,32 +222,51 @@ class Fuzzer:
         rest = iter(inputs)
         is_over = False
         while not is_over:
-            here, there = os.pipe()
-            sys.stdout.flush()
-            child = os.fork()  # which has a copy of what is still to be played
-            if not child:
-                os.close(here)
-                _serve(self._target, rest, self._known, self._heard, there)
-            os.close(there)
-            begun: Input | None = None
-            for message in _messages(here):
-                if isinstance(message, Input):
-                    begun = message
-                    next(rest, None)
-                elif isinstance(message, Report):
-                    begun = None
-                    yield message
-                else:
-                    is_over = True
-                    _import(cast(list[str], message))
-            os.close(here)
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            _, status = os.waitpid(child, 0)
-            if begun is not None:
-                yield Report(begun, _end(status))
-            elif not is_over:
-                raise RuntimeError(f"the target {self.name} cannot be played: {_end(status)}")
+            with _process(self._target, rest, self._known, self._heard) as (pipe, ended):
+                begun: Input | None = None
+                for message in _messages(pipe):
+                    if isinstance(message, Input):
+                        begun = message
+                        next(rest, None)
+                    elif isinstance(message, Report):
+                        begun = None
+                        yield message
+                    else:
+                        is_over = True
+                        _import(cast(list[str], message))
+                if begun is not None:
+                    yield Report(begun, ended())
+                elif not is_over:
+                    raise RuntimeError(f"the target {self.name} cannot be played: {ended()}")
+
+
+@contextmanager
+def _process(
+    target: Target, inputs: Iterator[Input], known: set[Call], heard: set[str]
+) -> Iterator[tuple[BinaryIO, Callable[[], str]]]:
+    """A process that plays what is left of the inputs: what it says, and how it has ended."""
+    here, there = os.pipe()
+    with (
+        os.fdopen(here, "rb", buffering=0) as pipe,
+        tempfile.TemporaryDirectory(
+            prefix="fuzz-", dir=_shm(), ignore_cleanup_errors=True
+        ) as folder,
+    ):
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            _serve(target, World(Path(folder) / "world"), inputs, known, heard, there)
+        os.close(there)
+
+        @cache
+        def ended() -> str:
+            os.kill(child, signal.SIGKILL)
+            return _end(os.waitpid(child, 0)[1])
+
+        try:
+            yield pipe, ended
+        finally:
+            ended()
 
 
 def _end(status: int) -> str:
@@ -267,29 +286,31 @@ def _import(names: Iterable[str]) -> None:
 _SIZE: Final = struct.Struct("<Q")
 
 
-def _messages(pipe: int) -> Iterator[object]:
+def _messages(pipe: BinaryIO) -> Iterator[object]:
     """Yield what a process says, until it ends or is silent for too long."""
-    with os.fdopen(os.dup(pipe), "rb", buffering=0) as file:
 
-        def read(count: int) -> bytes:
-            got = b""
-            while len(got) < count:
-                ready, _, _ = select.select([file], [], [], SILENCE)
-                piece = file.read(count - len(got)) if ready else b""
-                if not piece:
-                    return b""
-                got += piece
-            return got
+    def read(count: int) -> bytes:
+        got = b""
+        while len(got) < count:
+            ready, _, _ = select.select([pipe], [], [], SILENCE)
+            piece = pipe.read(count - len(got)) if ready else b""
+            if not piece:
+                return b""
+            got += piece
+        return got
 
-        while head := read(_SIZE.size):
-            if not (body := read(*_SIZE.unpack(head))):
-                return
-            yield pickle.loads(body)
+    while (head := read(_SIZE.size)) and (body := read(*_SIZE.unpack(head))):
+        yield pickle.loads(body)
 
 
 def _serve(
-    target: Target, inputs: Iterable[Input], known: set[Call], heard: set[str], pipe: int
-) -> None:
+    target: Target,
+    world: World,
+    inputs: Iterator[Input],
+    known: set[Call],
+    heard: set[str],
+    pipe: int,
+) -> NoReturn:
     """Be the process that plays: tell each input before and after; never return."""
     with os.fdopen(pipe, "wb", buffering=0) as file:
 
@@ -297,12 +318,10 @@ def _serve(
             body = pickle.dumps(message)
             file.write(_SIZE.pack(len(body)) + body)
 
-        folder = tempfile.mkdtemp(prefix="fuzz-", dir=_shm())
         code = 0
         try:
             _limit()
             watch()
-            world = World(Path(folder) / "world")
             for each in inputs:
                 say(each)
                 calls = Calls(known, is_idle=crc32(each.content) % _SEEN != 0)
@@ -312,8 +331,6 @@ def _serve(
             print("".join(format_exception(error)), file=sys.stderr, flush=True)
             code = 70
         finally:
-            os.chdir("/")
-            shutil.rmtree(folder, ignore_errors=True)
             os._exit(code)
 
 
