@@ -84,10 +84,15 @@ def fill(home: Path) -> Path:
         )
     )
     (outside / "data" / f"{FILE_NAME}.txt").write_text(f"{ALL}\n▀message\nA:{ALL}▄\n")
-    (outside / "finetune.toml").write_text(
-        f"base = {_toml(ALL)}\n[[tier]]\nname = {_toml(MARKUP[2])}\ndata = ['data']\n"
+    said = " ".join((*MARKUP, *COMMANDS))
+    (outside / "data" / f"right{FILE_NAME}.txt").write_text(
+        f"▀description\n{said}▄\n▀message\nA: {said}▄\n▀message\nB: {said}▄\n"
     )
-    (outside / "odd.toml").write_text(f"base = {_toml(ALL)}\n{_toml(ALL)} = 1\n")
+    for name, data in (("finetune", "data/*"), ("right-data", "data/right*")):
+        (outside / f"{name}.config.toml").write_text(
+            f"[base]\nmodel = {_toml(ALL)}\n[[tier]]\nname = 'low'\ndata = ['{data}']\n"
+        )
+    (outside / "odd.toml").write_text(f"[[tier]]\nname = {_toml(ALL)}\n{_toml(ALL)} = 1\n")
     (outside / "odd.yaml").write_text(f"base_model: {json.dumps(ALL)}\n{json.dumps(ALL)}: 1\n")
     with closing(Library(home / "data" / "library.db")) as library:
         for _ in range(2):

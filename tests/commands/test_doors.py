@@ -56,13 +56,16 @@ eval --stories {outside} | eval --preset {all} | bench {all} | bench --model {al
 doctor --model {all} | doctor --model arch{file} --json | doctor --server http://{all}
 help {all} | help | serve --host {all} --password x
 chat {all} | chat --preset {all} | chat --model {all} | chat --linear {outside}/wrong.toml
-finetune {outside}/finetune.toml --plain | finetune run {all} | finetune run {file}.toml
-finetune check {outside}/finetune.toml | finetune check {outside}/odd.toml --json
-finetune stats {outside}/finetune.toml | finetune plan {outside}/finetune.toml
-finetune plan --shape {all} | finetune export {outside}/finetune.toml --tier {all}
+finetune {outside}/finetune.config.toml --plain | finetune run {all} | finetune run {file}.toml
+finetune check {outside}/finetune.config.toml | finetune check {outside}/odd.toml --json
+finetune stats {outside}/finetune.config.toml | finetune plan {outside}/finetune.config.toml
+finetune plan --shape {all} | finetune export {outside}/finetune.config.toml --tier {all}
 finetune init {out}/{file} | finetune init {outside}/odd.toml | finetune bench {all}
 finetune import-axolotl {outside}/odd.yaml --to {out}/odd.toml | finetune import-axolotl {all}
-finetune export-axolotl {outside}/finetune.toml
+finetune export-axolotl {outside}/finetune.config.toml
+finetune check {outside}/right-data.config.toml | finetune check {outside}/odd.toml
+finetune check {outside}/right-data.config.toml --repair {out}/repaired
+finetune export-axolotl {outside}/right-data.config.toml --to {out}/axolotl
 {all} | {file} | chats {all} | finetune {all} | finetune {file}.toml | lore {all}
 """
 DOORS: Final = (

@@ -42,7 +42,7 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
     yaml = yaml_library()
     for tier in config.tiers:
         yield f"data/{tier.name}.jsonl", "".join(_rows(config, tier))
-        text = yaml.safe_dump(dict(settings_of(config, tier)), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(dict(settings_of(config, tier)), sort_keys=False)
         after = f" It goes on from the tier {tier.parent}." if tier.parent else ""
         yield f"{tier.name}.yaml", f"# The tier {tier.name}.{after}\n{text}"
     yield SCRIPT, _script(config)

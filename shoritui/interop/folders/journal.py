@@ -22,7 +22,7 @@ import msgspec
 from shoritui.errors import UserError
 from shoritui.files import open_file, why
 from shoritui.story import Library, locked
-from shoritui.text import printable
+from shoritui.text import encodable, printable
 
 
 @contextmanager
@@ -104,8 +104,7 @@ class Journal:
         Raises:
             UserError: The journal cannot be written.
         """
-        here = str(source.absolute())
-        record = Record(self.batch, time.time(), here, digest, kind, name, tuple(made))
+        record = Record(self.batch, time.time(), _place(source), digest, kind, name, tuple(made))
         self._write(record)
         self._chats |= {(each.chat, each.created) for each in record.made if each.chat}
         return record
@@ -125,7 +124,7 @@ class Journal:
 
     def made_of(self, source: Path) -> Path | None:
         """Return the file that was made of another one last, if it is still there."""
-        record = self._by_source.get(str(source.absolute()))
+        record = self._by_source.get(_place(source))
         files = [Path(each.file) for each in record.made if each.file] if record else []
         return next((file for file in files if file.is_file()), None)
 
@@ -168,6 +167,11 @@ class Journal:
             raise UserError(f"{printable(self._path)} cannot be written: {why(error)}.") from None
         self._records.append(record)
         self._index(record)
+
+
+def _place(source: Path) -> str:
+    """Return where a file is, as JSON holds it: bytes that are no text are question marks."""
+    return encodable(str(source.absolute()))
 
 
 def digest_of(path: Path) -> str:
