@@ -55,6 +55,15 @@ def test_it_is_made_once_and_anew_for_another_adapter(
     assert not first.exists()
 
 
+def test_a_damaged_one_is_made_anew(parts: tuple[Path, Path], merges: list[Path]) -> None:
+    made = shipped_model()
+    whole = made.read_bytes()
+    for damaged in (whole[: len(whole) // 2], bytes(len(whole)), b"", whole[:-1] + b"?"):
+        made.write_bytes(damaged)
+        assert shipped_model() == made and made.read_bytes() == whole
+    assert len(merges) == 5
+
+
 def test_what_breaks_off_leaves_nothing(
     parts: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

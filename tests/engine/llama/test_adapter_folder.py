@@ -183,8 +183,11 @@ def test_it_is_made_once_for_what_is_in_it(base: Path, tmp_path: Path, home: Pat
     assert made.stat() == before
     rewritten(folder, lambda name, tensor: (name, tensor * 2))
     assert lora_gguf(folder, model) != made
+    whole = made.read_bytes()
     made.unlink()
-    assert lora_gguf(tmp_path / "the same", model) == made and made.is_file()
+    assert lora_gguf(tmp_path / "the same", model) == made and made.read_bytes() == whole
+    made.write_bytes(bytes(len(whole)))
+    assert lora_gguf(tmp_path / "the same", model) == made and made.read_bytes() == whole
     for _ in range(9):
         rewritten(folder, lambda name, tensor: (name, tensor * 1.1))
         last = lora_gguf(folder, model)
