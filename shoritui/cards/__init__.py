@@ -33,7 +33,13 @@ from shoritui.cards.personas import (
     restore_persona,
 )
 from shoritui.cards.pictures import PICTURE_SUFFIXES, picture_of, pictures_of
-from shoritui.cards.plain import card_from_json, card_to_json, differences, fingerprint
+from shoritui.cards.plain import (
+    card_from_json,
+    card_to_json,
+    cast_from_json,
+    differences,
+    fingerprint,
+)
 from shoritui.cards.save import add_card, save_card
 from shoritui.cards.settled import as_written, macro_problems, settle_card
 
@@ -57,6 +63,7 @@ __all__ = [
     "card_folders",
     "card_from_json",
     "card_to_json",
+    "cast_from_json",
     "check_card",
     "conversations",
     "copy_beside",

@@ -19,6 +19,21 @@ _VERSION: Final = 1
 KEYS: Final = {"characters": "character", "messages": "message", "notes": "note"}
 """The fields of a `Card` that have another key in a file."""
 _NAMES: Final = ("name", "aliases", "speaker", "character")
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Listed(msgspec.Struct):
+    """What a list of chats shows of a stored card, and what no stored card is without."""
+
+    version: int
+    source: str
+    character: tuple[_Named, ...] = ()
+
+
+_LISTED: Final = msgspec.json.Decoder(_Listed)
 _FIELDS: Final = {key: field for field, key in KEYS.items()}
 
 
@@ -59,6 +74,20 @@ def card_from_json(text: str) -> Card:
         return from_data(data, data["source"])
     except (ValueError, TypeError, KeyError, RecursionError, msgspec.ValidationError) as error:
         raise UserError(f"A stored scene cannot be read ({misfit(error)}).") from error
+
+
+def cast_from_json(text: str) -> tuple[str, ...]:
+    """Return the cast's names of a card that `card_to_json` wrote, without reading all of it.
+
+    What is found to be wrong is told as by `card_from_json`.
+    """
+    try:
+        found = _LISTED.decode(text)
+        if found.version <= _VERSION:
+            return tuple(each.name for each in found.character)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    return tuple(each.name for each in card_from_json(text).characters)
 
 
 def fingerprint(card: Card) -> str:

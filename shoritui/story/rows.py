@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from sqlite3 import Connection
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -17,7 +17,7 @@ import msgspec
 
 from shoritui.blockml import LENGTHS
 from shoritui.bounded import Malformed, read_json
-from shoritui.cards import card_from_json
+from shoritui.cards import card_from_json, cast_from_json
 from shoritui.errors import UserError
 from shoritui.story.database import Damaged, fetch
 from shoritui.story.model import Chat, Details, Draft, Entry, Kind, Origin, Status, Summary
@@ -45,6 +45,7 @@ _KINDS = frozenset(get_args(Kind))
 _STATUSES = frozenset(get_args(Status))
 _END_OF_TIME = 250_000_000_000.0
 """In seconds; later times have no date."""
+_Scene = TypeVar("_Scene")
 _Kept = TypeVar("_Kept", Origin, Details)
 _UNKNOWN: Final = Origin()
 _MOST: Final = 1 << 53
@@ -58,6 +59,15 @@ def to_chat(row: tuple[Any, ...]) -> Chat:
     Raises:
         Damaged: Something in it cannot be what a library wrote, or a newer one wrote it.
     """
+    chat_id, name, _, user, head, _, created, updated, _ = row
+    card, chosen = _scene_and_settings(row, card_from_json)
+    return Chat(chat_id, name, card, user, head, chosen, created, updated)
+
+
+def _scene_and_settings(
+    row: tuple[Any, ...], read_scene: Callable[[str], _Scene]
+) -> tuple[_Scene, dict[str, Any]]:
+    """Return what is JSON in a chat's row; raise `Damaged` if anything is wrong in the row."""
     chat_id, name, scene, user, head, settings, created, updated, tags = row
     texts = {"name": name, "user's name": user, "scene": scene, "settings": settings}
     for part, text in texts.items():
@@ -65,9 +75,10 @@ def to_chat(row: tuple[Any, ...]) -> Chat:
             raise _damaged("chat", chat_id, part)
     if not (_is_time(created) and _is_time(updated)):
         raise _damaged("chat", chat_id, "date")
+    head_of(chat_id, head)
     read_tags(chat_id, tags)
     try:
-        card = card_from_json(scene)
+        known = read_scene(scene)
     except UserError as error:
         raise Damaged(f"The stored chat {chat_id} cannot be opened: {error}") from error
     try:
@@ -76,7 +87,7 @@ def to_chat(row: tuple[Any, ...]) -> Chat:
         chosen = None
     if not isinstance(chosen, dict):
         raise _damaged("chat", chat_id, "settings")
-    return Chat(chat_id, name, card, user, head_of(chat_id, head), chosen, created, updated)
+    return known, chosen
 
 
 def read_tags(chat_id: int, tags: str | bytes) -> tuple[str, ...]:
@@ -89,14 +100,14 @@ def read_tags(chat_id: int, tags: str | bytes) -> tuple[str, ...]:
 
 def to_summary(row: tuple[Any, ...]) -> Summary:
     """Return what a list shows of a chat, damaged or not, of a row of `SUMMARY`."""
-    chat_id, name, *_, updated, tags = row[:9]
+    chat_id, name, _, _, head, _, created, updated, tags = row[:9]
     last, end, favourite, archived, deleted, count = row[9:]
     try:
-        chat = to_chat(row[:9])
-        if end != chat_id and chat.head is not None:
+        cast, _ = _scene_and_settings(row[:9], cast_from_json)
+        if end != chat_id and head is not None:
             raise _damaged("chat", chat_id, "last entry")
-        if chat.head is not None and type(last) is not str:
-            raise _damaged("entry", chat.head, "text")
+        if head is not None and type(last) is not str:
+            raise _damaged("entry", head, "text")
         if not (deleted is None or _is_time(deleted)):
             raise _damaged("chat", chat_id, "date")
     except Damaged as error:
@@ -104,10 +115,10 @@ def to_summary(row: tuple[Any, ...]) -> Summary:
     return Summary(
         id=chat_id,
         name=name,
-        cast=tuple(each.name for each in chat.scene.characters),
+        cast=cast,
         messages=count,
         last_line=" ".join((last or "").split()),
-        created=chat.created,
+        created=created,
         updated=updated,
         tags=read_tags(chat_id, tags),
         favourite=bool(favourite),

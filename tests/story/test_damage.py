@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from shoritui.cards import card_to_json
 from shoritui.cli import main
 from shoritui.errors import UserError
 from shoritui.folders import HOME_VARIABLE
-from shoritui.story import Draft, Library
+from shoritui.story import Draft, Library, back_up, restore
 from tests.story.damage import FIRST, KINDS, LAST, SCENE, Damage, mutate, stories
+from tests.story.test_file import FORMAT_1
 
 
 @pytest.fixture(scope="session")
@@ -249,3 +251,52 @@ DOORS = (
     ("export", "--all", "{top}/all"),
     ("chat", "--linear", "--model", "{top}/none.gguf"),
 )
+
+
+def test_a_backup_keeps_what_is_damaged_as_it_is(sound: Path, tmp_path: Path) -> None:
+    path = tmp_path / "library.db"
+    for name in ("a text that is not UTF-8", "a scene nested too deep", "a long circle"):
+        shutil.copy(sound, path)
+        KINDS[name].do(path)
+        before = cells(path)
+        copy = back_up(path, "by-hand")
+        path.unlink()
+        restore(path, copy)
+        assert cells(path) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entries SET text = CAST(x'ff' AS TEXT) WHERE chat = 2",
+        "UPDATE entries SET parent = id WHERE chat = 2",
+        "UPDATE entries SET parent = 1, kind = x'ff', speaker = 5 WHERE chat = 2",
+        "UPDATE chats SET scene = '{', settings = x'ff' WHERE id = 2",
+        "UPDATE chats SET head = 999, name = x'ff' WHERE id = 2",
+    ],
+)
+def test_an_older_library_is_brought_up_to_date_with_its_damaged_rows(
+    tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "library.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(FORMAT_1)
+        for chat in (1, 2):
+            old.execute(
+                "INSERT INTO chats VALUES (?, 'Old', ?, 'Bram', NULL, '{}', 5.0, 6.0)",
+                (chat, card_to_json(SCENE)),
+            )
+            old.execute(
+                "INSERT INTO entries VALUES "
+                "(?1, ?1, NULL, 'message', 'Ada', NULL, 'Hm.', 'complete', NULL, 5.5, 2)",
+                (chat,),
+            )
+            old.execute("UPDATE chats SET head = id WHERE id = ?", (chat,))
+        old.execute(damage)
+        old.commit()
+    with closing(Library(path)) as library:
+        assert [entry.text for entry in library.entries(1)] == ["Hm."]
+        assert library.append(1, Draft("message", "Ada", "And on.")).parent == 1
+        assert len(library.summaries()) == 2 and library.check()
+        with pytest.raises(UserError, match=r"damaged|cannot be opened|beginning"):
+            library.whole_chat(2)
