@@ -18,7 +18,8 @@ _ENDS: Final = ".!?…。！？」』\n"
 _MOST_WAITING: Final = 400
 """So many letters are said at the next blank, be their sentence never so long."""
 _LOOKED_BACK: Final = 4000
-"""So many letters before what waits are looked at for a loop, which would be cut."""
+"""So many letters before what waits are looked at for a loop, which would be cut; so many may wait
+for it."""
 
 
 def told(entry: Entry) -> str:
@@ -90,7 +91,7 @@ class Voice:
         """Take the next piece of it, and read out what sentences are whole and sure to stay."""
         self._written += piece
         waiting = self._written[self._said :]
-        if not any(mark in waiting for mark in _ENDS):
+        if len(waiting) > _LOOKED_BACK or not any(mark in waiting for mark in _ENDS):
             end = waiting.rfind(" ") if len(waiting) > _MOST_WAITING else 0
         elif any(letter.isspace() for letter in piece):
             begin = max(0, self._said - _LOOKED_BACK)
