@@ -16,6 +16,7 @@ from shoritui.director import Event, Notice, TurnEnded, Wrote
 from shoritui.engine import Outcome
 from shoritui.story import Entry
 from tests.commands.process import shoritui
+from tests.story.damage import KINDS, stories
 
 FIGURES = {
     "speaker", "length", "text", "stop", "prompt_tokens", "reused_tokens", "evaluated_tokens",
@@ -119,3 +120,14 @@ def test_what_is_printed_of_a_loop_is_what_is_kept(
     monkeypatch.setattr(Scripted, "reply", looping)
     assert main(["say", "Hm.", "x"]) == 0
     assert capsys.readouterr().out == "He sat.\n"
+
+
+def test_no_damaged_library_keeps_it_from_a_reply(card: Path, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "library.db"
+    stories(path)
+    for name in ("a damaged page", "a scene nested too deep", "a long circle", "no search index"):
+        KINDS[name].do(path)
+    before = path.read_bytes()
+    result = shoritui("say", '"It is me."', card, "--length", "tiny", home=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "") and result.stdout.strip()
+    assert path.read_bytes() == before

@@ -10,8 +10,8 @@ from shoritui.commands.chats.library import open_library
 from shoritui.commands.output import print_json
 
 DESCRIPTION: Final = """\
-Look for damage: in the file's pages, and in the order of each chat's messages. Nothing is changed.
-The exit code is 1 if there is any.
+Look for damage: in the file's pages, in its rows, and in the order of each chat's messages. Nothing
+is changed but a damaged search index, which is made anew. The exit code is 1 if there is any.
 """
 
 
