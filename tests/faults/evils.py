@@ -174,6 +174,10 @@ def _needs_disk(stage: Stage) -> str:
     return "it needs root for a disk of its own"
 
 
+def _needs_linux(stage: Stage) -> str:
+    return "" if sys.platform == "linux" else "it needs Linux"
+
+
 def _needs_libc(stage: Stage) -> str:
     return "" if libc() else "it needs Linux and a C compiler"
 
@@ -455,7 +459,7 @@ def _kill_workers(stage: Stage) -> None:
 
 EVILS: Final[Mapping[str, Evil]] = {
     "full": Evil(full, says="disk is full", needs=_needs_disk),
-    "quota": Evil(quota, says="library"),
+    "quota": Evil(quota, says="library", needs=_needs_linux),
     "failing": Evil(failing, says="could not be read or written", needs=_needs_libc),
     "turned-read-only": Evil(turned_read_only, says="library", needs=_needs_libc),
     "read-only": Evil(
@@ -476,6 +480,8 @@ EVILS: Final[Mapping[str, Evil]] = {
     "cache-full": Evil(cache_full, needs=_needs_disk),
     "log": Evil(log_blocked, says="A fault in ShoriTUI", shown_by=("fail",)),
     "clock": Evil(clock, needs=_needs_libc),
-    "worker": Evil(worker, says="The model's process ended", shown_by=("send",)),
-    "model": Evil(model, says="model.gguf", shown_by=("send", "retry")),
+    "worker": Evil(
+        worker, says="The model's process ended", needs=_needs_linux, shown_by=("send",)
+    ),
+    "model": Evil(model, says="model.gguf", needs=_needs_linux, shown_by=("send", "retry")),
 }
