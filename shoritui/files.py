@@ -80,6 +80,14 @@ def is_there(path: Path) -> bool:
         return True
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether it is a folder, at which one may look."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def content_of(path: Path) -> bytes:
     """Return the bytes of a plain file; else as `open_file`."""
     with open_file(path) as file:

@@ -14,7 +14,7 @@ from shoritui.cards.load import KIND, check_card, parse_card
 from shoritui.cards.model import Card
 from shoritui.cards.plain import to_data
 from shoritui.errors import UserError
-from shoritui.files import add_text, portable, replace_text, why
+from shoritui.files import add_text, is_there, portable, replace_text, why
 from shoritui.folders import user_path
 from shoritui.toml import LARGEST, file_error, read_text
 
@@ -33,7 +33,7 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
 
     target = user_path(path).resolve()
     card = check_card(card)
-    old = read_text(target, KIND) if target.exists() else ""
+    old = read_text(target, KIND) if is_there(target) else ""
     try:
         text = edited(old, to_data(card))
     except ValueError as error:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import tomli
 
 from shoritui.errors import UserError
-from shoritui.files import open_file
+from shoritui.files import is_folder, is_there, open_file
 from shoritui.toml.line_numbers import KeyPath, key_lines, line_of, unclosed_line
 from shoritui.toml.wording import file_error, nearest
 
@@ -173,7 +173,7 @@ def load_all(
     problems: list[str] = []
     for place in places:
         try:
-            files = toml_files(place) if place.exists() else []
+            files = toml_files(place) if is_there(place) else []
         except UserError as error:
             problems.append(str(error))
             continue
@@ -187,9 +187,9 @@ def load_all(
 
 def toml_files(place: Path) -> list[Path]:
     """Return the file itself, or a folder's TOML files by name; `UserError` if it is unreadable."""
-    if not place.is_dir():
-        return [place]
     try:
+        if not place.is_dir():
+            return [place]
         return sorted(file for file in place.iterdir() if file.suffix.lower() == ".toml")
     except OSError as error:
         raise file_error(place, f"the folder cannot be read ({error.strerror})") from error
@@ -197,12 +197,12 @@ def toml_files(place: Path) -> list[Path]:
 
 def files_named(name: str, folders: Iterable[Path]) -> list[Path]:
     """Return the TOML files of a name, with or without its ending, in some folders."""
-    files = [file for folder in folders if folder.is_dir() for file in toml_files(folder)]
+    files = [file for folder in folders if is_folder(folder) for file in toml_files(folder)]
     return [file for file in files if name in (file.name, file.stem)]
 
 
 def _near(path: Path) -> str:
     """Return the end of a sentence about a missing file: the one beside it that it resembles."""
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         return ""
     return nearest(path.name, [file.name for file in toml_files(path.parent)])

@@ -33,8 +33,6 @@ _ENDS: Final = {"quit", "interrupt", "web"}
 _CHOOSES: Final = {"theme", "preset", "persona", "length", "mood", "as", "turns"}
 _ASKS: Final = {"title", "note", "find", "search", "roll", "checkpoint", "keep_preset"}
 _WRITES: Final = {"edit", "insert", "insert_before", "split"}
-_SAYS: Final = "send"
-"""The act that has what is unsent said."""
 _LEAVES: Final = "Leave, losing the changes"
 _LOSES: Final = "quit once more to lose it"
 _NO_STORY: Final = "Pick a scene"
@@ -212,7 +210,7 @@ class Player:
                 return ""
             if _LEAVES in self.terminal.text:
                 self.press("down", "enter")
-            elif act.name == _SAYS and self.unsent in self.terminal.text:
+            elif "enter" in act.keys and self.unsent in self.terminal.text:
                 self.said.append(self.unsent)
                 return ""
             else:
