@@ -168,12 +168,12 @@ class Library:
         """Erase chats that lie in the bin, for good; any other one stays."""
         with self._database.transaction() as db:
             for chat_id in chat_ids:
-                _erase(db, "id = ? AND deleted IS NOT NULL", chat_id)
+                rows.erase_chats(db, "id = ? AND deleted IS NOT NULL", chat_id)
 
     def erase_untouched(self, chat_id: int) -> None:
         """Erase a chat that nobody has: nothing is in it, was done to it or chosen for it."""
         with self._database.transaction() as db:
-            _erase(
+            rows.erase_chats(
                 db,
                 "id = ? AND scene = ? AND head IS NULL AND draft = '' AND settings = '{}' "
                 "AND holder IS NULL AND tags = '[]' AND NOT favourite AND NOT archived "
@@ -783,15 +783,9 @@ def _drop(db: Connection, chat_id: int, entry_id: int) -> None:
     db.execute("DELETE FROM entries WHERE id = ?", (entry_id,))
 
 
-def _erase(db: Connection, which: str, *values: object) -> None:
-    """Erase chats with everything that was written in them."""
-    db.execute(f"UPDATE chats SET head = NULL WHERE {which}", values)
-    db.execute(f"DELETE FROM chats WHERE {which}", values)
-
-
 def _empty_bin(db: Connection, before: float) -> None:
     """Erase what was deleted before this time, and the acts that name it."""
-    _erase(db, "deleted < ?", before)
+    rows.erase_chats(db, "deleted < ?", before)
     erased = db.execute("SELECT DISTINCT chat FROM entries WHERE deleted < ?", (before,)).fetchall()
     for (chat_id,) in erased:
         ids = db.execute("SELECT id FROM entries WHERE chat = ? AND deleted < ?", (chat_id, before))

@@ -342,6 +342,20 @@ def new_id(db: Connection, table: Literal["chats", "entries", "acts", "history"]
     return int(last) + 1
 
 
+def erase_chats(db: Connection, which: str, *values: object) -> None:
+    """Erase chats with everything that was written in them."""
+    chats = f"SELECT id FROM chats WHERE {which}"
+    entries = f"SELECT id FROM entries WHERE chat IN ({chats})"
+    # Only what is damaged leads from another chat into these; it would keep them for ever.
+    db.execute(
+        f"UPDATE entries SET parent = NULL WHERE parent IN ({entries}) AND chat NOT IN ({chats})",
+        values * 2,
+    )
+    db.execute(f"UPDATE chats SET head = NULL WHERE head IN ({entries})", values)
+    db.execute(f"UPDATE chats SET head = NULL WHERE {which}", values)
+    db.execute(f"DELETE FROM chats WHERE {which}", values)
+
+
 def stream_writers(db: Connection) -> list[str]:
     """Return who is streaming, or was when it died."""
     found = fetch(db, "SELECT DISTINCT writer FROM entries WHERE status = 'streaming'")

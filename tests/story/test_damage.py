@@ -22,7 +22,7 @@ from shoritui.cli import main
 from shoritui.errors import UserError
 from shoritui.folders import HOME_VARIABLE
 from shoritui.story import Draft, Library, back_up, restore
-from tests.story.damage import FIRST, KINDS, LAST, SCENE, Damage, mutate, stories
+from tests.story.damage import BROKEN, FIRST, KINDS, LAST, SCENE, Damage, mutate, stories
 from tests.story.test_file import FORMAT_1
 
 
@@ -300,3 +300,19 @@ def test_an_older_library_is_brought_up_to_date_with_its_damaged_rows(
         assert len(library.summaries()) == 2 and library.check()
         with pytest.raises(UserError, match=r"damaged|cannot be opened|beginning"):
             library.whole_chat(2)
+
+
+@pytest.mark.parametrize(
+    "name", ["an entry that follows one of another chat", "a last entry of another chat"]
+)
+def test_a_damaged_chat_keeps_no_other_one_in_the_bin(
+    sound: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "library.db"
+    shutil.copy(sound, path)
+    KINDS[name].do(path)
+    with closing(Library(path)) as library:
+        library.delete_chat(FIRST)
+        library.erase_chats([FIRST])
+        assert library.summaries(deleted=True) == []
+        assert [chat.id for chat in library.summaries()] == [BROKEN, LAST]
