@@ -61,7 +61,7 @@ def backup(home: Home, dice: random.Random) -> None:
 def restored(home: Home, dice: random.Random) -> None:
     """A copy that takes the library's place."""
     template, old, new = _with_a_copy(home.folder / "restored")
-    place = Home(_fresh(template, home.folder / "restoring"))
+    place = home.beside(_fresh(template, home.folder / "restoring"))
     usual = _usual(Home(template), ("chats", "list"))
     _killed(place, ("chats", "restore", "1"), dice.uniform(0, 1.5 * usual))
     with opened(place.library) as (_, texts):
@@ -75,7 +75,7 @@ def restored(home: Home, dice: random.Random) -> None:
 def everything_exported(home: Home, dice: random.Random) -> None:
     """All that there is, into a new folder."""
     template = _told(home.folder / "told")
-    place = Home(_fresh(template, home.folder / "exporting"))
+    place = home.beside(_fresh(template, home.folder / "exporting"))
     out = place.folder / "out"
     words = ("export", "--all", out / "all")
     usual = _usual(Home(template), ("export", "--all", template / "out"))
@@ -93,7 +93,7 @@ def imported(home: Home, dice: random.Random) -> None:
     template = _told(home.folder / "told")
     source = template / "out" / "SillyTavern"
     _usual(Home(template), ("export", "--all", source.parent))
-    place = Home(_fresh(None, home.folder / "importing"))
+    place = home.beside(_fresh(None, home.folder / "importing"))
     words = ("import", source)
     _killed(place, words, dice.uniform(0, 3))
     _finish(place, words)
@@ -185,7 +185,7 @@ def _killed(home: Home, words: Sequence[object], seconds: float) -> None:
         code = process.wait(seconds)
         expect(code == 0, f"{words[0]} ended with {code}")
     except subprocess.TimeoutExpired:
-        home.in_the_midst[" ".join(map(str, words[:2]))] += 1
+        home.in_the_midst[str(words[0])] += 1
         home.note_end(kill_family(process.pid))
         process.wait()
 

@@ -73,6 +73,10 @@ class Home:
         """Where a command finds this home, and what is temporary."""
         return {"SHORITUI_HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp")}
 
+    def beside(self, folder: Path) -> Home:
+        """Return another home, whose kills are counted with those of this one."""
+        return Home(folder, in_the_midst=self.in_the_midst)
+
     def note_end(self, seconds: float) -> None:
         """Take in how long processes of a dead one have lived on."""
         self.slowest_end = max(self.slowest_end, seconds)
