@@ -40,8 +40,11 @@ async def close_all(app: ShoriTUI, pilot: Pilot[int]) -> None:
 
 
 @pytest.mark.slow
-async def test_names_are_only_names_on_every_screen(home: Path) -> None:
+async def test_names_are_only_names_on_every_screen(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(home)
+    monkeypatch.chdir(home)  # some of the actions write files
     seen = []
     app = Silent(load_settings())
     async with app.run_test(size=(100, 28), tooltips=True, notifications=True) as pilot:
