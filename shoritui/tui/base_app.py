@@ -217,12 +217,17 @@ class BaseApp(App[int]):
     def show_help(self, topic: str = "") -> None:
         """Show every key and the guide; a topic at once, or what holds a word that is none."""
         from shoritui import guide
-        from shoritui.tui.help_screen import Help
 
         if topic and (near := guide.misspelt(topic)):
             self.report(f"The guide has no topic {topic!r}: did you mean {near}?", trouble=True)
             return
-        self.push_screen(Help(self.ACTIONS, self.settings.keymap, topic))
+        self.run_worker(self._open_help(topic), group="help", exclusive=True)
+
+    async def _open_help(self, topic: str) -> None:
+        from shoritui.tui.help_screen import Help, read_guide
+
+        pages = await asyncio.to_thread(read_guide)
+        self.push_screen(Help(self.ACTIONS, self.settings.keymap, pages, topic))
 
     def report(self, sentence: str, *, trouble: bool = False) -> None:
         """Show news for as long as it takes to read."""

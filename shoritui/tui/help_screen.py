@@ -5,7 +5,6 @@ What is typed is looked for in all of them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
@@ -42,6 +41,11 @@ _PROSE = (
 )
 
 
+def read_guide() -> dict[guide.Topic, str]:
+    """Return every topic of the guide with its page."""
+    return {topic: guide.text(topic.name) for topic in guide.topics()}
+
+
 class Help(Framed[None]):
     """A list of topics beside the highlighted one; what is typed is looked for in all of them."""
 
@@ -69,7 +73,11 @@ class Help(Framed[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-wide")]  # noqa: RUF012
 
     def __init__(
-        self, actions: Sequence[AnyAction], keymap: Mapping[str, str], topic: str = ""
+        self,
+        actions: Sequence[AnyAction],
+        keymap: Mapping[str, str],
+        pages: Mapping[guide.Topic, str],
+        topic: str = "",
     ) -> None:
         super().__init__()
         name = topic.lower().removesuffix(".md") or _KEYS_PAGE
@@ -79,8 +87,8 @@ class Help(Framed[None]):
         self._actions = actions
         self._keymap = keymap
         self._titles = {_KEYS_PAGE: "Keys of this app"}
-        self._pages: dict[str, str] = {}
-        """The guide, once it is read."""
+        self._titles |= {topic.name: topic.title for topic in pages}
+        self._pages = {topic.name: text for topic, text in pages.items()}
         # Held, not asked for: a page may be set when the screen is closed and empty.
         words = "" if is_topic else one_line(topic)
         self._search = Input(words, placeholder="type to search", select_on_focus=False)
@@ -104,12 +112,9 @@ class Help(Framed[None]):
                     yield self._heading
                     yield self._page
 
-    async def on_mount(self) -> None:
-        """The line takes the keys; the guide is read meanwhile."""
+    def on_mount(self) -> None:
+        """The line takes the keys."""
         self._search.focus()
-        topics = await asyncio.to_thread(guide.topics)
-        self._pages = await asyncio.to_thread(lambda: {t.name: guide.text(t.name) for t in topics})
-        self._titles |= {topic.name: topic.title for topic in topics}
         self._list_topics(None if self._wanted else self._topic)
 
     @property
