@@ -49,6 +49,8 @@ _SPEECH: Final = ('"', "“", "„", "«", "「", "『", "*", "_")
 """What a message begins with that is no narration."""
 _LONGEST_LABEL: Final = 80
 """Characters of a name, with the marks and blanks around it."""
+_LONGEST_GAP: Final = 200
+"""Characters of blank space that wait for what follows; a model may write line ends for ever."""
 _FENCE: Final = "```"
 
 
@@ -221,7 +223,7 @@ class Body:
         held = self._held
         sure = len(held) - max(_overlap(held, each) for each in (_THINK, *self._stops))
         if (at := held.rfind("\n") + 1) > 0:
-            line, gap = held[at:], _gap_before(held, at, 0)
+            line, gap = held[at:], max(_gap_before(held, at, 0), at - _LONGEST_GAP)
             is_open = not line or self._labels.may_begin(line)
             is_paragraph = held.count("\n", gap, at) > 1
             is_open = is_open or (is_paragraph and self._labels.may_be_stranger(line))

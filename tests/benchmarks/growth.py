@@ -407,7 +407,7 @@ def _ratio(read: Read, shape: Shape) -> float:
     length = LARGE
     while (taken := cost(read, shape.make(length))) < SECONDS and length < LONGEST:
         length = min(LONGEST, 2 * length)
-    if taken < SECONDS / 20:  # too little to tell
+    if taken < SECONDS / 4:  # too little to tell
         return 1.0
     ratios: list[float] = []
     while len(ratios) < TRIES and not any(reached(AIM, ratio) for ratio in ratios):
