@@ -24,6 +24,8 @@ _WHOLE: Final = range(-(2**63), 2**64)
 _MOST_DIGITS: Final = 100
 """Of a whole number, above which it is not even converted; those of 64 bits have 20."""
 _LARGEST: Final = sys.float_info.max
+_ODD_NUMBER: Final = re.compile(r"\d{19}|[eE]\+?\d{3}")
+"""What any number has that does not fit into 64 bits."""
 _TYPES: Final = re.compile(r"`(\w+(?: \| \w+)*)`")
 _WORDS: Final = {
     **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
@@ -74,8 +76,9 @@ def read_json(text: str | bytes, *, finite: bool = True) -> Any:
     text = text.removeprefix("\ufeff")
     if has_halves(text):
         text = _ESCAPES.sub(_whole_character, text)
+    decoder = (DECODER if _ODD_NUMBER.search(text) else _PLAIN) if finite else _PYTHONS
     try:
-        value = (DECODER if finite else _PYTHONS).decode(text)
+        value = decoder.decode(text)
     except json.JSONDecodeError as error:
         reason = error.msg[:1].lower() + error.msg[1:]
         raise Malformed(f"this is not JSON ({reason})", error.lineno) from None
@@ -194,4 +197,6 @@ DECODER: Final = json.JSONDecoder(
     strict=False, parse_int=_whole, parse_float=_fraction, parse_constant=lambda _: None
 )
 """Reads a value that begins somewhere in a text; its depth is still to be checked."""
+_PLAIN: Final = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
+"""Reads numbers at their own speed, where none can be too large."""
 _PYTHONS: Final = json.JSONDecoder(strict=False, parse_int=_whole)

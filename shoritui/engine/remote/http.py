@@ -27,6 +27,10 @@ ERRAND_SECONDS: Final = 2.0
 """How long what is sent beside all else may hold up the end."""
 LARGEST: Final = 4 << 20
 """Bytes of an answer that is no stream: the ids of 500,000 tokens."""
+_QUICK: Final = 1 << 16
+"""Bytes of JSON that are read in a moment; more is read beside the keys."""
+_AT_ONCE: Final = 128
+"""Events that are taken before others have their turn."""
 _LARGEST_REASON: Final = 1 << 16
 """Bytes that are read of an answer that says why not."""
 KEPT_SECONDS: Final = 2.0
@@ -138,8 +142,10 @@ class HttpClient:
                 async for chunk in chunks:
                     if (most := most - len(chunk)) < 0:
                         raise NotEvents
-                    if events := reader.feed(chunk):
-                        yield events
+                    events = reader.feed(chunk)
+                    for start in range(0, len(events), _AT_ONCE):
+                        yield events[start : start + _AT_ONCE]
+                        await asyncio.sleep(0)  # keys are heard between
             if events := reader.finish():
                 yield events
 
@@ -151,7 +157,9 @@ class HttpClient:
             if response.status_code != 200:
                 raise await self._refused(response)
             body = await _body(response)
-        return self._json(path, body)
+        if len(body) < _QUICK:
+            return self._json(path, body)
+        return await asyncio.to_thread(self._json, path, body)
 
     def _json(self, path: str, body: bytes) -> Any:
         try:
