@@ -21,7 +21,7 @@ _NAMES: Final = (
     *("playing", "keys", "cards", "library", "taking-along", "browser", "linear"),
     *("models", "gpu", "servers", "adapters", "samplers", "settings"),
     *("training", "training-data", "training-step"),
-    *("prompt", "cache", "benchmarks", "eval", "scripts", "install", "architecture"),
+    *("promises", "prompt", "cache", "benchmarks", "eval", "scripts", "install", "architecture"),
 )
 _FOLDER: Final = Path(__file__).parent
 _MARKER: Final = re.compile(r"<!-- .*? -->\n?")
