@@ -268,6 +268,9 @@ def said(path: Path) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         is_damage = _code(error) == sqlite3.SQLITE_CORRUPT or _is_no_text(error)
         raise (Damaged if is_damage else UserError)(_sentence(path, error)) from error
+    except UnicodeDecodeError:  # in SQLite's own message, which quotes what is damaged
+        undecoded = sqlite3.OperationalError()
+        raise Damaged(_sentence(path, undecoded)) from undecoded
 
 
 def private_folder(path: Path) -> None:

@@ -85,6 +85,7 @@ class World:
         path = self.given / name
         path.write_bytes(content)
         os.environ[HOME_VARIABLE] = str(self.home)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(self._bases)  # PyTorch's own, of no input
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.tmp)
         os.chdir(self.out)
         self.heard.clear()
