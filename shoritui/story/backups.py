@@ -242,7 +242,7 @@ def _empty_log(library: Path) -> None:
 
     Of a damaged library the copy has both.
     """
-    with suppress(sqlite3.Error), closing(sqlite3.connect(library)) as old:
+    with suppress(sqlite3.Error, ValueError), closing(sqlite3.connect(library)) as old:
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -258,6 +258,8 @@ def _expect_sound(copy: Path) -> None:
             [sound] = found.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
         raise UserError(f"{copy} cannot be read ({error}); nothing was changed.") from None
+    except UnicodeDecodeError:  # in SQLite's own message, which quotes what is damaged
+        raise UserError(f"{copy} is damaged, so it cannot be read; nothing was changed.") from None
     if application != APPLICATION_ID or sound != "ok":
         raise UserError(f"{copy} is no sound ShoriTUI library; nothing was changed.")
     if version > VERSION:
