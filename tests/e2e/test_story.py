@@ -254,15 +254,14 @@ def test_a_worker_that_cannot_come_back_is_told_and_tried_again(home: Path, tmp_
         say(screen, home, "Is it you?")
 
 
-def test_a_reply_of_a_worker_that_hangs_can_be_stopped(home: Path) -> None:
+def test_a_reply_of_a_worker_that_hangs_can_be_stopped_and_another_takes_its_place(home: Path) -> None:
     (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
     with terminal(home, "gannet-rock") as screen:
         workers = freeze_in_mid_reply(screen, home)
         screen.press("escape")
         screen.wait_for("cut short")
         assert story(home)[-1].status == "cut"
-        for worker in workers:
-            os.kill(worker, signal.SIGCONT)
+        wait_until_gone(workers)
         screen.wait_for("ready")
 
 
