@@ -190,13 +190,22 @@ def test_the_demo_is_unpacked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     told: list[Preparing | Reported] = []
     folder = folder_of(Base("demo"), told.append)
     assert {"config.json", "model.safetensors", "vocabulary.gguf"} == {
-        path.name for path in folder.iterdir()
+        path.name for path in folder.iterdir() if not path.name.startswith(".")
     }
     last = told[-1]
     assert isinstance(last, Preparing)
     assert last.done == last.total > 0
     assert folder_of(Base("demo"), ignored) == folder
     assert folder_of(Base(str(model_path())), ignored) == folder
+
+
+def test_what_was_unpacked_and_is_damaged_is_unpacked_anew(home: Path) -> None:
+    folder = folder_of(Base("demo"), ignored)
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4096])
+    assert folder_of(Base("demo"), ignored) == folder
+    assert weights.read_bytes() == whole
 
 
 def test_a_folder_is_made_once_for_a_content(tmp_path: Path, home: Path) -> None:
