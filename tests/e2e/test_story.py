@@ -254,7 +254,7 @@ def test_a_worker_that_cannot_come_back_is_told_and_tried_again(home: Path, tmp_
         say(screen, home, "Is it you?")
 
 
-def test_a_reply_of_a_worker_that_hangs_can_be_stopped_and_another_takes_its_place(home: Path) -> None:
+def test_a_worker_that_hangs_is_replaced_after_escape(home: Path) -> None:
     (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
     with terminal(home, "gannet-rock") as screen:
         workers = freeze_in_mid_reply(screen, home)
