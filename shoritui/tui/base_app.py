@@ -24,6 +24,7 @@ from textual.actions import SkipAction
 from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.notifications import Notify
 from textual.worker import WorkerFailed
@@ -37,6 +38,7 @@ from shoritui.tui import themes
 from shoritui.tui.action import IN_KEYMAP, AnyAction, Call, key_name, keymap_problems, keys_of
 from shoritui.tui.boundary import Faults, StartFailed, guard_widgets
 from shoritui.tui.literal import WithoutCommands, take_strings_literally
+from shoritui.tui.terminal_input import any_input
 from shoritui.tui.widgets.styles import WithoutColours
 from shoritui.tui.widgets.wrap import fit
 
@@ -143,6 +145,10 @@ class BaseApp(App[int]):
         return self.ACTIONS
 
     # From a key to an action
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return a driver that takes whatever the terminal sends."""
+        return any_input(super().get_driver_class())
 
     async def on_event(self, event: events.Event) -> None:
         """Take a letter with Alt as a key wherever it is pressed, never as text."""

@@ -134,9 +134,9 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode())
             self.read(0.05)
 
-    def send(self, keys: str) -> None:
+    def send(self, keys: str | bytes) -> None:
         """Sends what keys send, at once."""
-        os.write(self._master, keys.encode())
+        os.write(self._master, keys if isinstance(keys, bytes) else keys.encode())
 
     def read(self, seconds: float) -> None:
         """Takes what the program draws for this long."""

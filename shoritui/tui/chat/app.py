@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 from textual import on
 from textual.binding import BindingType
-from textual.driver import Driver
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import TextArea
@@ -38,7 +37,7 @@ from shoritui.tui.chat.verbs.story import is_command
 from shoritui.tui.widgets.bars import KeyBar
 from shoritui.tui.widgets.completions import Completions
 from shoritui.tui.widgets.composer import Composer
-from shoritui.tui.widgets.graphics import Answers, Graphics, TerminalAnswered, listening
+from shoritui.tui.widgets.graphics import Answers, Graphics, TerminalAnswered
 from shoritui.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -139,10 +138,6 @@ class ShoriTUI(BaseApp):
     def get_default_screen(self) -> Screen[Any]:
         """Return the main screen."""
         return self.main
-
-    def get_driver_class(self) -> type[Driver]:
-        """Return a driver that takes no answer of the terminal for keys."""
-        return listening(super().get_driver_class())
 
     @property
     def graphics(self) -> Graphics:

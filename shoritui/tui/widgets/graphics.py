@@ -3,21 +3,19 @@
     to the terminal     ESC [ 16 t     ESC [ c           how large is a cell? what can you do?
     from it             ESC [ 6;20;10 t     ESC [ ?62;4;22 c
 
-The answers come among the keys, at any time or never, so nothing waits for them: Textual's parser
-takes them out of what is typed, and they reach the app as a message. Kitty and Ghostty are known by
-their names.
+The answers come among the keys, at any time or never, so nothing waits for them: the parser
+(`terminal_input.py`) takes them out of what is typed, and they reach the app as a message. Kitty
+and Ghostty are known by their names.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from textual._xterm_parser import XTermParser
 from textual.driver import Driver
-from textual.events import Key
 from textual.message import Message
 
 Way: TypeAlias = Literal["kitty", "sixel", "blocks", "none"]
@@ -88,33 +86,14 @@ class Answers:
         return Graphics(way, self._cell)
 
 
-class _Parser(XTermParser):
-    """Textual's reader of keys, which also knows the terminal's answers."""
-
-    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
-        answer = _answer(sequence)
-        if answer is None:
-            return super()._sequence_to_key_events(sequence, alt)
-        return [answer]  # type: ignore[list-item]  # it goes the way of a key, to the app
-
-
-def _answer(sequence: str) -> TerminalAnswered | None:
+def answer_of(sequence: str) -> TerminalAnswered | None:
+    """Return the answer that an escape sequence is, None for any other."""
     if found := _ATTRIBUTES.fullmatch(sequence):
         return TerminalAnswered(sixel=_SIXEL in found[1].split(";")[1:])
     if found := _CELL.fullmatch(sequence):
         height, width = (min(_MOST_CELL, max(_LEAST_CELL, int(each))) for each in found.groups())
         return TerminalAnswered(cell=(width, height))
     return None
-
-
-def listening(driver: type[Driver]) -> type[Driver]:
-    """Return a driver that never takes the terminal's answers for keys."""
-    if _is_terminal(driver):
-        from textual.drivers import linux_driver
-
-        # The driver makes its parser itself, in its input thread.
-        linux_driver.XTermParser = _Parser  # type: ignore[attr-defined]
-    return driver
 
 
 def _is_terminal(driver: type[Driver]) -> bool:
