@@ -22,13 +22,16 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
-from io import BufferedReader
+from io import DEFAULT_BUFFER_SIZE, BufferedRandom, BufferedReader, FileIO
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from shoritui.errors import UserError
 from shoritui.text import printable, size
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 UNFINISHED: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{16}\.tmp(?:-journal|-wal|-shm)?", re.DOTALL)
 """The names of what is being written, and of what SQLite lays beside it."""
@@ -54,20 +57,54 @@ def portable(name: str) -> str:
     return f"{stem}_{dot}{suffix}" if _DEVICE.fullmatch(stem) else name
 
 
-def open_file(path: Path, buffering: int = -1) -> BufferedReader:
+def open_file(path: Path, buffering: int = DEFAULT_BUFFER_SIZE) -> BufferedReader:
     """Open a file to read its bytes; a pipe or a device is refused, before it can hold up anyone.
 
     Raises:
         OSError: It cannot be read; what is no plain file says so.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return BufferedReader(_PlainFile(_opened(path, os.O_RDONLY), "rb"), buffering)
+
+
+def open_to_append(path: Path) -> BufferedRandom:
+    """Open a file to read it and to write at its end; a new one is for its owner alone.
+
+    Raises:
+        OSError: It cannot be written; what is no plain file says so, and holds up nobody.
+    """
+    file = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    return open(file, "a+b")  # noqa: PTH123  (it is a number)
+
+
+def _opened(path: Path, flags: int) -> int:
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise OSError(errno.EINVAL, "it is not a plain file")
-    file = os.open(path, flags)
+        raise _not_plain()
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.open(path, flags, _PRIVATE)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is not a plain file")
-    return cast(BufferedReader, open(file, "rb", buffering))  # noqa: PTH123  (it is a number)
+        raise _not_plain()
+    return file
+
+
+class _PlainFile(FileIO):
+    """Refuses what looks like a plain file and has nothing to give yet, as some do in `/proc`."""
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        count = super().readinto(buffer)
+        if count is None:
+            raise _not_plain()
+        return count
+
+    def readall(self) -> bytes:
+        content = super().readall()
+        if content is None:
+            raise _not_plain()
+        return content
+
+
+def _not_plain() -> OSError:
+    return OSError(errno.EINVAL, "it is not a plain file")
 
 
 def is_there(path: Path) -> bool:

@@ -239,6 +239,24 @@ def test_what_is_no_file_is_not_waited_for(kind: str, tmp_path: Path, alarm: Non
         content_of(path)
 
 
+def test_a_file_that_has_nothing_yet_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], alarm: None
+) -> None:
+    """As the system calls `/proc/kmsg` a plain file, and has it wait for the next message."""
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path / "home"))
+    path = tmp_path / "m.toml"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    monkeypatch.setattr("stat.S_ISREG", lambda mode: True)
+    with pytest.raises(OSError, match="not a plain file"):
+        content_of(path)
+    for words in (["cards", "check"], ["prompt"], ["import"], ["chats", "import"]):
+        assert main([*words, str(path)]) == 1
+        told = "".join(capsys.readouterr())
+        assert "not a plain file" in told and "A fault" not in told
+    os.close(writer)
+
+
 DOORS = (
     ["prompt", "gannet-rock", "--model", "{}"],
     ["say", "Hello.", "gannet-rock", "--model", "{}"],

@@ -14,7 +14,7 @@ import msgspec
 from shoritui.blockml import LENGTHS, Length, length_for, token_range
 from shoritui.demo import lengths_path
 from shoritui.engine import ModelInfo
-from shoritui.files import replace_text
+from shoritui.files import content_of, replace_text
 from shoritui.folders import cache_dir
 from shoritui.models import STORYTELLER
 
@@ -45,7 +45,7 @@ class LengthTable(msgspec.Struct, kw_only=True):
         shipped = info.path.stem == STORYTELLER and not info.adapters
         for path in (own, lengths_path()) if shipped else (own,):
             try:
-                return msgspec.json.decode(path.read_bytes(), type=cls)
+                return msgspec.json.decode(content_of(path), type=cls)
             except (OSError, msgspec.MsgspecError):  # A damaged one is measured anew.
                 continue
         return None

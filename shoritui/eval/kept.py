@@ -18,7 +18,7 @@ from shoritui.engine.interface import Stop
 from shoritui.errors import UserError
 from shoritui.eval.replies import Subject
 from shoritui.eval.stories import Place, Story
-from shoritui.files import why
+from shoritui.files import content_of, open_to_append, why
 from shoritui.settings import Strategy
 from shoritui.text import printable
 
@@ -60,7 +60,7 @@ class Kept:
         if path is None or not path.exists():
             return
         try:
-            lines = path.read_bytes().splitlines()
+            lines = content_of(path).splitlines()
         except OSError as error:
             raise UserError(f"{printable(path)} cannot be read: {why(error)}.") from None
         for line in lines:
@@ -89,7 +89,7 @@ class Kept:
         # The line break comes first: the line before may have been cut off.
         line = b"\n" + msgspec.json.encode((key, value))
         try:
-            with self._path.open("ab") as file:
+            with open_to_append(self._path) as file:
                 file.write(line)
         except OSError as error:
             raise UserError(f"{printable(self._path)} cannot be written: {why(error)}.") from None

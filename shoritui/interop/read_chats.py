@@ -23,6 +23,7 @@ from typing import Any, Final, TypeAlias
 from shoritui.blockml import BLOCK_OPEN
 from shoritui.bounded import read_json
 from shoritui.errors import UserError
+from shoritui.files import content_of
 from shoritui.folders import user_path
 from shoritui.interop.blockml_text import form_of_settings
 from shoritui.interop.cards.lore import lore_of
@@ -187,7 +188,7 @@ def _content(path: Path, most: int) -> bytes:
         raise UserError(
             f"{printable(path)} has {size(status.st_size)}: a chat has at most {size(most)}."
         )
-    return path.read_bytes()
+    return content_of(path)
 
 
 def _refused(path: Path, error: UserError) -> UserError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.bounded import read_json
+from shoritui.files import content_of
 from shoritui.folders import user_path
 
 _SUFFIX: Final = ".gguf"
@@ -68,7 +69,7 @@ def _ollama_models(manifest: Path) -> list[str]:
     try:
         if manifest.stat().st_size > _MOST_MANIFEST:
             return []
-        content: Any = read_json(manifest.read_bytes())
+        content: Any = read_json(content_of(manifest))
         layers = content["layers"]
         digests = [
             _DIGEST.fullmatch(layer["digest"])

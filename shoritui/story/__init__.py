@@ -22,7 +22,7 @@ from shoritui.story.model import (
     Status,
     Summary,
 )
-from shoritui.story.presence import locked
+from shoritui.story.presence import is_busy, locked
 from shoritui.story.prompt_parts import (
     Form,
     FormSettings,
@@ -93,6 +93,7 @@ __all__ = [
     "has_lorebook",
     "header_parts",
     "hearers",
+    "is_busy",
     "is_summary",
     "locked",
     "lore_part",

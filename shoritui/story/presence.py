@@ -37,7 +37,7 @@ class Presence:
             return False
         try:
             locked(file).close()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:  # held, or a file of somebody else's, which stays
             return True
         return False
 
@@ -50,6 +50,8 @@ class Presence:
                 locked(file).close()
             except sqlite3.OperationalError:
                 return True
+            except sqlite3.DatabaseError:
+                continue  # a file of somebody else's
         return False
 
     def sweep(self) -> None:
@@ -69,11 +71,17 @@ class Presence:
         return self._stem.with_name(f"{self._stem.name}{name}")
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether `locked` found that somebody else holds the lock."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def locked(file: Path, *, create: bool = False) -> sqlite3.Connection:
     """Return a connection that holds the file's lock until it is closed.
 
     Raises:
-        sqlite3.OperationalError: Somebody else holds it.
+        sqlite3.Error: Somebody else holds it, which `is_busy` tells, or it is no such file.
+        OSError: It cannot be made.
     """
     if create:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))

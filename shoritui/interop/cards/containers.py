@@ -21,7 +21,7 @@ from typing import Final
 from shoritui.bounded import Malformed, TooDeep, read_json
 from shoritui.cards import picture_of
 from shoritui.errors import UserError
-from shoritui.files import open_file
+from shoritui.files import content_of, open_file
 from shoritui.interop.cards.assets import EMBEDDED, ICON
 from shoritui.interop.cards.charx import CARD, has_archive, opened, read_entry
 from shoritui.interop.cards.pictures import comment_in, is_jpeg, is_webp, png_of
@@ -167,7 +167,7 @@ def _picture_beside(path: Path) -> bytes:
     picture = picture_of(path)
     if picture is None or picture.stat().st_size > _LARGEST_PICTURE:
         return b""
-    return picture.read_bytes()
+    return content_of(picture)
 
 
 def _picture_in(values: Values) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final
 
 from shoritui.cards import Card, archive_of, foreign_card, load_card, picture_of
 from shoritui.errors import UserError
-from shoritui.files import add_file, add_text, portable, why
+from shoritui.files import add_file, add_text, content_of, portable, why
 from shoritui.folders import user_path
 from shoritui.interop.cards.assets import Assets
 from shoritui.interop.cards.character import card_of, is_card
@@ -106,10 +106,10 @@ def _origin(path: Path) -> Origin:
     try:
         if (foreign := foreign_card(path)) is not None and foreign.stat().st_size <= 2 * LARGEST:
             with suppress(UserError):
-                kept = object_in(utf8(foreign.read_bytes()))
+                kept = object_in(utf8(content_of(foreign)))
         image = picture_of(path)
         if image is not None and image.stat().st_size <= _LARGEST_PICTURE:
-            picture, trouble = _picture(Found("", {}, picture=image.read_bytes()))
+            picture, trouble = _picture(Found("", {}, picture=content_of(image)))
     except OSError as error:
         raise UserError(f"{printable(path)} cannot be read: {error.strerror}.") from None
     return Origin(kept if is_card(kept) else {}, Assets(picture, archive_of(path)), trouble)

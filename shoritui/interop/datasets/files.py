@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from shoritui.bounded import DECODER, Malformed, TooDeep, check_depth, has_halves, read_json
-from shoritui.files import open_file
+from shoritui.files import content_of, open_file
 from shoritui.interop.datasets.model import Unusable
 from shoritui.text import message, size
 
@@ -51,7 +51,7 @@ def text_of(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST_TEXT:
             raise Unusable(0, f"this text has more than {size(_LARGEST_TEXT)}: split it")
-        content = path.read_bytes()
+        content = content_of(path)
     except OSError as error:
         raise Unusable(0, f"it cannot be read: {error.strerror}") from None
     try:

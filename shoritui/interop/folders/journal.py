@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from shoritui.errors import UserError
-from shoritui.files import open_file, why
-from shoritui.story import Library, locked
+from shoritui.files import content_of, open_file, open_to_append, why
+from shoritui.story import Library, is_busy, locked
 from shoritui.text import encodable, printable
 
 
@@ -30,15 +30,19 @@ def alone(library: Library) -> Iterator[None]:
     """Keep every other import into a library out, in whatever window, while the block runs.
 
     Raises:
-        UserError: Another one is under way, or the lock's file cannot be made.
+        UserError: Another one is under way, or the lock's file cannot be made or is none.
     """
     file = library.path.with_name("imports.lock")
     try:
         # To close a file that this process has locked would let go of the lock.
         lock = locked(file, create=not file.exists())
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise UserError(
+                "Another import is under way in this library: wait for its end, or stop it there."
+            ) from None
         raise UserError(
-            "Another import is under way in this library: wait for its end, or stop it there."
+            f"{printable(file)} cannot be used as the lock of imports: move it away."
         ) from None
     except OSError as error:
         raise UserError(f"{printable(file)} cannot be written: {why(error)}.") from None
@@ -84,7 +88,7 @@ class Journal:
         self.batch = f"{time.time():.0f}-{os.urandom(3).hex()}"
         """What the import is called that is begun now."""
         try:
-            lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+            lines = content_of(self._path).splitlines() if self._path.exists() else []
         except OSError as error:
             raise UserError(f"{printable(self._path)} cannot be read: {why(error)}.") from None
         decoder = msgspec.json.Decoder(Record)
@@ -153,9 +157,7 @@ class Journal:
         line = msgspec.json.encode(record) + b"\n"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not self._path.exists():
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-            with self._path.open("a+b") as file:
+            with open_to_append(self._path) as file:
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
                     # A power cut may have come before the end of the last line.

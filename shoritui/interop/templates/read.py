@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ from shoritui.blockml import BLOCK_OPEN
 from shoritui.bounded import read_json
 from shoritui.cards.macros import Scope, left_out, settle
 from shoritui.errors import UserError
-from shoritui.files import add_text, why
+from shoritui.files import add_text, open_file, why
 from shoritui.folders import config_dir, user_path
 from shoritui.interop.templates.write import context_template, instruct_template
 from shoritui.text import clean, one_line, printable
@@ -286,6 +287,7 @@ def _text_of(path: Path) -> str | None:
         status = real.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
-        return real.read_text(encoding="utf-8-sig")
+        with TextIOWrapper(open_file(real), encoding="utf-8-sig") as file:
+            return file.read()
     except (OSError, UnicodeDecodeError, UserError):
         return None

@@ -357,6 +357,24 @@ def test_one_import_at_a_time(library: Library, tavern: Path) -> None:
     assert "11 files already here" in shoritui("import", tavern, home=home).stdout
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a text"])
+@pytest.mark.parametrize("name", ["imports.jsonl", "imports.lock"])
+def test_a_file_of_imports_that_is_none_is_named(
+    kind: str, name: str, library: Library, tavern: Path
+) -> None:
+    file = library.path.with_name(name)
+    if kind == "a text":
+        file.write_text("Hello.\n")
+    else:
+        os.mkfifo(file) if kind == "a pipe" else file.mkdir()
+    done = shoritui("import", tavern, home=library.path.parent.parent)
+    if (kind, name) == ("a text", "imports.jsonl"):  # a broken line of it
+        assert done.returncode == 0
+    else:
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"shoritui: {file} cannot be ")
+
+
 def test_many_left_for_one_reason_are_one_row() -> None:
     outcomes = [Outcome(found, "left", notes=("no",)) for found in _founds(5)]
     assert rows_of(outcomes, {}) == [

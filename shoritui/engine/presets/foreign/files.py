@@ -16,7 +16,7 @@ from shoritui.engine.presets.foreign.orders import Values
 from shoritui.engine.presets.foreign.read import ForeignPreset, inner_preset, is_preset, preset_of
 from shoritui.engine.presets.foreign.write import sillytavern_preset
 from shoritui.errors import UserError
-from shoritui.files import add_text, all_or_none, why
+from shoritui.files import add_text, all_or_none, content_of, why
 from shoritui.folders import config_dir, user_path
 from shoritui.text import as_json, one_line, printable
 
@@ -134,7 +134,7 @@ def _values_in(path: Path) -> dict[str, Any] | None:
         status = real.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
-        text = real.read_text(encoding="utf-8-sig")
+        text = content_of(real).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError, UserError):
         return None
     if text.lstrip()[:1] == "{":
