@@ -12,7 +12,7 @@ from typing import Final
 
 from shoritui.cards import card_files, lore_folder
 from shoritui.commands.arguments import named_path
-from shoritui.commands.chats.library import library_path, open_library, the_chat
+from shoritui.commands.chats.library import has_library, open_library, the_chat
 from shoritui.commands.output import print_error
 from shoritui.engine import Preset, presets
 from shoritui.engine.presets.foreign import export_preset
@@ -105,7 +105,7 @@ def _meant(name: str) -> dict[str, Callable[[str, Path], None] | None]:
         [card] = card_files([Path(name)])
     except UserError:
         card = None
-    if library_path().exists():
+    if has_library():
         with open_library() as library:
             try:
                 story = the_chat(name, library.summaries()).id
@@ -152,7 +152,7 @@ def _everything(folder: Path) -> int:
     }
     done: list[Exported] = []
     with ExitStack() as stack:
-        library = stack.enter_context(open_library()) if library_path().exists() else None
+        library = stack.enter_context(open_library()) if has_library() else None
         for every in export_all(library, folder, writers):
             done = list(every)
             show(f"{len(done):,} written")

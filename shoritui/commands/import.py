@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Final
 
 from shoritui.commands.arguments import named_path
-from shoritui.commands.chats.library import library_path, open_library
+from shoritui.commands.chats.library import has_library, open_library
 from shoritui.commands.output import print_error
 from shoritui.engine.presets.foreign import import_preset
 from shoritui.errors import UserError
@@ -129,7 +129,7 @@ def _tell(outcome: Outcome) -> None:
 
 
 def _undo() -> int:
-    if not library_path().exists():
+    if not has_library():
         raise UserError("There is no import to take back.")
     with open_library() as library:
         done, folder = take_back(library)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shoritui.errors import UserError
-from shoritui.files import whole_file
+from shoritui.files import whole_file, why
 from shoritui.story import rows, search_index
 from shoritui.story.acts import check_act
 from shoritui.story.database import (
@@ -26,6 +26,7 @@ from shoritui.story.database import (
     Damaged,
     Database,
     create_private,
+    private_folder,
     said,
 )
 from shoritui.story.migrations import APPLICATION_ID, VERSION
@@ -79,6 +80,12 @@ def back_up(library: Path, reason: Reason) -> Path:
     folder = folder_of(library)
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     target = folder / f"{library.stem}-{stamp}-{reason}.db"
+    with said(library):
+        library.stat()
+    try:
+        private_folder(folder)
+    except OSError as error:
+        raise UserError(f"Backups cannot be written to {folder}: {why(error)}.") from error
     with said(target), whole_file(target) as part:
         _copy(library, part)
         os.utime(part, (time.time(),) * 2)  # by our clock, not a file server's

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -414,6 +414,39 @@ def test_broken_lines_are_told_beside_the_chat(
     code, out, err = shoritui(capsys, "chats", "import", path)
     assert (code, out) == (0, "Imported: 1 (ferry); you are You\n")
     assert err == f"shoritui: {path}: 1 broken line was left out: 2.\n"
+
+
+def test_a_library_on_a_disk_that_is_away_is_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
+    path = tmp_path / "data" / "library.db"
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "disk" / "library.db")
+    for words in ((), ("list",), ("show", "1"), ("export", "--all"), ("backup",)):
+        code, out, err = shoritui(capsys, "chats", *words)
+        assert (code, out) == (1, "")
+        assert f"The library {path} is not there any more" in err
+    assert not (tmp_path / "disk").exists()
+    assert [each.name for each in path.parent.iterdir()] == ["library.db"]
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda folder: folder.symlink_to(folder)], ids=["a pipe", "a loop"]
+)
+def test_a_folder_of_backups_that_is_none_is_named(
+    make: Callable[[Path], object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
+    Library(tmp_path / "data" / "library.db").close()
+    folder = tmp_path / "data" / "backups"
+    make(folder)
+    code, _, err = shoritui(capsys, "chats", "backup")
+    assert code == 1
+    assert err.startswith(f"shoritui: Backups cannot be written to {folder}: there is a file")
 
 
 def test_a_library_is_made_for_what_comes_in(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from shoritui.commands.chats.library import library_path
+from shoritui.commands.chats.library import has_library, library_path
 from shoritui.errors import UserError
 from shoritui.story import back_up
 from shoritui.text import printable
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UserError: There is no library yet, or the copy cannot be written.
     """
-    if not library_path().exists():
+    if not has_library():
         raise UserError("There are no chats yet, so there is nothing to back up.")
     print(printable(back_up(library_path(), "by-hand"), most=4096))
     return 0

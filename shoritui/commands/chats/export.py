@@ -10,7 +10,7 @@ from typing import Final
 from shoritui.commands.arguments import named_path
 from shoritui.commands.chats.library import (
     add_chats,
-    library_path,
+    has_library,
     open_library,
     read_all,
     shown,
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--preferences has a format of its own: leave out --format.")
     form = options.format or "blockml"
     folder = _folder(options, form)
-    if options.all and not library_path().exists():
+    if options.all and not has_library():
         print(f"0 written to {folder}")
         return 0
     with open_library() as library:

@@ -33,6 +33,12 @@ def library_path() -> Path:
     return data_dir() / "library.db"
 
 
+def has_library() -> bool:
+    """Return whether there is a library; a link to a disk that is away counts: it names one."""
+    path = library_path()
+    return path.is_symlink() or path.exists()
+
+
 @contextmanager
 def open_library(*, create: bool = False) -> Iterator[Library]:
     """The user's library.
@@ -40,10 +46,9 @@ def open_library(*, create: bool = False) -> Iterator[Library]:
     Raises:
         UserError: There is none yet and none is to be made, or it cannot be read.
     """
-    path = library_path()
-    if not create and not path.exists():
+    if not create and not has_library():
         raise UserError("There are no chats yet: shoritui chat begins one.")
-    library = Library(path)
+    library = Library(library_path())
     try:
         yield library
     finally:

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from shoritui.commands.arguments import add_json
-from shoritui.commands.chats.library import date, facts, library_path, open_library
+from shoritui.commands.chats.library import date, facts, has_library, open_library
 from shoritui.commands.output import print_json
 from shoritui.story import Summary
 from shoritui.text import one_line, table
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print every chat as a row, or all as JSON."""
     chats: list[Summary] = []
-    if library_path().exists():
+    if has_library():
         with open_library() as library:
             chats = library.summaries(deleted=options.bin)
     if options.json:
