@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shoritui.story import Draft, Library
+from shoritui.story import Draft, Library, back_up, restore
 from tests.story.conftest import SCENE
 
 # Says on its output what it has been promised to be on disk, one line for each promise.
@@ -141,3 +141,13 @@ def test_two_processes_write_at_once_and_both_are_kept(path: Path) -> None:
     for chat in chats:
         assert [entry.status for entry in library.entries(chat.id)] == ["complete"] * 62
     library.close()
+
+
+def test_what_is_no_sign_of_life_is_passed_over_and_stays(path: Path) -> None:
+    Library(path).close()
+    copy = back_up(path, "by-hand")
+    file = path.with_name(f"{path.name}-writer-{'0' * 32}")
+    file.write_text("Hello.\n")
+    Library(path).close()
+    restore(path, copy)
+    assert file.read_text() == "Hello.\n"

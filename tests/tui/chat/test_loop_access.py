@@ -89,7 +89,8 @@ def test_what_this_thread_touches_is_told(tmp_path: Path) -> None:
         assert not found
         content_of(file)
         Library(tmp_path / "library.db").close()
-    assert found["files.py open_file < files.py content_of: open"] == 1
+    opened = "files.py _opened < files.py open_file < files.py content_of: open"
+    assert found[opened] == 1
     assert any("database.py" in each and each.endswith("SQL") for each in found)
 
 
