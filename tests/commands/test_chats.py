@@ -449,6 +449,19 @@ def test_a_folder_of_backups_that_is_none_is_named(
     assert err.startswith(f"shoritui: Backups cannot be written to {folder}: there is a file")
 
 
+def test_an_export_to_a_pipe_does_not_wait(
+    library: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chat = say(library, "First")
+    words = ("export", chat.id, "--to", tmp_path / "there")
+    assert shoritui(capsys, "chats", *words)[0] == 0
+    [pipe] = (tmp_path / "there").iterdir()
+    pipe.unlink()
+    os.mkfifo(pipe)
+    code, _, err = shoritui(capsys, "chats", *words)
+    assert code == 1 and f"{pipe} cannot be read: it is not a plain file." in err
+
+
 def test_a_library_is_made_for_what_comes_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

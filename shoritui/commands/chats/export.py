@@ -18,7 +18,7 @@ from shoritui.commands.chats.library import (
 )
 from shoritui.commands.chats.preferences import FILE, export_preferences
 from shoritui.errors import UserError
-from shoritui.files import replace_text, why
+from shoritui.files import content_of, replace_text, why
 from shoritui.folders import user_path
 from shoritui.interop import FORMATS, export_chat, file_name
 from shoritui.story import Library, Summary, WholeChat
@@ -164,7 +164,7 @@ def _is_said(whole: WholeChat) -> bool:
 def _is_there(path: Path, text: str) -> bool:
     """Return whether a file holds this already; raise if it holds something else."""
     try:
-        if path.read_bytes() == text.encode():
+        if content_of(path) == text.encode():
             return True
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -11,7 +11,7 @@ from typing import Final
 from shoritui.bounded import read_json
 from shoritui.commands.chats.library import read_all, shown
 from shoritui.errors import UserError
-from shoritui.files import replace_text, why
+from shoritui.files import content_of, replace_text, why
 from shoritui.interop import Preference, preferences_of, tally
 from shoritui.settings import load_settings
 from shoritui.story import Chat, Library, Summary
@@ -99,7 +99,7 @@ def _held(path: Path) -> str | None:
         UserError: It holds something else, or cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content_of(path).decode()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
