@@ -161,6 +161,7 @@ async def test_a_server_on_its_usual_port_is_found_and_used(
             await until(pilot, lambda: "127.0.0.1:9" in news(app))
             assert app.settings.server == server.url
             await until(pilot, lambda: session.engine.info is not None)
+            await until(pilot, lambda: session.engine.state.phase == "ready")
 
             await enter(app, pilot, "/model shori-demo")
             await until(pilot, lambda: app.settings.server == "")
