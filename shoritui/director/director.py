@@ -170,8 +170,7 @@ class Director(PresenceActs, Deciding):
         """Take up what the window that holds the chat has written, and the chat once it is free."""
         if self.chat.is_mine and not self.chat.is_stale:
             return
-        was_mine = self.chat.is_mine
-        before = self.chat.entries
+        was_mine, before = self.chat.is_mine, self.chat.entries
         is_free = await self.chat.claim() and not was_mine
         if was_mine or is_free or await self.chat.was_changed_elsewhere():
             await self.chat.reload()

@@ -221,10 +221,6 @@ class RemoteEngine(ObservedEngine):
                 self._client = None
                 self._become("failed", message=str(error))
                 raise
-            except Refused as error:
-                if error.status in _GONE:
-                    self._client = None  # It may have become another server.
-                raise
             finally:
                 self.info = client.found.info
                 if self.state.phase in ("evaluating", "generating"):
@@ -251,7 +247,12 @@ class RemoteEngine(ObservedEngine):
         return self._client
 
     async def _write(self, call: Completion, emit: Callable[[Event], None]) -> None:
-        await self._call(lambda client: client.write(call, emit))
+        try:
+            await self._call(lambda client: client.write(call, emit))
+        except Refused as error:
+            if error.status in _GONE:
+                self._client = None  # It may have become another server: the next call looks.
+            raise
         emit(Finished(call.outcome()))
 
 

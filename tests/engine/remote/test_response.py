@@ -428,3 +428,18 @@ async def test_a_model_that_is_not_there_is_told(routes: dict[str, Answer]) -> N
         with pytest.raises(UserError, match="no model 'nobody': choose"):
             async with opened(server, model="nobody"):
                 pass
+
+
+async def test_what_nobody_waits_for_makes_nobody_look_for_the_server_anew() -> None:
+    """A server without a path for replies refuses to read ahead, too, as often as it is asked."""
+    async with scripted_server(LLAMA_SERVER) as server:
+        phases: list[str] = []
+        engine = RemoteEngine(lambda state: phases.append(state.phase))
+        await engine.open(Server(server.url))
+        phases.clear()
+        for _ in range(3):
+            with pytest.raises(UserError):
+                await engine.prefill(DOCUMENT, idle=True)
+        await engine.count(["one", "two"])
+        assert "starting" not in phases
+        await engine.close()
