@@ -18,6 +18,7 @@ from tests.e2e.test_story import (
     LONG,
     WILD,
     children,
+    freeze_in_mid_reply,
     is_running,
     say,
     story,
@@ -57,18 +58,6 @@ def worker_of(screen: Terminal) -> int:
     return found[0]
 
 
-def begin_reply(screen: Terminal, home: Path) -> int:
-    """Have a reply written that hardly ends; the process that writes it."""
-    screen.wait_for("ready")
-    for _ in range(20):
-        screen.press("Tell me everything.", "enter")
-        before = len(screen.output)
-        screen.read(2)
-        if story(home)[-1].status == "streaming" and len(screen.output) > before:
-            return worker_of(screen)
-    raise AssertionError(f"no long reply came:\n{screen.text}")
-
-
 @pytest.mark.parametrize("doing", ["starting", "loading", "writing", "lines"])
 def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str) -> None:
     with controlled(home, *(LINEAR if doing == "lines" else ())) as screen:
@@ -78,7 +67,9 @@ def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str
         elif doing == "loading":
             workers = [worker_of(screen)]
         elif doing == "writing":
-            workers = [begin_reply(screen, home)]
+            workers = freeze_in_mid_reply(screen, home)
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
         else:
             screen.wait_for("/help lists more")
             screen.press("Tell me everything.", "enter")
@@ -120,8 +111,7 @@ def test_a_model_that_stands_still_is_told_of_while_one_may_type_and_leave(
     home: Path, key: str
 ) -> None:
     with terminal(home, "gannet-rock") as screen:
-        worker = begin_reply(screen, home)
-        os.kill(worker, signal.SIGSTOP)
+        [worker] = freeze_in_mid_reply(screen, home)
         screen.wait_for(SILENT)
         screen.press("still here")
         screen.wait_for("still here")
