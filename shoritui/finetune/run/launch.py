@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from shoritui.errors import UserError
 from shoritui.finetune.config.load import FILE
@@ -50,9 +50,9 @@ async def launched(
     Raises:
         UserError: The process cannot be started.
     """
-    log = _new_log()
+    log, output = await asyncio.to_thread(_new_log)
     try:
-        with log.open("wb") as output:
+        with output:
             process = await asyncio.create_subprocess_exec(
                 *(*command, "--log", str(log), *arguments),
                 stdin=PIPE,
@@ -113,7 +113,7 @@ class Launched:
                 await self.end()
                 return
         await self._process.wait()
-        for event in self._last_words():
+        for event in await asyncio.to_thread(self._last_words):
             yield event
 
     async def end(self) -> None:
@@ -193,15 +193,14 @@ def _event(line: bytes) -> Event | None:
         return None
 
 
-def _new_log() -> Path:
-    """A name for this run's log; of the older ones, some are kept."""
+def _new_log() -> tuple[Path, BinaryIO]:
+    """This run's log, open to be written; of the older ones, some are kept."""
     folder = cache_dir() / "finetune" / "logs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in sorted(folder.glob("*.log"))[: -_KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)
         log, name = tempfile.mkstemp(".log", time.strftime("%Y%m%d-%H%M%S-"), folder)
-        os.close(log)
-        return Path(name)
+        return Path(name), os.fdopen(log, "wb")
     except OSError as error:
         raise UserError(f"{folder}: the log's folder cannot be used: {error.strerror}.") from None
