@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from shoritui.commands.arguments import add_cards, add_engine, count, settings_of
 from shoritui.commands.output import has_screen, is_dumb, print_error
+from shoritui.host.signals import end_with_terminal
 
 if TYPE_CHECKING:
     from shoritui.settings import Settings
@@ -43,17 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the app, or plain lines, until the user quits; 2 where there is no screen to draw on."""
-    settings = settings_of(options)
     if options.linear or (is_dumb() and sys.stdin.isatty()):
-        return _run_linear(options, settings)
+        return _run_linear(options, settings_of(options))
     if not has_screen():
         print_error(
             "The app needs a terminal that it can draw on; elsewhere use `shoritui chat --linear` "
             "or `shoritui say TEXT CARD`."
         )
         return 2
+    end_with_terminal()
     from shoritui.tui import run as run_app
 
+    settings = settings_of(options)
     cards, model = _cards_and_model(options, settings)
     code = run_app(
         cards=cards,

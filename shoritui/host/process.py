@@ -21,6 +21,11 @@ def is_in_browser() -> bool:
     return os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
 
 
+def is_one_of_many() -> bool:
+    """Return whether `torchrun` started this process, perhaps beside others."""
+    return "WORLD_SIZE" in os.environ and "RANK" in os.environ
+
+
 def python_command(module: str) -> tuple[str, ...]:
     """Return the words that run a module of this package in a process of its own.
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
-import signal
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +27,7 @@ from textual.notifications import Notify
 from textual.worker import WorkerFailed
 
 from shoritui.errors import UserError
-from shoritui.host.signals import end_in, end_on_signals
+from shoritui.host.signals import before_it_ends_with_terminal, end_in, end_on_signals
 from shoritui.settings import Settings
 from shoritui.text import clean
 from shoritui.toml import files_named
@@ -361,24 +358,13 @@ class BaseApp(App[int]):
             return
         loop = asyncio.get_running_loop()
         end_on_signals(self._end)
-        if hasattr(select, "poll"):
-            threading.Thread(target=self._watch_terminal, args=(loop,), daemon=True).start()
 
-    def _watch_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End with a terminal of which no SIGHUP tells: it was ignored, or is another session's.
+        def keep_everything(code: int) -> None:
+            with suppress(RuntimeError):  # of a loop that has ended
+                loop.call_soon_threadsafe(self._end, code)
+                self._has_left.wait(_LOST_SECONDS)
 
-        What is on the screen need not be put back, and trying to may take for ever.
-        """
-        assert sys.__stdin__ is not None and sys.__stderr__ is not None
-        terminal = select.poll()
-        for stream in (sys.__stdin__, sys.__stderr__):  # Textual reads one and paints on the other
-            terminal.register(stream, 0)  # what is always told: that it hung up
-        terminal.poll()
-        code = 128 + signal.SIGHUP
-        with suppress(RuntimeError):  # of a loop that has ended
-            loop.call_soon_threadsafe(self._end, code)
-            self._has_left.wait(_LOST_SECONDS)
-        os._exit(code)
+        before_it_ends_with_terminal(keep_everything)
 
     def _end(self, code: int) -> None:
         end_in(_LAST_WORD_SECONDS, code)

@@ -31,6 +31,19 @@ pytestmark = pytest.mark.slow
 
 DEAD = "The model's process ended"
 SILENT = "The model's process does not answer"
+NEVER_LOADED = """
+import sys, threading
+
+class Held:
+    def find_spec(self, name, path, target=None):
+        if name == "textual":
+            print("the screen is loaded", flush=True)
+            threading.Event().wait()
+
+sys.meta_path.insert(0, Held())
+from shoritui.__main__ import main
+main()
+"""
 LINEAR = (sys.executable, "-m", "shoritui", "chat", "--linear", "--preset", "wild", "gannet-rock")
 
 
@@ -79,6 +92,15 @@ def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str
         assert screen.process.wait(PATIENCE) in (0, 128 + signal.SIGHUP)
         wait_until_gone(workers)
     assert all(entry.status in ("cut", "complete") for entry in story(home))
+
+
+@pytest.mark.parametrize("words", [["chat", "gannet-rock"], ["finetune", "--demo"]], ids=" ".join)
+def test_it_ends_with_its_terminal_before_it_is_loaded(home: Path, words: list[str]) -> None:
+    with controlled(home, sys.executable, "-c", NEVER_LOADED, *words) as screen:
+        screen.wait_for("the screen is loaded")
+        screen.hang_up()
+        assert screen.process.wait(PATIENCE) == 128 + signal.SIGHUP
+    assert not (home / "data").exists()
 
 
 def test_it_ends_though_its_terminal_takes_nothing_any_more(home: Path) -> None:

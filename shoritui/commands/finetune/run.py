@@ -6,29 +6,18 @@ The training is done by a process of its own, or, under torchrun, by this one.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import signal
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.util import find_spec
 from typing import Final
 
 from shoritui.commands.finetune.arguments import add_config, lacking
-from shoritui.commands.output import has_screen, print_error
-from shoritui.errors import UserError
-from shoritui.finetune.events import Event, Failed, RunEnded, to_json
-from shoritui.finetune.run.launch import arguments_of, launched, words_of
-from shoritui.finetune.run.plain_lines import Lines
-from shoritui.finetune.run.train import is_one_of_many, train
+from shoritui.commands.output import has_screen
+from shoritui.host.process import is_one_of_many
+from shoritui.host.signals import end_with_terminal
 
 DESCRIPTION: Final = """\
 Train every tier that has changed since it was last trained, and the tiers that build on it.
 Ctrl+C saves and stops; the same command continues from there.
 """
-STOPPED: Final = 130
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _NEEDED: Final = ("gguf", "sentencepiece", "torch", "transformers", "peft", "bitsandbytes")
 
 
@@ -61,77 +50,10 @@ def run(options: argparse.Namespace) -> int:
         if find_spec(package) is None:
             raise lacking(package)
     if has_screen() and not (options.json or options.plain or is_one_of_many()):
+        end_with_terminal()
         from shoritui.tui import watch
 
         return watch(options)
-    show = _show_json if options.json else _shower(words_of(options))
-    if is_one_of_many():
-        return _train_here(options, show)
-    return asyncio.run(_follow(options, show))
+    from shoritui.commands.finetune import run_in_lines
 
-
-async def _follow(options: argparse.Namespace, show: Callable[[Event], None]) -> int:
-    code = 0
-    async with launched(arguments_of(options)) as running:
-        loop = asyncio.get_running_loop()
-        for name in _SIGNALS:
-            with suppress(NotImplementedError, AttributeError):
-                loop.add_signal_handler(getattr(signal, name), running.stop)
-        async for event in running:
-            show(event)
-            code = _code(event, code)
-    return code
-
-
-def _train_here(options: argparse.Namespace, show: Callable[[Event], None]) -> int:
-    from shoritui.finetune.config.load import chosen
-    from shoritui.finetune.quiet_libraries import quieten
-    from shoritui.finetune.run.metrics import recorded
-
-    stop = threading.Event()
-    for name in _SIGNALS:
-        with suppress(AttributeError):
-            signal.signal(getattr(signal, name), lambda *_: stop.set())
-    quieten()
-    code = 0
-
-    def emit(event: Event) -> None:
-        nonlocal code
-        code = _code(event, code)
-        show(event)
-
-    try:
-        config = chosen(options)
-        is_first = os.environ["RANK"] == "0"
-        heard: AbstractContextManager[Callable[[Event], None]] = (
-            recorded(config, emit) if is_first else nullcontext(emit)
-        )
-        with heard as report:
-            train(config, report, stop.is_set)
-    except UserError as error:
-        emit(Failed(str(error)))
-    return code
-
-
-def _code(event: Event, before: int) -> int:
-    if isinstance(event, Failed):
-        return 1
-    return STOPPED if isinstance(event, RunEnded) and event.stopped else before
-
-
-def _show_json(event: Event) -> None:
-    print(to_json(event), flush=True)
-
-
-def _shower(words: Sequence[str]) -> Callable[[Event], None]:
-    lines = Lines(words=words)
-
-    def show(event: Event) -> None:
-        failed = isinstance(event, Failed)
-        for line in lines.of(event):
-            if failed:
-                print_error(line)
-            else:
-                print(line, flush=True)
-
-    return show
+    return run_in_lines.run_here(options) if is_one_of_many() else run_in_lines.follow(options)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.data.conversations import filled
 from shoritui.finetune.events import Emit, RunEnded
 from shoritui.finetune.plan.outline import Stop, Stopped, outline
 from shoritui.finetune.run.adapter_folders import hand_over, last_adapter
+from shoritui.host.process import is_one_of_many
 
 
 def train(config: Config, emit: Emit, stop: Stop) -> None:
@@ -34,11 +33,6 @@ def train(config: Config, emit: Emit, stop: Stop) -> None:
         _train(config, emit, stop)
     except Stopped:
         emit(RunEnded(stopped=True, steps=0, seconds=0.0, adapter=""))
-
-
-def is_one_of_many() -> bool:
-    """Whether `torchrun` started this process, perhaps beside others."""
-    return "WORLD_SIZE" in os.environ and "RANK" in os.environ
 
 
 def _train(config: Config, emit: Emit, stop: Stop) -> None:
