@@ -44,18 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the app, or plain lines, until the user quits; 2 where there is no screen to draw on."""
-    if options.linear or (is_dumb() and sys.stdin.isatty()):
-        return _run_linear(options, settings_of(options))
-    if not has_screen():
+    is_linear = options.linear or (is_dumb() and sys.stdin.isatty())
+    if not is_linear and not has_screen():
         print_error(
             "The app needs a terminal that it can draw on; elsewhere use `shoritui chat --linear` "
             "or `shoritui say TEXT CARD`."
         )
         return 2
-    end_with_terminal()
+    if not is_linear or sys.stdin.isatty():
+        end_with_terminal()
+    settings = settings_of(options)
+    if is_linear:
+        return _run_linear(options, settings)
     from shoritui.tui import run as run_app
 
-    settings = settings_of(options)
     cards, model = _cards_and_model(options, settings)
     code = run_app(
         cards=cards,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from contextlib import suppress
 from getpass import getpass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from shoritui.commands.arguments import add_engine, count
 from shoritui.commands.output import print_error
 from shoritui.errors import UserError
+from shoritui.host.signals import ending_signals
 
 if TYPE_CHECKING:
     from shoritui.web import Server
@@ -86,9 +86,9 @@ async def _serve(server: Server, *, is_local: bool) -> int:
             "password can do in the app what you can."
         )
     ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows' loop takes no handlers.
-        with suppress(NotImplementedError, AttributeError):
-            loop.add_signal_handler(getattr(signal, name), ended.set)
+    for number in ending_signals():
+        with suppress(NotImplementedError):  # Windows' loop takes no handlers.
+            loop.add_signal_handler(number, ended.set)
     print(f"ShoriTUI is at {server.link}\nCtrl+C ends it.", flush=True)
     try:
         await ended.wait()

@@ -8,14 +8,16 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Final
 
 _STUCK_SECONDS: Final = 2.0
-_last_act: Callable[[int], object] | None = None
-"""What is still done once the terminal is gone."""
+_LOST_SECONDS: Final = 1.5
+"""How long keeping everything may take, once the terminal is gone."""
+_keep: Callable[[int], None] | None = None
+"""Keeps everything before the process ends with an exit code."""
 
 
 def end_with_terminal() -> None:
@@ -27,12 +29,6 @@ def end_with_terminal() -> None:
         threading.Thread(target=_watch_terminal, daemon=True).start()
 
 
-def before_it_ends_with_terminal(act: Callable[[int], object]) -> None:
-    """Have `end_with_terminal` call this first, in its thread, with the exit code."""
-    global _last_act
-    _last_act = act
-
-
 def _watch_terminal() -> None:
     assert sys.__stdin__ is not None and sys.__stderr__ is not None
     terminal = select.poll()
@@ -40,18 +36,23 @@ def _watch_terminal() -> None:
         terminal.register(stream, 0)  # what is always told: that it hung up
     terminal.poll()
     code = 128 + signal.SIGHUP
-    if _last_act is not None:
-        _last_act(code)
+    if _keep is not None:
+        _keep(code)
     # The screen need not be put back, and trying to may take for ever.
     os._exit(code)
 
 
-def end_on_signals(end: Callable[[int], None]) -> None:
-    """Have SIGTERM and SIGHUP call `end`, with the exit code, in the running event loop.
+def end_on_signals(end: Callable[[int], None], has_left: threading.Event) -> None:
+    """Have SIGTERM, SIGHUP, and the terminal's end call `end`, with the exit code, in this loop.
 
     The loop's own handlers wait for the loop, which a terminal that takes nothing can hold up for
     ever: where it does, the process ends in two seconds.
+
+    Args:
+        end: Makes the loop keep everything and end.
+        has_left: Is set once everything is kept.
     """
+    global _keep
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int, _: FrameType | None) -> None:
@@ -64,9 +65,23 @@ def end_on_signals(end: Callable[[int], None]) -> None:
         with suppress(RuntimeError):  # of a loop that has ended
             loop.call_soon_threadsafe(call)
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP.
-        if (number := getattr(signal, name, None)) is not None:
+    def keep(code: int) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end, code)
+            has_left.wait(_LOST_SECONDS)
+
+    _keep = keep
+    for number in ending_signals():
+        if number != signal.SIGINT:
             signal.signal(number, on_signal)
+
+
+def ending_signals() -> Iterator[signal.Signals]:
+    """Yield the signals that ask this process to end; SIGHUP does not under nohup."""
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def end_in(seconds: float, code: int) -> threading.Timer:

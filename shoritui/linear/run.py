@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,19 +58,21 @@ async def _play(
     disk = await Disk.open(data_dir() / "library.db")
     samplers, problems = await disk.run(lambda _: presets(config_dir() / "presets"))
     evening = Evening(disk, settings, samplers, LinesIn())
+    has_left = threading.Event()
     try:
         for problem in problems:
             evening.voice.news(problem)
         await _open(evening, cards, preset, new, story)
         playing = asyncio.create_task(_listen(evening))
         sweeping = asyncio.create_task(asyncio.to_thread(sweep, *own_dirs()))
-        ended = _follow_signals(evening, playing)
+        ended = _follow_signals(evening, playing, has_left)
         with suppress(asyncio.CancelledError):
             await playing
         await sweeping
         return ended[0] if ended else 0
     finally:
         await evening.close()
+        has_left.set()
 
 
 async def _open(
@@ -122,7 +125,9 @@ async def _listen(evening: Evening) -> None:
             evening.voice.news(fault_log.sentence(error, fault_log.note(error)))
 
 
-def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:
+def _follow_signals(
+    evening: Evening, playing: asyncio.Task[None], has_left: threading.Event
+) -> list[int]:
     """Let Ctrl+C stop a reply, twice end; return where the exit code of a signal will stand."""
     loop = asyncio.get_running_loop()
     ended: list[int] = []
@@ -150,7 +155,7 @@ def _follow_signals(evening: Evening, playing: asyncio.Task[None]) -> list[int]:
         waiting.add(task)
         task.add_done_callback(waiting.discard)
 
-    end_on_signals(end)
+    end_on_signals(end, has_left)
     with suppress(NotImplementedError):
         loop.add_signal_handler(signal.SIGINT, on_interrupt)
     return ended

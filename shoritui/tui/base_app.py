@@ -11,7 +11,6 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -27,7 +26,7 @@ from textual.notifications import Notify
 from textual.worker import WorkerFailed
 
 from shoritui.errors import UserError
-from shoritui.host.signals import before_it_ends_with_terminal, end_in, end_on_signals
+from shoritui.host.signals import end_in, end_on_signals
 from shoritui.settings import Settings
 from shoritui.text import clean
 from shoritui.toml import files_named
@@ -41,8 +40,6 @@ from shoritui.tui.widgets.wrap import fit
 
 _LAST_WORD_SECONDS = 8.0
 """How long the app may take to end, once it is told to."""
-_LOST_SECONDS = 1.5
-"""How long it may take to keep everything, once its terminal is gone."""
 _NEWS_SECONDS = 4.0
 _READ_PER_SECOND = 20.0
 """Characters of news that a reader reads in a second."""
@@ -356,15 +353,7 @@ class BaseApp(App[int]):
         """Let a terminal that closes, and `kill`, end the app as quitting does."""
         if self.is_headless or threading.current_thread() is not threading.main_thread():
             return
-        loop = asyncio.get_running_loop()
-        end_on_signals(self._end)
-
-        def keep_everything(code: int) -> None:
-            with suppress(RuntimeError):  # of a loop that has ended
-                loop.call_soon_threadsafe(self._end, code)
-                self._has_left.wait(_LOST_SECONDS)
-
-        before_it_ends_with_terminal(keep_everything)
+        end_on_signals(self._end, self._has_left)
 
     def _end(self, code: int) -> None:
         end_in(_LAST_WORD_SECONDS, code)

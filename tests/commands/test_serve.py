@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from functools import partial
+from urllib.request import urlopen
 
 import pytest
 
@@ -48,3 +50,19 @@ def test_serving_others_warns_and_ends_with_ctrl_c() -> None:
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
         assert "Without TLS" in server.stderr.read()
+
+
+def test_under_nohup_it_outlives_its_terminal() -> None:
+    with subprocess.Popen(
+        (sys.executable, "-m", "shoritui", "serve", "--port", "0"),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN),
+    ) as server:
+        assert server.stdout is not None
+        link = server.stdout.readline().split()[-1]
+        server.send_signal(signal.SIGHUP)
+        with urlopen(link) as page:
+            assert page.status == 200
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0

@@ -19,9 +19,9 @@ from shoritui.finetune.events import Event, Failed, RunEnded, to_json
 from shoritui.finetune.run.launch import arguments_of, launched, words_of
 from shoritui.finetune.run.plain_lines import Lines
 from shoritui.finetune.run.train import train
+from shoritui.host.signals import ending_signals
 
 _STOPPED: Final = 130
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run_here(options: argparse.Namespace) -> int:
@@ -42,9 +42,9 @@ async def _follow(options: argparse.Namespace, show: Callable[[Event], None]) ->
     code = 0
     async with launched(arguments_of(options)) as running:
         loop = asyncio.get_running_loop()
-        for name in _SIGNALS:
-            with suppress(NotImplementedError, AttributeError):
-                loop.add_signal_handler(getattr(signal, name), running.stop)
+        for number in ending_signals():
+            with suppress(NotImplementedError):  # Windows' loop takes no handlers.
+                loop.add_signal_handler(number, running.stop)
         async for event in running:
             show(event)
             code = _code(event, code)
@@ -57,9 +57,8 @@ def _train_here(options: argparse.Namespace, show: Callable[[Event], None]) -> i
     from shoritui.finetune.run.metrics import recorded
 
     stop = threading.Event()
-    for name in _SIGNALS:
-        with suppress(AttributeError):
-            signal.signal(getattr(signal, name), lambda *_: stop.set())
+    for number in ending_signals():
+        signal.signal(number, lambda *_: stop.set())
     quieten()
     code = 0
 
