@@ -161,11 +161,12 @@ async def test_a_message_that_leaves_little_room_is_answered_too(
         assert failures(events) == [] and ended(events).entry.text
 
 
+@pytest.mark.parametrize("length", [8, 32])
 async def test_written_anew_after_room_was_made_it_reads_what_it_read_first(
-    open_director: OpenDirector, mode: str
+    open_director: OpenDirector, mode: str, length: int
 ) -> None:
     scene: Card = replace(SMALL, messages=(Opening(speaker="Isolde", text="The tide was low."),))
-    director = await open_director(scene, max_tokens=32)
+    director = await open_director(scene, max_tokens=length)
     for turn in range(12):
         await read(director.say(SAID[turn % len(SAID)]))
         await ready(director)

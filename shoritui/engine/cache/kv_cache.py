@@ -22,7 +22,8 @@ from shoritui.engine.interface import Evaluation
 from shoritui.engine.llama.context import AbortFlag, Context, Row
 
 FORK: Final = 32
-"""Fewer ids than this are removed where they are; for more, a sequence beside takes over."""
+"""Fewer ids than this are removed where they are, unless what was written last began after them;
+for more, a sequence beside takes over."""
 IDLE_SECONDS: Final = 0.05
 """How long one step of idle work takes, about: so long any other work may have to wait for it."""
 _LEAST_IDLE_STEP: Final = 8
@@ -130,6 +131,10 @@ class KVCache:
             kept = self._kv_store.found(self.root, held, wanted)
             held += sum(wanted.ends[index] - max(wanted.begin(index), held) for index in kept)
         return held
+
+    def begin_writing(self) -> None:
+        """What is appended from now on may be written anew: the sequence is kept up to here."""
+        self.sequences[0].begun = self.held
 
     def append(self, token: int) -> bool:
         """Evaluate one more id of the sequence in use; False if that was cancelled."""
@@ -243,7 +248,9 @@ class KVCache:
     def _follow(self, sequence: KVSequence, steps: Plan, *, beside: bool) -> KVSequence:
         """Do all of a plan but the evaluation; returns the sequence that is used from now on."""
         removed = len(sequence) - steps.keep
-        if removed > (0 if beside else FORK) and not steps.moves and len(self.sequences) > 1:
+        # What was written last may be written anew: what it was written after stays.
+        forks = removed > (0 if beside else FORK) or steps.keep < sequence.begun
+        if forks and not steps.moves and len(self.sequences) > 1:
             sequence = self._fork(sequence, steps.keep)
         elif steps.moves:
             self._move_up(sequence, steps)

@@ -29,6 +29,8 @@ class KVSequence:
     """So many leading ids were evaluated behind exactly what stands before them; None: all."""
     snapshots: OrderedDict[int, NDArray[np.float32]] = field(default_factory=OrderedDict)
     """Copies of the logits after so many ids."""
+    begun: int = 0
+    """So many ids stood before what was written last."""
     keys: list[bytes] = field(default_factory=list)
     """The keys of its leading blocks as far as they are in the KV store."""
 
@@ -42,6 +44,8 @@ class KVSequence:
             del self.snapshots[place]
         if self.exact is not None and self.exact >= length:
             self.exact = None
+        if self.begun > length:
+            self.begun = 0
         del self.keys[len(self.held.ends) :]
 
     def settle(self, ends: Sequence[int]) -> None:
@@ -53,7 +57,7 @@ class KVSequence:
 
     def begin_as(self, other: KVSequence, length: int) -> None:
         """Take over what is known of the first `length` ids of another sequence."""
-        self.root, self.exact = other.root, other.exact
+        self.root, self.exact, self.begun = other.root, other.exact, other.begun
         self.held = Blocks(other.held.ids[:], other.held.ends[:])
         self.snapshots, self.keys = OrderedDict(other.snapshots), other.keys[:]
         self.cut(length)

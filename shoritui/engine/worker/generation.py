@@ -76,6 +76,7 @@ class Generation:
         )
         stop: Stop = "cancelled"
         if evaluation.complete:
+            self._cache.begin_writing()
             self._room = self._cache.n_ctx - self._cache.held + 1  # the last one is only drawn
             with sampler as chain:
                 stop = self._draw(prompt, chain, max_tokens, emit)

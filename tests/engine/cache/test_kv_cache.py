@@ -77,6 +77,22 @@ async def test_the_swipe_after_reading_ahead_costs_nothing(model: Path) -> None:
         assert next_turn.evaluated <= 1
 
 
+@pytest.mark.parametrize("length", [1, 8, 60])
+async def test_the_swipe_of_a_reply_that_was_given_another_hint_costs_nothing(
+    model: Path, length: int
+) -> None:
+    """However short it is, what is read next does not begin with the prompt that it was for."""
+    async with opened(model, options()) as engine:
+        first = await write(engine, [*SCENE, HEADER], LIKELIEST, length)
+        written = Segment(f"▀message (length: nano)\nBram:{first.text}▄\n")
+        for _ in range(2):
+            await engine.prefill([*SCENE, written, HEADER], idle=True)
+            again = await write(engine, [*SCENE, HEADER], LIKELIEST, length)
+            assert again.evaluated_tokens == 0
+            assert again.text == first.text
+        assert (await engine.prefill([*SCENE, written, HEADER])).evaluated == 0
+
+
 async def test_a_trimmed_document_is_built_beside_the_one_in_use(model: Path) -> None:
     async with opened(model, options("exact")) as engine:
         assert engine.info is not None
