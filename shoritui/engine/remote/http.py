@@ -29,8 +29,6 @@ LARGEST: Final = 4 << 20
 """Bytes of an answer that is no stream: the ids of 500,000 tokens."""
 _QUICK: Final = 1 << 16
 """Bytes of JSON that are read in a moment; more is read beside the keys."""
-_AT_ONCE: Final = 128
-"""Events that are taken before others have their turn."""
 _LARGEST_REASON: Final = 1 << 16
 """Bytes that are read of an answer that says why not."""
 KEPT_SECONDS: Final = 2.0
@@ -79,6 +77,8 @@ class HttpClient:
         """
         import httpx
 
+        from shoritui.engine.remote.pace import pace
+
         self._server = server
         self._answer_seconds = answer_seconds or ANSWER_SECONDS
         key = {"Authorization": f"Bearer {server.key}"} if server.key else {}
@@ -95,6 +95,7 @@ class HttpClient:
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names no proxy that can be used: expected "
                 "an address like http://proxy:3128."
             ) from None
+        pace(self._client)
         self._errands: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -142,10 +143,8 @@ class HttpClient:
                 async for chunk in chunks:
                     if (most := most - len(chunk)) < 0:
                         raise NotEvents
-                    events = reader.feed(chunk)
-                    for start in range(0, len(events), _AT_ONCE):
-                        yield events[start : start + _AT_ONCE]
-                        await asyncio.sleep(0)  # keys are heard between
+                    if events := reader.feed(chunk):
+                        yield events
             if events := reader.finish():
                 yield events
 

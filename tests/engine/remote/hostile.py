@@ -33,6 +33,10 @@ _JSON: Final = "application/json"
 _CONTEXT: Final = 4000
 
 
+BEHIND: Final = "http://elsewhere.invalid"
+"""A server that is asked through this one, as a proxy."""
+
+
 class Wire:
     """One connection, and the request that came on it."""
 
@@ -44,7 +48,7 @@ class Wire:
     async def hear(self) -> None:
         """Read the request."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        self.path = head.split(" ")[1]
+        self.path = head.split(" ")[1].removeprefix(BEHIND)
         for line in head.lower().split("\r\n"):
             if line.startswith("content-length:"):
                 body = await self._reader.readexactly(int(line.partition(":")[2]))
