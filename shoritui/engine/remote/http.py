@@ -15,7 +15,7 @@ from shoritui.engine.remote.response import reason, whole
 from shoritui.engine.remote.server import Server
 from shoritui.engine.remote.sse import EventReader, NotEvents
 from shoritui.errors import UserError
-from shoritui.text import duration, message
+from shoritui.text import duration, message, shown_address
 
 if TYPE_CHECKING:
     import httpx
@@ -316,7 +316,7 @@ def _refusal(server: Server, status: int, said: str, headers: Mapping[str, str])
             f"({said or 'not found'}): check the address, and that it is OpenAI-compatible."
         )
     if 300 <= status < 400:
-        to = message(server.hidden(headers.get("location") or "another address"))
+        to = message(server.hidden(shown_address(headers.get("location") or "another address")))
         return f"{place} redirects to {to}: if you trust that address, use it instead."
     if status in (429, 503):
         return f"{place} is busy or still loading its model ({said}): try again in a moment."

@@ -64,7 +64,7 @@ class Server:
         parts = self._parts()
         user, _, password = parts.netloc.rpartition("@")[0].partition(":")
         plain = f"{unquote(user)}:{unquote(password)}"
-        login = b64encode(plain.encode()).decode() if user else ""
+        login = b64encode(plain.encode()).decode().rstrip("=") if user else ""
         for secret in (self.key, password, unquote(password), login):
             if secret:
                 text = text.replace(secret, "…")

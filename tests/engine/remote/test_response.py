@@ -242,6 +242,26 @@ async def test_a_key_is_sent_and_never_told() -> None:
     assert "secret" not in repr(Server(server.url, key="sk-secret"))
 
 
+@pytest.mark.parametrize(
+    "away",
+    [
+        Answer(
+            status=302,
+            headers={"Location": "http://me:s3cr%40t1@x.test/?was=Basic%20bWU6czNjckB0MQ"},
+        ),
+        Answer(status=302, headers={"Location": "http://x.test/#sk%2Dsecret:s3cr%40t1"}),
+        told({"detail": "Basic bWU6czNjckB0MQ says me:s3cr@t1, me:s3cr%40t1 and sk-secret"}, 400),
+    ],
+)
+async def test_a_server_that_repeats_what_it_was_told_is_not_repeated(away: Answer) -> None:
+    async with scripted_server({"/v1/models": away}) as server:
+        address = server.url.replace("//", "//me:s3cr%40t1@")
+        with pytest.raises(UserError) as error:
+            await RemoteEngine().open(Server(address, key="sk-secret"))
+    for secret in ("s3cr", "bWU6", "secret"):
+        assert secret not in str(error.value)
+
+
 async def test_a_key_is_carried_nowhere_else() -> None:
     async with scripted_server({}) as other:
         away = Answer(status=307, headers={"Location": other.url + COMPLETIONS})
