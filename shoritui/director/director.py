@@ -67,6 +67,8 @@ from shoritui.story import Kind as EntryKind
 from shoritui.text import clean
 
 _NO_DETAILS: Final = Details()
+_MOST_TYPED: Final = 20_000
+"""So many characters that are typed are evaluated ahead."""
 _MOST_GOINGS_ON: Final = 16
 """How often one reply goes on after room was made for it in a full context."""
 
@@ -582,8 +584,10 @@ class Director(PresenceActs, Deciding):
         during a reply, and makes room in a context that is about to be full. While nothing is
         typed, other texts for the last reply are written then, as many as the settings say.
         Words with macros are not looked at: only once they are said it is known what they mean.
+        Nor is a text of many pages, which each key would have read through anew.
         """
-        if not self.busy and self.chat.is_mine and not begins_macro(typed):
+        is_looked_at = len(typed) <= _MOST_TYPED and not begins_macro(typed)
+        if is_looked_at and not self.busy and self.chat.is_mine:
             self._prefetch.begin(Wish(typed, speaker, heard))
 
     def rest(self) -> None:

@@ -137,8 +137,7 @@ def begun_message(speaker: str, length: Length | None, text: str) -> Segment:
 
 def finished_words(text: str) -> str:
     """Return the text without the word that may still grow; it ends directly before a space."""
-    spaces = [at for at, character in enumerate(text) if character in " \n"]
-    return text[: spaces[-1]].rstrip(" \n") if spaces else ""
+    return text[: max(text.rfind(" "), text.rfind("\n"), 0)].rstrip(" \n")
 
 
 def _without_end(block: Block) -> Segment:

@@ -28,6 +28,9 @@ _SILENCE: Final = (-3.5, 0.0, 0.35, 0.85, 0.1)
 """How much likelier it makes somebody to be called by the last message, and to have spoken last,
 the last but one, ..., longer ago, or never: in logits, fitted to the 2,700 turns of the stories
 that the storyteller learnt from (those held out say whether it holds: `shoritui eval`)."""
+_HEARD: Final = 10_000
+"""So many characters at a message's end are looked through for whom it calls: all of a message,
+but not of a book that somebody pasted, and this is asked at every key."""
 _NEVER: Final = len(_SILENCE) - 1
 _SMALL: Final = 1_000_000_000
 _SMALL_TRUST: Final = 0.2
@@ -187,4 +190,4 @@ def _called(cast: Sequence[Character], user: str, last: Entry | None, among: Seq
     heard = last.details.heard
     among = among if heard is None else [name for name in among if name in heard]
     names = {user: (), **{character.name: character.aliases for character in cast}}
-    return who_is_called(last.text, names, among)
+    return who_is_called(last.text[-_HEARD:], names, among)

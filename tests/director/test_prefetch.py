@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,6 +101,28 @@ async def test_after_enter_only_the_last_word_and_the_next_header_are_left(
     await read(director.say(backwards))
     at_once = await outcome(director.reply("Mara"))
     assert at_once.evaluated_tokens > message
+
+
+async def test_a_book_that_is_pasted_is_not_read_at_each_key(
+    open_director: OpenDirector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    director = await open_director(max_tokens=8)
+    counted: list[str] = []
+    count = director.engine.count
+
+    async def listening_count(texts: Sequence[str]) -> list[int]:
+        counted.extend(texts)
+        return await count(texts)
+
+    monkeypatch.setattr(director.engine, "count", listening_count)
+    director.look_ahead()
+    await director.settled()
+    book = LONG + "\n\n" + "the " * 5_000
+    for key in "abc":
+        director.look_ahead(book + key)
+        await director.settled()
+    assert not any("the the" in text for text in counted)
+    assert (await outcome(director.reply())).evaluated_tokens == 0
 
 
 async def test_after_a_pause_nothing_is_left_to_read(open_director: OpenDirector) -> None:

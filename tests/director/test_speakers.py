@@ -39,6 +39,12 @@ def test_a_direct_address_beats_a_mention() -> None:
         assert next_speaker(CAST, "Wren", *story(("Wren", said))) == "Mara"
 
 
+def test_a_book_calls_whom_its_last_pages_call() -> None:
+    pages = "The river rose and fell. " * 1_000
+    assert next_speaker(CAST, "Wren", *story(("Wren", pages + "Where is Isolde?"))) == "Isolde"
+    assert next_speaker(CAST, "Wren", *story(("Wren", "Where is Isolde?" + pages))) == "Mara"
+
+
 def test_an_alias_counts_and_part_of_a_word_does_not() -> None:
     assert next_speaker(CAST, "Wren", *story(("Wren", "Aye, captain!"))) == "Mara"
     said = story(("Mara", "Hm."), ("Wren", "The Tobins of Marazion."))

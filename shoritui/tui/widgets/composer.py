@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textual import events
+from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -58,6 +59,9 @@ class Composer(TextArea):
 
         step: int
 
+    _wrapped: tuple[WrappedDocument, int, int] | None = None
+    """What was wrapped last as a whole, at which width, with which tabs."""
+
     def __init__(self, widget_id: str | None = None) -> None:
         super().__init__(
             id=widget_id, compact=False, highlight_cursor_line=False, show_line_numbers=False
@@ -68,6 +72,16 @@ class Composer(TextArea):
         self._unsent = ""
         self._draft_kept: str | None = ""
         """The draft on the disk; None if nobody knows."""
+
+    def _rewrap_and_refresh_virtual_size(self) -> None:
+        # Textual does this at each change of the height, too, where nothing wraps otherwise; of a
+        # book that was pasted that takes a second.
+        wrapped = self.wrapped_document, self.wrap_width, self.indent_width
+        if wrapped == self._wrapped:
+            self._refresh_size()
+        else:
+            self._wrapped = wrapped
+            super()._rewrap_and_refresh_virtual_size()
 
     def remember(self, history: Sequence[str]) -> None:
         """Take what was sent before, oldest first."""
