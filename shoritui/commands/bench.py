@@ -14,6 +14,7 @@ from shoritui.bench.measurements import MEASUREMENTS
 from shoritui.benchmark import Figure, RowProgress, asked_for
 from shoritui.commands.arguments import add_json, add_model
 from shoritui.commands.benchmark_rows import print_rows
+from shoritui.commands.output import show_making
 from shoritui.director import engine_options
 from shoritui.engine import ModelInfo, inspect_model
 from shoritui.errors import UserError
@@ -94,7 +95,7 @@ async def _figures(measured: Awaitable[Mapping[str, Figure]]) -> Mapping[str, Fi
 
 def _model(options: argparse.Namespace, settings: Settings, progress: RowProgress) -> Path:
     if options.shape is None:
-        return model_file(options.model, settings.model)
+        return model_file(options.model, settings.model, show_making)
     if options.model is not None:
         raise UserError("--model and --shape each name a model: give one of them.")
     from shoritui.bench.shapes import SHAPES, model_of  # which needs numpy; nothing else here does

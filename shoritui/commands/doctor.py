@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from shoritui import __version__
 from shoritui.commands.arguments import add_engine, add_json, settings_of
-from shoritui.commands.output import print_json
+from shoritui.commands.output import print_json, show_making
 from shoritui.director import engine_options, make_engine, open_engine
 from shoritui.engine import RemoteEngine, describe, inspect_model
 from shoritui.errors import UserError
 from shoritui.folders import cache_dir, config_dir, data_dir, settings_path
 from shoritui.models import model_file, size_on_disk
+from shoritui.progress import show
 from shoritui.settings import Settings
 from shoritui.text import number, shown_address, size
 
@@ -33,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; 1 if no story can be played with these settings."""
-    findings = _findings(options.model, settings_of(options))
+    try:
+        findings = _findings(options.model, settings_of(options))
+    finally:
+        show()
     if options.json:
         print_json(findings)
     else:
@@ -44,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _findings(model: Path | None, settings: Settings) -> dict[str, Any]:
+    show("asking llama.cpp")
     engine = _engine_facts()
+    show(f"asking {shown_address(settings.server)}" if settings.server else "looking at the model")
     return {
         "shoritui": __version__,
         "python": platform.python_version(),
@@ -52,7 +58,7 @@ def _findings(model: Path | None, settings: Settings) -> dict[str, Any]:
         "model": (
             asyncio.run(_server_facts(settings))
             if settings.server
-            else _model_facts(model_file(model, settings.model), settings, engine)
+            else _model_facts(model_file(model, settings.model, show_making), settings, engine)
         ),
         "settings_problems": _settings_problems(settings),
         "folders": {

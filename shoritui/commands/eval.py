@@ -17,7 +17,7 @@ from typing import Any, Final, get_args
 
 from shoritui.benchmark import RowProgress
 from shoritui.commands.arguments import add_json, add_model, named_path
-from shoritui.commands.output import print_error, print_json
+from shoritui.commands.output import print_error, print_json, show_making
 from shoritui.demo import held_out_stories
 from shoritui.director import adapters, engine_options
 from shoritui.engine import Adapter, Preset, Server, check_preset, inspect_model, presets
@@ -241,7 +241,7 @@ def _subjects(
     """
     found = []
     for each in asked or [_Asked(None)]:
-        model = model_file(each.model, settings.model)
+        model = model_file(each.model, settings.model, show_making)
         usual = adapters(settings.adapters) if each.model is None and not each.adapters else ()
         own = tuple(Adapter(path) for path in each.adapters) or usual
         parts = [printable(name) for name in (model.stem, *(one.name for one in own))]

@@ -9,7 +9,7 @@ from typing import Final
 
 from shoritui.benchmark import RowProgress
 from shoritui.commands.arguments import add_json, add_model, count
-from shoritui.commands.output import print_error, print_json
+from shoritui.commands.output import print_error, print_json, show_making
 from shoritui.demo import held_out_stories
 from shoritui.director import LengthTable, adapters, engine_options
 from shoritui.engine import check_preset, inspect_model, presets
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     preset = options.preset or settings.preset
     preset = preset if options.preset or preset in known else SETTINGS.preset
     check_preset(preset, known, config_dir() / "presets")
-    model = model_file(options.model, settings.model)
+    model = model_file(options.model, settings.model, show_making)
     own = adapters(settings.adapters) if options.model is None else ()
     subject = Subject(printable(model.stem), model, own, known[preset])
     stories = load_stories(options.stories or held_out_stories())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.commands.arguments import add_json, named_path
-from shoritui.commands.output import print_json
+from shoritui.commands.output import print_json, show_making
 from shoritui.director import engine_options
 from shoritui.engine import inspect_model
 from shoritui.errors import UserError
@@ -159,7 +159,7 @@ def use(options: argparse.Namespace) -> int:
 def _chosen(settings: Settings) -> tuple[Path | None, list[str]]:
     """Return the file that the settings name, or why there is none."""
     try:
-        return model_file(None, settings.model), []
+        return model_file(None, settings.model, show_making), []
     except UserError as error:
         return None, [str(error)]
 

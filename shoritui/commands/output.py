@@ -22,6 +22,14 @@ def print_story(text: str) -> None:
     print(text, end="", file=exit_, flush=True)
 
 
+def show_making(done: int, total: int) -> None:
+    """Show on a terminal how far the storyteller is made, until it is."""
+    from shoritui.models import making  # the first paint of the app has no use for either
+    from shoritui.progress import show
+
+    show(making(done, total) if done < total else "")
+
+
 def print_json(facts: object, *, on_one_line: bool = False) -> None:
     """Print one JSON object; spread over lines, it is ASCII."""
     print(as_json(facts) if on_one_line else escaped(json.dumps(facts, indent=2)))

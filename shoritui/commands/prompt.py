@@ -11,7 +11,7 @@ from typing import Final
 
 from shoritui.commands.arguments import add_cards, add_engine, add_json, add_turn, settings_of
 from shoritui.commands.chats.library import library_path, open_library, the_chat
-from shoritui.commands.output import print_json, print_story
+from shoritui.commands.output import print_json, print_story, show_making
 from shoritui.commands.temporary_chat import in_cast, temporary_chat
 from shoritui.director import ChatState, Director, Disk, Inspection, make_engine, open_engine
 from shoritui.engine import Segment, presets
@@ -115,7 +115,7 @@ async def _chat(options: argparse.Namespace, settings: Settings) -> AsyncGenerat
     try:
         state = ChatState(disk, chat, settings, samplers)
         await state.reload()
-        await open_engine(engine, settings, options.model)
+        await open_engine(engine, settings, options.model, show_making)
         yield Director(state, engine, settings)
     finally:
         await engine.close()

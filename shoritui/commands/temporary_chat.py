@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 from shoritui.cards import card_files, load_cards, macro_problems
-from shoritui.commands.output import print_error
+from shoritui.commands.output import print_error, show_making
 from shoritui.director import Director, Disk, make_engine, new_chat, open_engine
 from shoritui.engine import check_preset, presets
 from shoritui.errors import UserError
@@ -39,7 +39,7 @@ async def temporary_chat(
     with temporary_folder() as home:
         disk = await Disk.open(home / "library.db")
         try:
-            await open_engine(engine, settings, options.model)
+            await open_engine(engine, settings, options.model, show_making)
             chat = await new_chat(disk, scene, user)
             director = await Director.open(disk, chat, engine, settings, samplers)
             if options.length:

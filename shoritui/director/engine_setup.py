@@ -20,7 +20,7 @@ from shoritui.engine import (
 )
 from shoritui.errors import UserError
 from shoritui.folders import cache_dir, user_path
-from shoritui.models import model_file
+from shoritui.models import making, model_file
 from shoritui.settings import AdapterFile, Settings
 
 
@@ -32,30 +32,42 @@ def make_engine(
 
 
 async def open_engine(
-    engine: AnyEngine, settings: Settings, model: Path | None = None
+    engine: AnyEngine,
+    settings: Settings,
+    model: Path | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> ModelInfo:
     """Open what `make_engine` made: the server, or the model that is asked for.
+
+    `report` hears how far the model that ships is made, as that of `shipped_model`.
 
     Raises:
         UserError: There is no such model or server, or it cannot be used.
     """
     engine.expecting = True
     try:
-        return await _open(engine, settings, model)
+        return await _open(engine, settings, model, report)
     finally:
         engine.expecting = False
 
 
-async def _open(engine: AnyEngine, settings: Settings, model: Path | None) -> ModelInfo:
+async def _open(
+    engine: AnyEngine,
+    settings: Settings,
+    model: Path | None,
+    report: Callable[[int, int], None] | None,
+) -> ModelInfo:
     if isinstance(engine, RemoteEngine):
         return await engine.open(_server(settings))
     assert isinstance(engine, Engine)
     loop = asyncio.get_running_loop()
 
-    def report(done: int, total: int) -> None:
-        loop.call_soon_threadsafe(engine.wait, f"making the storyteller, {done / total:.0%}")
+    def made(done: int, total: int) -> None:
+        loop.call_soon_threadsafe(engine.wait, making(done, total))
+        if report is not None:
+            report(done, total)
 
-    path = await asyncio.to_thread(model_file, model, settings.model, report)
+    path = await asyncio.to_thread(model_file, model, settings.model, made)
     return await engine.open(path, await asyncio.to_thread(engine_options, settings))
 
 

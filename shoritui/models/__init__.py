@@ -15,7 +15,13 @@ from shoritui.models.catalogue import (
     size_on_disk,
 )
 from shoritui.models.storyteller import NAME as STORYTELLER
-from shoritui.models.storyteller import better, shipped_model, shipped_path, storyteller_path
+from shoritui.models.storyteller import (
+    better,
+    making,
+    shipped_model,
+    shipped_path,
+    storyteller_path,
+)
 
 __all__ = [
     "STORYTELLER",
@@ -27,6 +33,7 @@ __all__ = [
     "describe",
     "describe_file",
     "found_models",
+    "making",
     "model_file",
     "shipped_model",
     "shipped_path",

@@ -50,6 +50,11 @@ def shipped_model(report: Callable[[int, int], None] | None = None) -> Path:
     return path
 
 
+def making(done: int, total: int) -> str:
+    """Return what to say while it is made, with the bytes done and of all."""
+    return f"making the storyteller, {done / total:.0%}"
+
+
 def shipped_path() -> Path:
     """Return the path of what `shipped_model` returns, whether or not it has been made."""
     return storyteller_path() or model_path()

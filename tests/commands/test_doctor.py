@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from shoritui.cli import main
+from shoritui.demo import model_path
 from shoritui.engine.worker import process
+from shoritui.models import storyteller
 from tests.commands.process import shoritui
+from tests.engine.adapter_file import write_adapter
 
 pytestmark = pytest.mark.slow
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_doctor_tells_what_is_there(tmp_path: Path) -> None:
@@ -24,6 +34,24 @@ def test_doctor_tells_what_is_there(tmp_path: Path) -> None:
     rows = shoritui("doctor", home=tmp_path).stdout
     assert "runs on" in rows and "context" in rows
     assert "KV cache in f16, context mode exact" in rows and "free" in rows
+
+
+def test_a_first_doctor_says_on_a_terminal_what_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = write_adapter(tmp_path / "adapter.gguf", model_path())
+    monkeypatch.setenv("SHORITUI_HOME", str(tmp_path))
+    monkeypatch.setattr(storyteller, "smollm2", model_path)
+    monkeypatch.setattr(storyteller, "adapter_path", lambda: adapter)
+    for is_first in (True, False):
+        monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+        assert main(["doctor", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["model"]["path"].endswith("storyteller.gguf")
+        shown = [line.removesuffix("\x1b[K") for line in terminal.getvalue().split("\r")]
+        assert any(line.startswith("making the storyteller") for line in shown) is is_first
+        assert "asking llama.cpp" in shown and shown[-1] == ""
+    monkeypatch.setattr(sys, "stderr", pipe := io.StringIO())
+    assert main(["doctor"]) == 0 and not pipe.getvalue()
 
 
 def test_doctor_and_models_give_a_file_one_size(tmp_path: Path) -> None:
