@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import parse_qs
 
 import textual_serve
 from aiohttp import WSMessage, WSMsgType, web
 from textual_serve.download_manager import DownloadManager
 
+from shoritui import fault_log
 from shoritui.bounded import read_json
 from shoritui.errors import UserError
 from shoritui.text import printable
@@ -28,6 +30,7 @@ _CLOSING_SECONDS: Final = 8.0
 _MOST_BYTES: Final = 1 << 20
 """The longest message of a page: what is pasted at once."""
 _MOST_CELLS: Final = 1000
+_WINDOW: Final = "/ws"
 _OPEN_PATHS: Final = frozenset({"/login", "/page.css"})
 """What is shown to whoever asks."""
 _HEADERS: Final = {
@@ -41,6 +44,8 @@ _HEADERS: Final = {
 }
 _OURS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _WRONG: Final = "That is not the password."
+_NO_FORM: Final = "This is not what the page of the password sends."
+_FAULT: Final = "A fault in ShoriTUI: it is noted in faults.log, in the cache folder."
 _TOO_MANY: Final = "Too many wrong passwords: wait a minute."
 
 
@@ -103,7 +108,7 @@ class Server:
                 web.get("/", self._page),
                 web.get("/login", self._login_page),
                 web.post("/login", self._log_in),
-                web.get("/ws", self._window),
+                web.get(_WINDOW, self._window),
                 web.get("/{name:page\\.(?:css|js)}", _own_file),
                 web.static("/static", static),
             ]
@@ -165,6 +170,13 @@ class Server:
             return _seen(await handler(request))
         except web.HTTPException as error:  # such as a page that is not there
             return _seen(web.Response(text=error.reason, status=error.status))
+        except OSError:  # the page has gone
+            raise
+        except Exception as error:
+            await asyncio.to_thread(fault_log.note, error)
+            if request.path == _WINDOW:
+                raise  # it is no page any more, and ends
+            return _seen(web.Response(text=_FAULT, status=500))
 
     def _is_known(self, request: web.Request) -> bool:
         return self.guard.knows(request.cookies.get(self._cookie, ""))
@@ -191,8 +203,11 @@ class Server:
         return _login("")
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        return self._try(request, str(form.get("password", "")))
+        try:
+            form = parse_qs(await request.text())
+        except (ValueError, LookupError, web.RequestPayloadError):
+            raise web.HTTPBadRequest(reason=_NO_FORM) from None
+        return self._try(request, form.get("password", [""])[0])
 
     # Pages
 

@@ -6,12 +6,14 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar
 
 from shoritui.errors import UserError
+from shoritui.folders import HOME_VARIABLE
 from shoritui.web import Server
 
 ECHO = (
@@ -110,6 +112,46 @@ async def test_a_password_lets_in_and_guesses_have_an_end() -> None:
         assert answers == [403] * 5 + [429] * 2
         assert (await log_in(client, "correct horse")).status == 429, "unlooked at for a minute"
         assert "wait a minute" in await (await log_in(client, "")).text()
+
+
+FAULT = "A fault in ShoriTUI: it is noted in faults.log, in the cache folder."
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": f"{FORM}; charset=nonsense"}, b"password=x"),
+        ({"Content-Type": FORM}, b"password=\xff\xfe"),
+        ({"Content-Type": FORM, "Content-Encoding": "gzip"}, b"password=x"),
+        ({"Content-Type": "multipart/form-data; boundary="}, b"x"),
+        ({"Content-Type": "multipart/form-data"}, b"x"),
+        ({"Content-Type": "application/json"}, b"[" * 4000),
+        ({"Content-Type": FORM}, b"&" * 4000),
+        ({"Content-Type": FORM}, b"x" * 5000),
+        ({}, b""),
+    ],
+)
+async def test_a_password_that_comes_in_no_form_is_refused(
+    headers: dict[str, str], body: bytes
+) -> None:
+    async with serving(password="a long one") as (_, client):
+        answer = await client.post("/login", data=body, headers=headers)
+        assert answer.status in (400, 403, 413)
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_fault_is_noted_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> str:
+        raise KeyError("what nobody may see")
+
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("shoritui.web.server._text", fail)
+    async with serving(password="a long one") as (_, client):
+        answer = await client.get("/login")
+        assert (answer.status, await answer.text()) == (500, FAULT)
+    noted = (tmp_path / "cache" / "faults.log").read_text(encoding="utf-8")
+    assert "KeyError" in noted and "nobody" not in noted
 
 
 async def test_so_many_windows_and_no_more() -> None:
