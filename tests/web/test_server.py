@@ -141,7 +141,9 @@ async def test_a_password_that_comes_in_no_form_is_refused(
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-async def test_a_fault_is_noted_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_is_noted_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: list[BaseException]
+) -> None:
     def fail(_: str) -> str:
         raise KeyError("what nobody may see")
 
@@ -152,6 +154,7 @@ async def test_a_fault_is_noted_and_told(tmp_path: Path, monkeypatch: pytest.Mon
         assert (answer.status, await answer.text()) == (500, FAULT)
     noted = (tmp_path / "cache" / "faults.log").read_text(encoding="utf-8")
     assert "KeyError" in noted and "nobody" not in noted
+    assert isinstance(faults.pop(), KeyError)
 
 
 async def test_so_many_windows_and_no_more() -> None:
