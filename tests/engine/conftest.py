@@ -23,6 +23,8 @@ SCENE = [
 ]
 DEFAULTS = EngineOptions()
 FIRST_SEED = Sampling(seed=1)
+ENDLESS = Sampling(seed=1, temperature=15.0)
+"""Words without sense, of which there is hardly an end."""
 HEADER = Segment("▀message (length: short)\nBram:")
 
 

@@ -20,12 +20,11 @@ from shoritui.engine import (
     Text,
 )
 from shoritui.errors import UserError
-from tests.engine.conftest import HEADER, SCENE, opened, write
+from tests.engine.conftest import ENDLESS, HEADER, SCENE, opened, write
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOCUMENT = [*SCENE, HEADER]
 HOT = Sampling(temperature=1.5)
-ENDLESS = Sampling(temperature=15.0)
 
 
 async def write_idle(
@@ -63,8 +62,9 @@ async def test_it_gives_way_to_whatever_is_asked(engine: Engine) -> None:
     reply = await write(engine, DOCUMENT, HOT)
     await engine.prefill(after(reply))
     stream = engine.generate(DOCUMENT, ENDLESS, max_tokens=900, idle=True)
+    while not isinstance(await anext(stream), Text):
+        pass
     rest = asyncio.create_task(_rest(stream))
-    await asyncio.sleep(0.02)
     await engine.count(["anything else"])
     outcome = await rest
     assert (outcome.stop, outcome.generated_tokens < 900) == ("cancelled", True)

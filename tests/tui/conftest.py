@@ -12,8 +12,8 @@ from textual.app import App
 from textual.events import Key
 from textual.pilot import Pilot
 
-from shoritui.folders import HOME_VARIABLE, bundled_dir
-from shoritui.settings import load_settings
+from shoritui.folders import HOME_VARIABLE, bundled_dir, config_dir
+from shoritui.settings import load_settings, save_settings
 from shoritui.tui.chat.app import ShoriTUI
 
 INN = bundled_dir("characters") / "mudlark-inn.toml"
@@ -45,6 +45,14 @@ async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float =
             return
         await pilot.pause(0.02)
     raise AssertionError("it never became true")
+
+
+def write_endless_replies() -> None:
+    """From the next start on: words without sense, of which there is hardly an end."""
+    preset = config_dir() / "presets" / "wild.toml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text('title = "Wild"\ntemperature = 20.0\n', encoding="utf-8")
+    save_settings(max_tokens=100_000, length="enormous", preset="wild")
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -124,7 +125,8 @@ async def test_a_trimmed_document_is_shifted_at_once(model: Path) -> None:
 
 
 async def test_idle_work_gives_way_and_goes_on_where_it_was(model: Path) -> None:
-    async with opened(model, options()) as engine:
+    # In small steps however fast the machine is, so that there is something to come between.
+    async with opened(model, replace(options(), n_batch=32)) as engine:
         document = [*story(45), HEADER]
         idle = asyncio.create_task(engine.prefill(document, idle=True))
         while engine.state.phase != "evaluating" and not idle.done():

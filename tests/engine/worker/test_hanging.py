@@ -14,7 +14,7 @@ import pytest
 from shoritui.engine import Engine, EngineState, Sampling, WorkerDied
 from shoritui.engine.worker import process, protocol
 from shoritui.engine.worker.process import Watchdog
-from tests.engine.conftest import HEADER, SCENE, opened, write
+from tests.engine.conftest import ENDLESS, HEADER, SCENE, opened, write
 from tests.engine.test_engine import long_document
 from tests.engine.worker.test_worker import gone, workers
 
@@ -41,7 +41,7 @@ async def test_a_worker_that_hangs_is_ended_and_comes_back(
     async with opened(model) as engine:
         before = await write(engine, [*SCENE, HEADER])
         (pid,) = workers()
-        generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=500)
+        generation = engine.generate(long_document(60), ENDLESS, max_tokens=900)
         await anext(generation)
         states: list[EngineState] = []
         engine._on_change, worker = states.append, engine._worker
@@ -68,8 +68,7 @@ async def test_a_worker_that_stands_still_for_a_while_is_noticed_and_goes_on(mod
         phases: list[str] = []
         engine._on_change = lambda state: phases.append(state.phase)
         generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=20)
-        await anext(generation)
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGSTOP)  # before it is asked, or a fast one might have ended by then
         reading = asyncio.ensure_future(anext(generation))
         while "silent" not in phases:
             await asyncio.sleep(0.01)
@@ -83,7 +82,7 @@ async def test_a_worker_that_stands_still_for_a_while_is_noticed_and_goes_on(mod
 async def test_a_cancel_that_is_answered_kills_nothing(model: Path, impatient: None) -> None:
     async with opened(model) as engine:
         (pid,) = workers()
-        generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=500)
+        generation = engine.generate(long_document(60), ENDLESS, max_tokens=900)
         await anext(generation)
         await generation.aclose()
         await asyncio.sleep(0.3 * (process.SILENT_BEATS + 2))

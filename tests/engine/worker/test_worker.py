@@ -16,13 +16,12 @@ from shoritui.engine import (
     Engine,
     EngineOptions,
     EngineState,
-    Sampling,
     WorkerDied,
     describe,
     inspect_model,
 )
 from shoritui.errors import UserError
-from tests.engine.conftest import HEADER, SCENE, kill_worker, write
+from tests.engine.conftest import ENDLESS, HEADER, SCENE, kill_worker, write
 from tests.engine.test_engine import long_document
 
 pytestmark = pytest.mark.skipif(
@@ -83,7 +82,7 @@ async def test_a_killed_worker_comes_back_with_the_same_model(model: Path) -> No
     await engine.open(model)
     before = await write(engine, [*SCENE, HEADER])
     (pid,) = workers()
-    generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=5)
+    generation = engine.generate(long_document(60), ENDLESS, max_tokens=900)
     await anext(generation)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match="The model's process ended: it was killed"):
@@ -136,7 +135,7 @@ async def test_closing_leaves_no_process(model: Path) -> None:
     engine = Engine()
     await engine.open(model)
     (pid,) = workers()
-    generation = engine.generate(long_document(60), Sampling(seed=1), max_tokens=5)
+    generation = engine.generate(long_document(60), ENDLESS, max_tokens=900)
     await anext(generation)
     await engine.close()
     assert gone(pid)
@@ -145,7 +144,7 @@ async def test_closing_leaves_no_process(model: Path) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_call_in_flight_hears_of_the_close(fresh: Engine) -> None:
-    generation = fresh.generate(long_document(60), Sampling(seed=1), max_tokens=5)
+    generation = fresh.generate(long_document(60), ENDLESS, max_tokens=900)
     await anext(generation)
     await fresh.close()
     with pytest.raises(UserError, match="it was closed"):

@@ -32,7 +32,17 @@ from shoritui.tui.widgets.browser import Browser
 from shoritui.tui.widgets.chooser import Chooser
 from shoritui.tui.widgets.field import Editor, Field
 from tests.e2e.terminal import Terminal
-from tests.tui.conftest import INN, enter, heard, idle, press_at_once, running, screen_text, until
+from tests.tui.conftest import (
+    INN,
+    enter,
+    heard,
+    idle,
+    press_at_once,
+    running,
+    screen_text,
+    until,
+    write_endless_replies,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +75,13 @@ async def test_said_answered_kept_and_found_again() -> None:
 
 
 async def test_enter_alone_lets_the_chosen_one_speak_and_escape_stops_them() -> None:
-    save_settings(max_tokens=600)
+    write_endless_replies()
     async with running() as (app, pilot):
+        count = len(app.main.story.passages)
         await enter(app, pilot, "/next Cadmus")
         assert "next: Cadmus" in str(app.main.composer.border_title)
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.main.story.passages[-1].text) > 20)
+        await until(pilot, lambda: any(item.text for item in app.main.story.passages[count:]))
         assert app.main.story.passages[-1].speaker == "Cadmus"
         app.main.composer.insert("typing goes on")
         await pilot.press("escape")
@@ -243,15 +254,13 @@ async def test_a_new_story_is_picked_and_stories_are_deleted_and_come_back() -> 
 
 
 async def test_ctrl_c_copies_then_stops_then_only_speaks() -> None:
-    save_settings(max_tokens=600, length="enormous")
+    write_endless_replies()
     async with running() as (app, pilot):
         await pilot.press(*"copy me", "shift+home", "ctrl+c")
         assert app.clipboard == "copy me"
         app.main.composer.clear()
-        for _ in range(8):  # On a busy machine a short reply may be over before it is seen.
-            await pilot.press("enter")
-            if app.performance.is_on:
-                break
+        await pilot.press("enter")
+        await until(pilot, lambda: app.performance.is_on)
         await pilot.press("ctrl+c")
         await idle(app, pilot)
         await pilot.press("ctrl+c")

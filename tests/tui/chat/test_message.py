@@ -20,7 +20,16 @@ from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.tree_screen import TreeScreen
 from shoritui.tui.widgets.chooser import Chooser
 from shoritui.tui.widgets.field import Editor, Splitter
-from tests.tui.conftest import enter, heard, idle, news, running, screen_text, until
+from tests.tui.conftest import (
+    enter,
+    heard,
+    idle,
+    news,
+    running,
+    screen_text,
+    until,
+    write_endless_replies,
+)
 
 Press = Callable[..., Awaitable[None]]
 COUNT = 8
@@ -383,11 +392,8 @@ async def test_the_odds_are_shown_one_key_overrules_them_and_a_scene_plays_itsel
         await until(pilot, lambda: isinstance(app.screen, Chooser))
 
 
-async def test_a_reply_being_written_is_overruled(home: Path) -> None:
-    preset = home / "config" / "presets" / "wild.toml"
-    preset.parent.mkdir(parents=True)
-    preset.write_text('title = "Wild"\ntemperature = 20.0\n', encoding="utf-8")  # hardly ends
-    save_settings(max_tokens=100_000, length="enormous", preset="wild")
+async def test_a_reply_being_written_is_overruled() -> None:
+    write_endless_replies()
     async with running() as (app, pilot):
         assert app.director is not None
         chat, count = app.director.chat, len(app.director.chat.entries)
