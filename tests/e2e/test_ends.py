@@ -15,6 +15,7 @@ from aiohttp import ClientSession, CookieJar
 
 from tests.e2e.terminal import PATIENCE, Terminal
 from tests.e2e.test_story import (
+    EMPTY,
     LONG,
     WILD,
     children,
@@ -71,6 +72,18 @@ def worker_of(screen: Terminal) -> int:
     return found[0]
 
 
+def begin_lines(screen: Terminal, home: Path) -> None:
+    """Have a reply written in plain lines; asks again where it has ended before it is seen."""
+    while story(home)[-1].status != "streaming":
+        before, empty = len(story(home)), screen.text.count(EMPTY)
+
+        def is_answered(text: str, before: int = before, empty: int = empty) -> bool:
+            return len(story(home)) > before + 1 or text.count(EMPTY) > empty
+
+        screen.press("Tell me everything.", "enter")
+        screen.wait_for(is_answered)
+
+
 @pytest.mark.parametrize("doing", ["starting", "loading", "writing", "lines"])
 def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str) -> None:
     with controlled(home, *(LINEAR if doing == "lines" else ())) as screen:
@@ -85,8 +98,7 @@ def test_it_ends_with_its_terminal_though_no_signal_tells(home: Path, doing: str
                 os.kill(worker, signal.SIGCONT)
         else:
             screen.wait_for("/help lists more")
-            screen.press("Tell me everything.", "enter")
-            screen.read(2)
+            begin_lines(screen, home)
             workers = [worker_of(screen)]
         screen.hang_up()
         assert screen.process.wait(PATIENCE) in (0, 128 + signal.SIGHUP)
