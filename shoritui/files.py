@@ -77,14 +77,18 @@ def open_to_append(path: Path) -> BufferedRandom:
 
 
 def _opened(path: Path, flags: int) -> int:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise _not_plain()
+    _expect_plain(path)
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.open(path, flags, _PRIVATE)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise _not_plain()
     return file
+
+
+def _expect_plain(path: Path) -> None:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise _not_plain()
 
 
 class _PlainFile(FileIO):
@@ -237,6 +241,7 @@ def whole_file(path: Path, *, synced: bool = True) -> Iterator[Path]:
         OSError: It cannot be written; what was there is untouched.
     """
     path = _beyond_links(path)
+    _expect_plain(path)
     beside = _beside(path)
     try:
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))

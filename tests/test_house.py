@@ -111,3 +111,64 @@ def test_what_others_wrote_is_read_in_one_place() -> None:
         if "demo/making" not in path.as_posix() and bare.search(path.read_text(encoding="utf-8"))
     }
     assert found == places
+
+
+OPENERS = {
+    "shoritui/files.py": "is the door",
+    "shoritui/engine/cache/kv_store.py": "follows no link either, and looks at what it opened",
+    "shoritui/engine/cache/token_cache.py": "SQLite waits for nobody; the file is opened before",
+    "shoritui/story/backups.py": "SQLite",
+    "shoritui/story/database.py": "SQLite",
+    "shoritui/story/presence.py": "SQLite",
+    "shoritui/fault_log.py": "writes alone, and has its own door",
+    "shoritui/gguf/checkpoint.py": "maps files whose header came through the door",
+    "shoritui/gguf/read.py": "maps files whose header came through the door",
+    "shoritui/finetune/export/reference.py": "opens weights that are files",
+    "shoritui/finetune/run/tier.py": "reads what the kernel says",
+    "shoritui/host/amx.py": "reads what the kernel says",
+    "shoritui/host/machine.py": "reads what the kernel says",
+    "shoritui/host/process.py": "opens /dev/null",
+    "shoritui/cli.py": "opens /dev/null",
+    **dict.fromkeys(
+        (
+            "shoritui/commands/finetune/init.py",
+            "shoritui/demo/sample.py",
+            "shoritui/eval/grounding.py",
+            "shoritui/finetune/data/tier.py",
+            "shoritui/guide/__init__.py",
+            "shoritui/web/server.py",
+        ),
+        "reads what ships",
+    ),
+}
+"""Who opens files past the door of `shoritui.files`, and why that holds nobody up."""
+
+
+_OPENING = (
+    *("open", "os.open", "safe_open", "sqlite3.connect", "zipfile.ZipFile", "Image.open"),
+    *("np.load", "np.memmap", "np.fromfile", "torch.load"),
+)
+
+
+def opens_a_file(call: ast.Call) -> bool:
+    """Whether a call opens a file by its path, to read it."""
+    name, given = ast.unparse(call.func), [ast.unparse(each) for each in call.args]
+    method = name.rpartition(".")[2]
+    if name in _OPENING:
+        return given[0] != "file" and "BytesIO(" not in given[0] and "'w'" not in given
+    if method == "open":
+        is_text = any(each.arg == "encoding" for each in call.keywords)
+        return is_text or any(re.fullmatch(r"'[ra][bt+]*'", each) for each in given)
+    return "." in name and method in ("read_text", "read_bytes")
+
+
+def test_files_are_opened_through_one_door() -> None:
+    """A pipe holds up whoever opens it otherwise; a device has no end."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "shoritui").rglob("*.py")
+        if "demo/making" not in path.as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and opens_a_file(node)
+    }
+    assert found == {*OPENERS}

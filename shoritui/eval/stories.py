@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import TextIOWrapper
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,6 +20,7 @@ from shoritui.blockml.parse import BlockMLError
 from shoritui.cards import Card
 from shoritui.engine.interface import Stop
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.interop import chat_of_blockml
 from shoritui.settings import GuideSetting, Settings
 from shoritui.story import Form, WholeChat, header_parts, story_parts
@@ -198,7 +200,8 @@ def story_of(text: str, name: str) -> Story:
 def _stories_in(file: Path) -> list[Story]:
     shown = printable(file.name)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        with TextIOWrapper(open_file(file), encoding="utf-8-sig") as opened:
+            text = opened.read()
         chunks = [chunk for chunk in _BETWEEN.split(text) if chunk.strip()]
         numbered = len(chunks) > 1
         return [

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from huggingface_hub import hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from shoritui.errors import UserError
-from shoritui.files import check_space
+from shoritui.files import check_space, open_file, open_to_append
 from shoritui.models.hub import NETWORK_ERROR, Offer, RemoteFile, Repository, hub_errors
 from shoritui.text import printable, size
 
@@ -136,7 +136,7 @@ def _part(file: RemoteFile, target: Path) -> Path:
 def _is_whole(file: RemoteFile, target: Path, report: Report, before: int) -> bool:
     if not target.is_file() or target.stat().st_size != file.size_bytes:
         return False
-    with target.open("rb") as disk:
+    with open_file(target) as disk:
         content = _Content(file, disk, report, before)
         content.count()
         return content.is_right
@@ -146,7 +146,7 @@ def _fetch(
     repo: Repository, file: RemoteFile, target: Path, report: Report, before: int, tries: int
 ) -> None:
     part = _part(file, target)
-    with part.open("a+b", buffering=0) as disk:
+    with cast(BinaryIO, open_to_append(part).detach()) as disk:
         _lock(disk, target)
         content = _Content(file, disk, report, before)
         content.count()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from shoritui.demo import SMOLLM2_INSTALL, adapter_path, model_path, smollm2
-from shoritui.files import check_space, kept_folder
+from shoritui.files import check_space, content_of, kept_folder
 from shoritui.folders import cache_dir
 
 NAME: Final = "shori-storyteller"
@@ -77,7 +77,7 @@ def storyteller_path() -> Path | None:
 
 @cache
 def _digest(adapter: Path, changed: int, base_bytes: int) -> str:
-    digest = hashlib.sha256(adapter.read_bytes())
+    digest = hashlib.sha256(content_of(adapter))
     digest.update(f"{base_bytes} {_VERSION}".encode())
     return digest.hexdigest()[:16]
 

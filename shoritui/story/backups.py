@@ -7,6 +7,7 @@ takes the library's place. The last ten are kept, in the folder `backups`.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shoritui.errors import UserError
-from shoritui.files import whole_file, why
+from shoritui.files import open_file, whole_file, why
 from shoritui.story import rows, search_index
 from shoritui.story.acts import check_act
 from shoritui.story.database import (
@@ -289,7 +290,8 @@ def _kept(library: Path) -> Path:
         if part.exists():
             target = damaged.with_name(damaged.name + companion)
             create_private(target)
-            target.write_bytes(part.read_bytes())
+            with open_file(part) as old, target.open("wb") as new:
+                shutil.copyfileobj(old, new)
     return damaged
 
 

@@ -8,7 +8,6 @@ that it was generated with, over restarts too: what was evaluated then serves ag
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from array import array
@@ -21,6 +20,7 @@ from typing import Final
 from zlib import crc32
 
 from shoritui.engine.llama.model import Model
+from shoritui.files import open_to_append
 
 CAPACITY: Final = 20_000
 """Texts held in memory; far more than one chat has blocks."""
@@ -215,7 +215,7 @@ class TokenStore:
 def _connected(path: Path) -> tuple[sqlite3.Connection, set[bytes]]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made private here; SQLite gives its companions the same mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    open_to_append(path).close()
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shoritui.bounded import read_json
-from shoritui.files import replace_text
+from shoritui.files import content_of, open_file, replace_text
 from shoritui.folders import cache_dir
 
 _NOT_READ: Final = ("consolidated", "adapter_")
@@ -23,7 +23,7 @@ def digest_of(path: Path) -> str:
     Raises:
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -71,7 +71,7 @@ def _memory() -> Path:
 
 def _remembered() -> dict[str, list[Any]]:
     try:
-        digest, _, told = _memory().read_text(encoding="utf-8").partition("\n")
+        digest, _, told = content_of(_memory()).decode().partition("\n")
         found = read_json(told) if digest == _digest(told) else {}
     except (OSError, ValueError):
         return {}

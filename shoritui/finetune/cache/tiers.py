@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Final
 
 from shoritui.bounded import read_json
 from shoritui.errors import UserError
-from shoritui.files import whole_folder
+from shoritui.files import content_of, open_to_append, whole_folder
 from shoritui.finetune.cache.digests import digest_of, digests_of
 from shoritui.folders import cache_dir
 
@@ -131,7 +131,7 @@ class TierStore:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / "lock").open("a+b")
+            file = open_to_append(self.folder / "lock")
         except OSError as error:
             raise _unwritable(self.folder, error) from None
         with file:
@@ -168,7 +168,7 @@ class TierStore:
     def _opened(self, folder: Path, *, is_quick: bool) -> Sealed | None:
         """The folder if it is whole, and this tier's; quick trusts files left untouched."""
         try:
-            meta = read_json((folder / SEAL).read_text(encoding="utf-8"))
+            meta = read_json(content_of(folder / SEAL))
             if meta["format"] != FORMAT or meta["key"] != self.key:
                 return None
             files = {folder / name: digest for name, digest in meta["files"].items()}

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from shoritui.bounded import read_json
-from shoritui.files import whole_file
+from shoritui.files import content_of, whole_file
 from shoritui.finetune.data.packs import Sample
 from shoritui.finetune.data.samples import Tokenized
 from shoritui.folders import cache_dir
@@ -32,7 +32,7 @@ def recall(key: str) -> list[Tokenized] | None:
     """What was kept under this key."""
     path = _path(key)
     try:
-        data = path.read_bytes()
+        data = content_of(path)
         if hashlib.sha256(data[_CHECKSUM:]).digest() != data[:_CHECKSUM]:
             return None
         path.touch()

@@ -17,10 +17,12 @@ from typing import Any, Final
 from shoritui.blockml import BLOCK_CLOSE, BLOCK_OPEN
 from shoritui.bounded import read_json
 from shoritui.errors import UserError
+from shoritui.files import content_of
 from shoritui.gguf.llama_cpp import LlamaFile
 from shoritui.gguf.read import GgufFile
 from shoritui.gguf.vocabulary.kept import FILE as KEPT
 from shoritui.gguf.vocabulary.tokenizer_json import TokenizerJson
+from shoritui.text import printable
 
 _SETTINGS: Final = "tokenizer_config.json"
 _DECIDING: Final = "tokenizer.ggml."
@@ -94,10 +96,12 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     pieces, fast = folder / "tokenizer.model", folder / "tokenizer.json"
     try:
         settings = _settings(folder / _SETTINGS)
-        if pieces.is_file():
-            return _Pieces(pieces.read_bytes(), settings)
-        if fast.is_file():
-            return _Fast(fast.read_text(encoding="utf-8"), settings)
+        if pieces.exists():
+            return _Pieces(_content(pieces), settings)
+        if fast.exists():
+            return _Fast(_content(fast).decode(), settings)
+    except UserError:
+        raise
     except ImportError:
         raise UserError("Training needs more: pip install 'shoritui[finetune]'.") from None
     except Exception as error:  # either library has exceptions of its own
@@ -181,10 +185,17 @@ class _Fast(Tokenizer):
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    found = read_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(_content(path)) if path.exists() else {}
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} is no JSON object")
     return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return content_of(path)
+    except OSError as error:
+        raise UserError(f"{printable(path)} cannot be read: {error.strerror}.") from None
 
 
 def _known(token: int) -> int | None:

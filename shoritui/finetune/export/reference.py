@@ -118,8 +118,9 @@ def _weights(
 
     files: dict[str, Path] = {}
     for path in (*sorted(base.glob("*.safetensors")), *sorted(adapter.glob("*.safetensors"))):
-        with safe_open(path, "pt") as file:
-            files |= dict.fromkeys(file.keys(), path)
+        if path.is_file():
+            with safe_open(path, "pt") as file:
+                files |= dict.fromkeys(file.keys(), path)
     index = {}
     for name in names:
         stored = _stored(name)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.finetune.config.model import Lora, Train
 from shoritui.finetune.quiet_libraries import quieten, without_compiling
 
@@ -82,7 +83,8 @@ def load_state(optimizer: Optimizer, path: Path) -> None:
         UserError: There is no such file, or it is damaged, or for another adapter.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
         state["param_groups"] = [
             {**ours, "params": theirs["params"]}
             for ours, theirs in zip(

@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from shoritui.bounded import read_json
+from shoritui.files import open_file
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import METRICS
 from shoritui.finetune.plan.step_memory import Peak
@@ -60,11 +61,12 @@ def _recorded(path: Path) -> float:
     """Tokens a second of the steps in a metrics.jsonl; 0 without any."""
     tokens, seconds = 0, 0.0
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            event = read_json(line)
-            if event["event"] == "stepped":
-                tokens += int(event["tokens"])
-                seconds += float(event["seconds"])
+        with open_file(path) as file:
+            for line in file:
+                event = read_json(line)
+                if event["event"] == "stepped":
+                    tokens += int(event["tokens"])
+                    seconds += float(event["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
     return tokens / seconds if seconds else 0.0

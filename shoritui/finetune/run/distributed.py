@@ -21,7 +21,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from shoritui.errors import UserError
-from shoritui.files import temporary_folder
+from shoritui.files import content_of, temporary_folder
 from shoritui.finetune.model.weights import Dense, Frozen, Nf4
 
 Value = TypeVar("Value")
@@ -97,7 +97,7 @@ class Ranks:
         if self.size == 1:
             yield file
             return
-        content = self.from_first(file.read_bytes() if file else None)
+        content = self.from_first(content_of(file) if file else None)
         if self.is_first or content is None:
             yield file if self.is_first else None
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from shoritui.errors import UserError
+from shoritui.files import open_file
 from shoritui.finetune.config.load import FILE
 from shoritui.finetune.events import Event, Failed, Reported, RunEnded, Stepped, from_json
 from shoritui.finetune.run.crash_causes import likely_cause
@@ -179,7 +180,7 @@ class Launched:
 
     def _tail(self) -> str:
         try:
-            with self.log.open("rb") as log:
+            with open_file(self.log) as log:
                 return log_tail(log)
         except OSError:
             return ""

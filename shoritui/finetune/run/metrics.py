@@ -16,10 +16,10 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final, Protocol, TextIO, TypeAlias
+from typing import Any, BinaryIO, Final, Protocol, TypeAlias
 
 from shoritui.bounded import read_json
-from shoritui.files import replace_text
+from shoritui.files import content_of, open_to_append, replace_text
 from shoritui.finetune.config.model import Config
 from shoritui.finetune.events import (
     METRICS,
@@ -77,7 +77,7 @@ class Metrics:
     def __init__(self, path: Path, emit: Emit) -> None:
         self._path = path
         self._emit = emit
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
         self._known: set[_Key] = set()
         self._is_given_up = False
 
@@ -120,15 +120,15 @@ class Metrics:
         self._known.add(key)
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="ascii", newline="\n")
-        self._file.write(f"{line}\n")
+            self._file = open_to_append(self._path)
+        self._file.write(f"{line}\n".encode("ascii"))
         self._file.flush()
 
 
 def _rows(path: Path) -> Iterator[tuple[_Key, str]]:
     """The rows of a file, without those that a power cut tore."""
     try:
-        text = path.read_text("utf-8", "replace")
+        text = content_of(path).decode("utf-8", "replace")
     except FileNotFoundError:
         return
     for line in text.split("\n"):

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from heapq import nlargest
+from io import BytesIO
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from shoritui.errors import UserError
+from shoritui.files import content_of
 from shoritui.finetune.cache.digests import digest_of
 from shoritui.finetune.cache.tiers import Sealed
 from shoritui.finetune.config.model import Config, Lora
@@ -153,7 +155,9 @@ class TierRun:
         """
         run, packs = self._run, (*self._batches.packs, *self._evaluation)
         kept = self._store.reference() if run.ranks.is_first else None
-        losses = run.ranks.from_first(np.load(kept.folder / REFERENCE) if kept else None)
+        losses = run.ranks.from_first(
+            np.load(BytesIO(content_of(kept.folder / REFERENCE))) if kept else None
+        )
         if losses is None:
             self._put_on(parent)
             found = losses_of(

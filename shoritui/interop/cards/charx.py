@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"an archive with a card has at most {size(LARGEST_ARCHIVE)}")
     _check_list(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             yield archive
     except UserError:
         raise
