@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shoritui.tui.action import AnyAction
     from shoritui.tui.chat.app_protocol import Act, Host
 
+_MOST_MEANT = 3
+"""So many commands are named where there is no such one."""
+
 
 class ComposerWords:
     """Reads the composer for the app."""
@@ -48,9 +51,9 @@ class ComposerWords:
         word, _, argument = text[1:].strip().partition(" ")
         if (action := BY_SLASH.get(word)) is not None:
             return action.id, argument.strip()
-        near = closest(word, BY_SLASH, 0.7)
-        hint = f" Did you mean /{near}?" if near else " F1 shows them all."
-        self._host.report(f"There is no command /{word}.{hint}", trouble=True)
+        meant = _meant(word)
+        hint = f"Did you mean {' or '.join(meant)}?" if meant else "F1 shows them all."
+        self._host.report(f"There is no command /{word}. {hint}", trouble=True)
         return None
 
     def sent(self) -> None:
@@ -196,6 +199,13 @@ class ComposerWords:
             self.follow()
             return True
         return not with_enter
+
+
+def _meant(word: str) -> list[str]:
+    """Return the commands that an unknown one is spelled like, or is another word for."""
+    near, word = closest(word, BY_SLASH, 0.7), word.casefold()
+    others = [each.slash for each in ACTIONS if each.slash and word in each.synonyms.split()]
+    return [f"/{name}" for name in dict.fromkeys([near, *others]) if name][:_MOST_MEANT]
 
 
 def _is_whole(text: str) -> bool:

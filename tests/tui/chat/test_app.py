@@ -37,6 +37,7 @@ from tests.tui.conftest import (
     enter,
     heard,
     idle,
+    news,
     press_at_once,
     running,
     screen_text,
@@ -153,6 +154,11 @@ async def test_commands_choose_and_unknown_ones_are_told() -> None:
         assert any('"warmth" is not a sampler value' in sentence for sentence in said)
         assert any("There is no command /retyr. Did you mean /retry?" in each for each in said)
         assert app.main.composer.text == "/retyr"
+        for typed, meant in (("/branch", "/tree?"), ("/swipe", "/retry or /older or /newer?")):
+            app.main.composer.clear()
+            await pilot.press(*typed, "enter")
+            await pilot.pause()
+            assert f"Did you mean {meant}" in news(app) and app.main.composer.text == typed
         app.main.composer.clear()
         await enter(app, pilot, "/note Be brief.")
         await enter(app, pilot, "/title Later")
