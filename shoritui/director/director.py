@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -64,11 +64,13 @@ from shoritui.story import (
     Origin,
 )
 from shoritui.story import Kind as EntryKind
-from shoritui.text import clean
+from shoritui.text import clean, message
 
 _NO_DETAILS: Final = Details()
 _MOST_TYPED: Final = 20_000
 """So many characters that are typed are evaluated ahead."""
+_MOST_QUOTED: Final = 40
+"""So many characters of a message that was taken back are said."""
 _MOST_GOINGS_ON: Final = 16
 """How often one reply goes on after room was made for it in a full context."""
 
@@ -339,13 +341,13 @@ class Director(PresenceActs, Deciding):
     @action
     async def undo(self) -> Steps:
         """Take back what was done last."""
-        for event in await self._turn_back(Library.undo, "Undone", "undo"):
+        for event in await self._turn_back("undo"):
             yield event
 
     @action
     async def redo(self) -> Steps:
         """Do again what was taken back last."""
-        for event in await self._turn_back(Library.redo, "Redone", "redo"):
+        for event in await self._turn_back("redo"):
             yield event
 
     async def change_scene(self, scene: Card) -> AsyncGenerator[Event]:
@@ -765,19 +767,22 @@ class Director(PresenceActs, Deciding):
             await self._labelled(self.chat.entries[max(0, at - 1) : at + 1])
         return self._path(entry_id)
 
-    def _path(self, cursor: int | None, note: str = "") -> PathChanged:
-        return PathChanged(tuple(self.chat.entries), cursor, note)
+    def _path(self, cursor: int | None) -> PathChanged:
+        return PathChanged(tuple(self.chat.entries), cursor)
 
-    async def _turn_back(
-        self, turn: Callable[[Library, int], str | None], note: str, verb: str
-    ) -> list[Event]:
+    async def _turn_back(self, verb: Literal["undo", "redo"]) -> list[Event]:
         """Undo or redo, and report what became of the scene and the story."""
         scene, before = self.chat.scene, self.chat.entries
+        turn = Library.undo if verb == "undo" else Library.redo
         name = await self.chat.act(turn, self.chat.id)
         if name is None:
             return [Notice(f"Nothing to {verb}.")]
-        changed = first_difference(before, self.chat.entries)
-        path = self._path(changed, f"{note}: {name}")
+        now = self.chat.entries
+        note = f"Undone: {name}" if verb == "undo" else f"Redone: {name}"
+        changed = first_difference(before, now)
+        if changed is None and len(now) == len(before) - 1 and before[-1].text:  # it is gone
+            note += f", “{message(before[-1].text, _MOST_QUOTED)}”"
+        path = PathChanged(tuple(now), changed, note, "redo" if verb == "undo" else "undo")
         return [path] if self.chat.scene == scene else [SceneChanged(self.chat.scene), path]
 
     async def _append(

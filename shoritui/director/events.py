@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from shoritui.blockml import Length
 from shoritui.cards import Card
@@ -75,6 +75,8 @@ class PathChanged:
     """The entry that was acted on, by its id, where it or what stands for it is still there."""
     note: str = ""
     """What was taken back or done again, in one sentence."""
+    way_back: Literal["undo", "redo"] = "undo"
+    """What turns that round."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ async def test_every_act_is_taken_back_and_done_again_after_a_restart_too(
         ("Go to another place", lambda ids: director.go_to(ids[0], exactly=True)),
         ("Write Wren's message", lambda ids: director.say("So many fish.")),
     )
+    written = {"Write Wren's message": ", “So many fish.”"}
     names = []
     for name, act in acts:
         await read(act([entry.id for entry in chat.entries]))
@@ -141,7 +142,10 @@ async def test_every_act_is_taken_back_and_done_again_after_a_restart_too(
     assert await again.chat.next_undo_redo() == (names[-1], None)
     for name, state in zip(reversed(names), reversed(states[:-1]), strict=True):
         changed = await acted(again, again.undo())
-        assert changed.note == f"Undone: {name}" and marks(again.chat.entries) == state
+        assert (
+            changed.note == f"Undone: {name}{written.get(name, '')}"
+            and marks(again.chat.entries) == state
+        )
     [nothing] = await read(again.undo())
     assert isinstance(nothing, Notice)
     for name, state in zip(names, states[1:], strict=True):

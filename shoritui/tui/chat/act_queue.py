@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
@@ -304,12 +304,13 @@ class Performance:
         """Return what was done, and the key that undoes it."""
         assert self._director is not None
         done, _ = await self._director.chat.next_undo_redo()
-        return self._undoable(done or "")
+        return self._reversible(done or "", "undo")
 
-    def _undoable(self, done: str) -> str:
-        """Return what was done, and the key that undoes it."""
-        keys = keys_of(BY_ID["undo"], self._host.settings.keymap)
-        return f"{done} · {key_name(keys[0])} undoes it" if done and keys else done
+    def _reversible(self, done: str, way_back: Literal["undo", "redo"]) -> str:
+        """Return what was done, or taken back, and the key that turns that round."""
+        keys = keys_of(BY_ID[way_back], self._host.settings.keymap)
+        turns = "undoes" if way_back == "undo" else "redoes"
+        return f"{done} · {key_name(keys[0])} {turns} it" if done and keys else done
 
     def _hand_over(self) -> str:
         """Return whose message the last reply went on with, and the key that lets them go on."""
@@ -333,7 +334,7 @@ class Performance:
         self._show(event)
         if isinstance(event, PathChanged) and not self.is_on:
             self._main.say("", busy=False)
-            self._host.report(self._undoable(self.note))
+            self._host.report(self.note)
 
     def _show(self, event: Event) -> None:
         # The director is loaded after the first paint.
@@ -378,8 +379,8 @@ class Performance:
             case TurnEnded(entry) | Changed(entry):
                 self._begun = None
                 self._replace(entry)
-            case PathChanged(entries, cursor, note):
-                self._path_changed, self.note = True, note
+            case PathChanged(entries, cursor, note, way_back):
+                self._path_changed, self.note = True, self._reversible(note, way_back)
                 self._show_path(entries, cursor)
             case Removed(entry_ids):
                 self._take_away(entry_ids)

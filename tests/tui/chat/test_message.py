@@ -90,10 +90,10 @@ async def test_delete_takes_the_message_under_the_cursor_and_undo_brings_it_back
         assert "Said 5" not in texts(app)
         await press("ctrl+z", "ctrl+z", "ctrl+z")
         assert texts(app) == before
-        assert app.main.status.doing.now == "Undone: Delete a message"
+        assert app.main.status.doing.now == "Undone: Delete a message · ^y redoes it"
         await press("ctrl+y")
         assert "Said 3" not in texts(app)
-        assert app.main.status.doing.now == "Redone: Delete a message"
+        assert app.main.status.doing.now == "Redone: Delete a message · ^z undoes it"
         await enter(app, pilot, "/undo")
         await until(pilot, lambda: texts(app) == before)
 
