@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from shoritui.cards import Card, add_card, card_folders, load_card
@@ -24,6 +25,7 @@ from shoritui.interop import export
 from shoritui.interop.html_page import html_page
 from shoritui.settings import load_settings, save_settings
 from shoritui.story import Draft, Library, WholeChat, database
+from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.library_screen import LibraryScreen
 from shoritui.tui.chat.scene_picker import ScenePicker
 from shoritui.tui.chat.search_screen import SearchScreen
@@ -132,6 +134,11 @@ async def test_a_theme_of_ones_own_is_found_whatever_the_case_of_its_ending() ->
         assert app.problems == []
 
 
+async def told(app: ShoriTUI, pilot: Pilot[int], sentence: str) -> None:
+    """Waits until the app says so."""
+    await until(pilot, lambda: sentence in news(app))
+
+
 async def test_commands_choose_and_unknown_ones_are_told() -> None:
     async with running() as (app, pilot):
         director = app.director
@@ -157,8 +164,8 @@ async def test_commands_choose_and_unknown_ones_are_told() -> None:
         for typed, meant in (("/branch", "/tree?"), ("/swipe", "/retry or /older or /newer?")):
             app.main.composer.clear()
             await pilot.press(*typed, "enter")
-            await pilot.pause()
-            assert f"Did you mean {meant}" in news(app) and app.main.composer.text == typed
+            await told(app, pilot, f"Did you mean {meant}")
+            assert app.main.composer.text == typed
         app.main.composer.clear()
         await enter(app, pilot, "/note Be brief.")
         await enter(app, pilot, "/title Later")
