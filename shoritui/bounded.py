@@ -31,6 +31,7 @@ _WORDS: Final = {
     **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
     **{"array": "a list", "object": "an object", "null": "nothing"},
 }
+_STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPES: Final = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}"
@@ -97,15 +98,33 @@ def _whole_character(match: re.Match[str]) -> str:
     return "\\ufffd" if match[1] else match[0]
 
 
-def misfit(error: Exception) -> str:
+def misfit(error: Exception, value: object = None, field: str = "") -> str:
     """Return what msgspec says of a value that is not of its type, in words, with its place.
 
     "Expected `str`, got `int` - at `$.text`" becomes "text: expected text, not a whole number".
+
+    Args:
+        error: What it says.
+        value: What was read, so that a number in it that is wrong is told as it stands.
+        field: What that is called where it stood.
     """
     said, _, place = message(error).partition(" - at ")
     said = _TYPES.sub(lambda match: " or ".join(map(_word, match[1].split(" | "))), said)
     key = place.strip("`").removeprefix("$").removeprefix(".")
+    if number := _number_at(value, key):
+        said = f"{said.partition(', got ')[0]}, not {number}"
+    key = f"{field}{key}"
     return f"{key and f'{key}: '}{said[:1].lower()}{said[1:].replace(', got ', ', not ')}"
+
+
+def _number_at(value: object, key: str) -> str:
+    """Return the number at a place such as `data[3].id`, "" where none is."""
+    try:
+        for name, index in _STEP.findall(key):
+            value = value[int(index)] if index else value[name]  # type: ignore[index]
+    except (LookupError, TypeError):
+        return ""
+    return str(value) if type(value) in (int, float) else ""
 
 
 def _word(kind: str) -> str:

@@ -163,5 +163,21 @@ def test_what_does_not_fit_is_told_in_words(value: object, sentence: str) -> Non
     assert misfit(raised.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"text": 5}, "text: expected text, not 5"),
+        ({"text": "", "names": ["a", 1.5]}, "names[1]: expected text or nothing, not 1.5"),
+        ({"text": "", "count": -7}, "count: expected a whole number >= 1, not -7"),
+        ({"text": "", "count": True}, "count: expected a whole number, not true or false"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_told_as_it_stands(value: object, sentence: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as raised:
+        msgspec.convert(value, Row)
+    assert misfit(raised.value, value) == sentence
+    assert misfit(raised.value, value, "rows[2].") == f"rows[2].{sentence}"
+
+
 def test_deep_is_malformed() -> None:
     assert issubclass(TooDeep, Malformed) and issubclass(Malformed, ValueError)

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from math import inf
 from time import perf_counter
 from typing import Final
 
@@ -47,6 +48,7 @@ _UNTOLD: Final = (
     "The server gives no probabilities of tokens, so the model cannot choose here: choose "
     "yourself, or use another server."
 )
+_WITHOUT: Final = "the text is whole, but figures or probabilities beside it are left out"
 
 Emit = Callable[[Event], None]
 Become = Callable[[Phase, float], None]
@@ -91,6 +93,8 @@ class CompletionClient:
         self._become = become
         self._told: tuple[object, ...] = ()
         self._biases: dict[str, int | None] = {}
+        self._doubted = False
+        """Whether a figure could not be read; it is told once."""
 
     async def write(self, call: Completion, emit: Emit) -> None:
         """Write a message, telling of it as it comes. Raises `UserError`, `Broken`."""
@@ -105,6 +109,8 @@ class CompletionClient:
         except TooLong as error:
             self._learn(error)
             raise
+        for note in self._news(asked, call.top_logprobs):
+            emit(Noted(note))
 
     async def evaluate(self, texts: Sequence[str]) -> Evaluation:
         """Have the server evaluate a prompt, where it keeps what it evaluated."""
@@ -131,7 +137,9 @@ class CompletionClient:
             said = parse(await self._http.post(COMPLETIONS, body))
         except Refused as error:
             raise UserError(f"{_UNTOLD} ({error})") from None
-        if said is None or not said.logprobs:
+        if what := said.misfit or said.doubt:
+            raise self._http.misfit(COMPLETIONS, what)
+        if not said.logprobs:
             raise UserError(_UNTOLD)
         return said.logprobs[0].top
 
@@ -253,6 +261,9 @@ class CompletionClient:
 
     def _show(self, message: StreamedMessage, new: Sequence[Chunk], emit: Emit) -> bool:
         """Tell what is new of the message; return whether anything is."""
+        failed = next((each for each in new if each.error or each.misfit), None)
+        if failed is not None:
+            new = new[: new.index(failed)]
         was_whole, text = message.ended, message.take(new)
         if progress := message.advance(new):
             self._become("evaluating", progress.done / progress.total)
@@ -260,9 +271,15 @@ class CompletionClient:
         if text:
             self._become("generating", 0.0)
             emit(text)
+        if failed is not None and not message.ended:
+            if failed.error:
+                raise self._http.failure(failed.error)
+            raise self._http.misfit(COMPLETIONS, failed.misfit)
         for each in new:
-            if each.error and not message.ended:
-                raise self._http.failure(each.error)
+            if each.doubt and not self._doubted:
+                self._doubted = True
+                note = self._http.misfit(COMPLETIONS, each.doubt, _WITHOUT)
+                self.found.notes.append(str(note))
         return bool(progress or text or message.ended != was_whole)
 
     async def _ask_why(self, body: Mapping[str, object]) -> None:
@@ -295,6 +312,8 @@ class StreamedMessage:
         self._prompt: int | None = None
         self._reused: int | None = None
         self._generated: int | None = None
+        self._counts = False
+        """Whether the server counts them while it writes."""
         self.cut = False
         """Whether what follows is not wanted: a block mark came, or more than was asked for."""
         self._marked = False
@@ -325,7 +344,7 @@ class StreamedMessage:
             wanted = "" if self.ended else self._within(chunk.text, tokens)
             if piece := self._until_mark(wanted):
                 text += piece
-                tokens += 1
+                tokens += max(1, len(chunk.logprobs))
                 logprobs += chunk.logprobs
             self._note(chunk)
         if not text:
@@ -362,10 +381,14 @@ class StreamedMessage:
         return Evaluation(min(reused, prompt), evaluated, True)
 
     def _within(self, text: str, new: int) -> str:
-        """The text of a chunk as far as the limit allows; every chunk is a token at least."""
+        """The text of a chunk as far as the limit allows.
+
+        Where the server does not count while it writes, every chunk is a token at least.
+        """
         data = text.encode()
         left = _BYTES_A_TOKEN * (self.limit + 1) - self._size
-        if self._tokens + new >= self.limit:
+        written = self._generated if self._counts and self._generated else self._tokens + new
+        if written >= self.limit:
             left = 0
         if len(data) > left:
             self.cut, self._finish = True, "length"
@@ -381,6 +404,7 @@ class StreamedMessage:
 
     def _note(self, chunk: Chunk) -> None:
         self._finish = self._finish or chunk.finish
+        self._counts |= (chunk.generated_tokens or 0) > (self._generated or inf)
         for name in ("prompt", "reused", "generated"):
             value = getattr(chunk, f"{name}_tokens")
             if value is not None:

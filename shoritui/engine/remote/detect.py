@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
 
 from shoritui.engine.interface import SPLIT_MARKS, ModelInfo
 from shoritui.engine.remote import profiles
 from shoritui.engine.remote.http import HttpClient, Refused
 from shoritui.engine.remote.profiles import ServerProfile
-from shoritui.engine.remote.response import mapping, whole
+from shoritui.engine.remote.response import Count
 from shoritui.engine.remote.server import Server
 from shoritui.engine.remote.tokenizer import RemoteTokenizer
 from shoritui.errors import UserError
@@ -20,13 +22,76 @@ from shoritui.text import message
 UNKNOWN_CONTEXT: Final = 4096
 """Tokens that a context is taken to hold while nobody says how many it does."""
 
-_CONTEXT_NAMES: Final = ("max_model_len", "n_ctx", "context_length", "context_window")
+_MODELS: Final = "/v1/models"
 _SHOWN_MODELS: Final = 5
-_MOST_MODELS: Final = 10_000
 _LONGEST_NAME: Final = 1000
 """Characters of what requests call a model."""
-_MOST: Final = 2**53
-"""Of the bytes and weights of a model."""
+
+T = TypeVar("T")
+
+# What servers say. A size of 0 is not told, as where llama-server has loaded no model yet.
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Named] | None = None
+
+
+class _Sizes(msgspec.Struct):
+    max_model_len: Count | None = None
+    n_ctx: Count | None = None
+    context_length: Count | None = None
+    context_window: Count | None = None
+
+    @property
+    def context(self) -> int:
+        """The tokens that the context holds; 0 where they are not told."""
+        names = (self.max_model_len, self.n_ctx, self.context_length, self.context_window)
+        return next(filter(None, names), 0)
+
+
+class _Meta(_Sizes):
+    n_params: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    n_ctx_train: Count | None = None
+
+
+class _Card(_Sizes):
+    meta: _Meta | None = None
+
+
+class _Value(msgspec.Struct):
+    value: Count | None = None
+
+
+class _Result(msgspec.Struct):
+    result: str | None = None
+
+
+class _Version(msgspec.Struct):
+    """KoboldCpp's, or whatever another server has at its place."""
+
+    result: Any = None
+    version: Any = None
+
+
+class _Settings(msgspec.Struct):
+    n_ctx: Count | None = None
+
+
+class _Props(msgspec.Struct):
+    default_generation_settings: _Settings | None = None
+
+
+class _Parameters(msgspec.Struct):
+    max_seq_len: Count | None = None
+
+
+class _LoadedModel(msgspec.Struct):
+    id: str | None = None
+    parameters: _Parameters | None = None
 
 
 @dataclass(slots=True)
@@ -45,15 +110,16 @@ class DetectedServer:
 
 async def detect(http: HttpClient, server: Server) -> DetectedServer:
     """Ask the server who it is. Raises `UserError`, also where it is none for language models."""
-    listed = listed_models(await http.get("/v1/models"))
+    listed = await listed_models(http)
     profile, about = await _recognize(http, listed)
-    model = _chosen(server, [name for name, _ in listed], about.name)
-    mine = next((card for name, card in listed if name == model), {})
-    told = about.n_ctx or _context(mine)
+    model = _chosen(server, list(listed), about.name)
+    card = http.read(_MODELS, listed.get(model, {}), _Card)
+    meta = card.meta or _Meta()
+    told = about.n_ctx or card.context or meta.context
     n_ctx = min(filter(None, (told, server.n_ctx)), default=UNKNOWN_CONTEXT)
     tokenizer = await RemoteTokenizer.make(http, profile, model)
     info = replace(
-        _info(server, profile, _name(server.hidden(model or about.name)), n_ctx, mine),
+        _info(server, profile, _name(server.hidden(model or about.name)), n_ctx, meta),
         block_tokens=None not in [await tokenizer.token(mark) for mark in "▀▄"],
     )
     sure = bool(told or server.n_ctx)
@@ -90,46 +156,45 @@ class _About:
     n_ctx: int | None = None
 
 
-_Listed = list[tuple[str, Mapping[str, Any]]]
-
-
-async def _recognize(http: HttpClient, listed: _Listed) -> tuple[ServerProfile, _About]:
+async def _recognize(
+    http: HttpClient, listed: dict[str, dict[str, Any]]
+) -> tuple[ServerProfile, _About]:
     """Ask for what only one server has; KoboldCpp first, since it answers for others, too."""
-    version = await _maybe(http, "/api/extra/version")
-    if version.get("result") == "KoboldCpp":
-        size = await _maybe(http, "/api/extra/true_max_context_length")
-        size = size or await _maybe(http, "/api/v1/config/max_context_length")
-        name = _text((await _maybe(http, "/api/v1/model")).get("result"))
-        return profiles.KOBOLDCPP, _About(name, whole(size.get("value")))
-    settings = (await _maybe(http, "/props")).get("default_generation_settings")
-    if isinstance(settings, Mapping):
-        return profiles.LLAMA_SERVER, _About(n_ctx=whole(settings.get("n_ctx")))
-    card = await _maybe(http, "/v1/model")
-    if name := _text(card.get("id")):
-        n_ctx = whole(mapping(card.get("parameters")).get("max_seq_len"))
-        return profiles.TABBY, _About(name, n_ctx)
-    if any("max_model_len" in card for _, card in listed) and await _maybe(http, "/version"):
+    if (await _maybe(http, "/api/extra/version", _Version)).result == "KoboldCpp":
+        size = await _maybe(http, "/api/extra/true_max_context_length", _Value)
+        size = (
+            size if size.value else await _maybe(http, "/api/v1/config/max_context_length", _Value)
+        )
+        name = (await _maybe(http, "/api/v1/model", _Result)).result
+        return profiles.KOBOLDCPP, _About(name or "", size.value)
+    settings = (await _maybe(http, "/props", _Props)).default_generation_settings
+    if settings is not None:
+        return profiles.LLAMA_SERVER, _About(n_ctx=settings.n_ctx)
+    loaded = await _maybe(http, "/v1/model", _LoadedModel)
+    if loaded.id:
+        return profiles.TABBY, _About(loaded.id, (loaded.parameters or _Parameters()).max_seq_len)
+    if (
+        any("max_model_len" in card for card in listed.values())
+        and (await _maybe(http, "/version", _Version)).version
+    ):
         return profiles.VLLM, _About()
     if await _answers(http, "/extras/tokenize", {"input": "\n"}):
         return profiles.LLAMA_CPP_PYTHON, _About()
     return profiles.OTHER, _About()
 
 
-def _text(value: object) -> str:
-    return value[:_LONGEST_NAME] if isinstance(value, str) else ""
-
-
-async def _maybe(http: HttpClient, path: str) -> Mapping[str, Any]:
-    """What stands there; empty if nothing does."""
+async def _maybe(http: HttpClient, path: str, kind: type[T]) -> T:
+    """What stands there; of a server that has nothing there, nothing is told."""
     try:
-        return mapping(await http.get(path))
+        said = await http.get(path)
     except Refused:
-        return {}
+        said = {}
+    return http.read(path, said, kind)
 
 
-async def _answers(http: HttpClient, path: str, body: Mapping[str, object]) -> bool:
+async def _answers(http: HttpClient, path: str, body: dict[str, object]) -> bool:
     try:
-        return isinstance(mapping(await http.post(path, body)).get("tokens"), list)
+        return "tokens" in await http.post(path, body)
     except Refused:
         return False
 
@@ -137,15 +202,16 @@ async def _answers(http: HttpClient, path: str, body: Mapping[str, object]) -> b
 # Which model
 
 
-def listed_models(said: object) -> _Listed:
+async def listed_models(http: HttpClient) -> dict[str, dict[str, Any]]:
     """Return the name of each model that a server lists, and what it says of it: `UserError`."""
-    data = mapping(said).get("data")
-    if not isinstance(data, list):
+    said = await http.get(_MODELS)
+    named = http.read(_MODELS, said, _Models).data
+    if named is None:
         raise UserError(
             "The server lists no models where an OpenAI-compatible one does: check the address."
         )
-    cards = (each for each in map(mapping, data[:_MOST_MODELS]) if isinstance(each.get("id"), str))
-    return [(card["id"], card) for card in cards if len(card["id"]) <= _LONGEST_NAME]
+    models = zip(named, said["data"], strict=True)
+    return {model.id: card for model, card in models if len(model.id) <= _LONGEST_NAME}
 
 
 def _chosen(server: Server, listed: list[str], current: str) -> str:
@@ -158,28 +224,19 @@ def _chosen(server: Server, listed: list[str], current: str) -> str:
     return server.model
 
 
-def _context(card: Mapping[str, Any]) -> int | None:
-    places = (card, mapping(card.get("meta")))
-    sizes = (whole(place.get(name)) for place in places for name in _CONTEXT_NAMES)
-    return next((size for size in sizes if size), None)
-
-
 def _name(model: str) -> str:
     """The model's name for people: some servers call it by its whole path."""
     return message(model.replace("\\", "/").rstrip("/").rpartition("/")[2]) or "a model"
 
 
-def _info(
-    server: Server, profile: ServerProfile, name: str, n_ctx: int, card: Mapping[str, Any]
-) -> ModelInfo:
-    known = mapping(card.get("meta"))
+def _info(server: Server, profile: ServerProfile, name: str, n_ctx: int, meta: _Meta) -> ModelInfo:
     return ModelInfo(
         path=Path(name),
         description=f"{name} on {profile.name}",
-        n_params=whole(known.get("n_params"), _MOST) or 0,
-        size_bytes=whole(known.get("size"), _MOST) or 0,
+        n_params=meta.n_params or 0,
+        size_bytes=0,
         n_ctx=n_ctx,
-        n_ctx_train=whole(known.get("n_ctx_train")) or 0,
-        n_vocab=whole(known.get("n_vocab")) or 0,
+        n_ctx_train=meta.n_ctx_train or 0,
+        n_vocab=0,
         server=server.shown,
     )

@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from shoritui.bounded import Malformed, read_json
+import msgspec
+
+from shoritui.bounded import Malformed, misfit, read_json
 from shoritui.engine.interface import WorkerDied
-from shoritui.engine.remote.response import reason, whole
+from shoritui.engine.remote.response import Count, reason
 from shoritui.engine.remote.server import Server
 from shoritui.engine.remote.sse import EventReader, NotEvents
 from shoritui.errors import UserError
@@ -19,6 +21,8 @@ from shoritui.text import duration, message, shown_address
 
 if TYPE_CHECKING:
     import httpx
+
+T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0
@@ -66,6 +70,14 @@ class TooLong(Refused):
         """What the server says that its context holds."""
 
 
+class _Error(msgspec.Struct):
+    n_ctx: Count | None = None
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error
+
+
 class HttpClient:
     """A connection to a server; `close()` ends it."""
 
@@ -104,13 +116,26 @@ class HttpClient:
             await asyncio.wait(self._errands)
         await self._client.aclose()
 
-    async def get(self, path: str) -> Any:
-        """The answer's JSON. Raises `UserError`."""
+    async def get(self, path: str) -> dict[str, Any]:
+        """The answer's JSON object. Raises `UserError`."""
         return await self._ask("GET", path)
 
-    async def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """The answer's JSON. Raises `UserError`."""
+    async def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """The answer's JSON object. Raises `UserError`."""
         return await self._ask("POST", path, _encoded(body))
+
+    def read(self, path: str, said: object, kind: type[T], field: str = "") -> T:
+        """What an answer, or one field of it, says as a msgspec type.
+
+        A whole number may be written as a text, or with a fraction of nothing.
+
+        Raises:
+            UserError: A field holds what it cannot, or one that is needed is missing.
+        """
+        try:
+            return msgspec.convert(said, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise self.misfit(path, misfit(error, said, field)) from None
 
     def send(self, path: str, body: Mapping[str, object]) -> None:
         """Send something beside all else; nobody waits for its answer."""
@@ -148,7 +173,7 @@ class HttpClient:
             if events := reader.finish():
                 yield events
 
-    async def _ask(self, method: str, path: str, content: bytes | None = None) -> Any:
+    async def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
         async with (
             self.patient(self._answer_seconds),
             self._answer(method, path, content) as response,
@@ -160,14 +185,14 @@ class HttpClient:
             return self._json(path, body)
         return await asyncio.to_thread(self._json, path, body)
 
-    def _json(self, path: str, body: bytes) -> Any:
-        try:
-            return read_json(body)
-        except Malformed:
-            raise Refused(
-                f"{self._server.shown}{path} answers with something that is no JSON: it is no "
-                "server of language models."
-            ) from None
+    def _json(self, path: str, body: bytes) -> dict[str, Any]:
+        with suppress(Malformed):
+            if isinstance(said := read_json(body), dict):
+                return said
+        raise Refused(
+            f"{self._server.shown}{path} answers with something that is no JSON object: it is no "
+            "server of language models."
+        )
 
     @asynccontextmanager
     async def patient(self, seconds: float) -> AsyncGenerator[None]:
@@ -259,6 +284,15 @@ class HttpClient:
             return _too_long(said)
         return UserError(f"{place} could not go on ({said}): look at its log, and try again.")
 
+    def misfit(
+        self, path: str, what: str, cure: str = "use another version of this server, or another one"
+    ) -> UserError:
+        """A field of an answer cannot be read: `what` is as `misfit` in `bounded` tells it."""
+        return UserError(
+            f"{self._server.shown}{path} answers with something that cannot be used ({what}): "
+            f"{cure}."
+        )
+
     async def _refused(self, response: httpx.Response) -> Refused:
         status, body = response.status_code, await _beginning(response)
         said = self._shown(reason(body.decode("utf-8", "replace")))
@@ -288,12 +322,9 @@ def _too_long(said: str, body: bytes = b"") -> TooLong:
 
 
 def _context(said: str, body: bytes) -> int | None:
-    try:
-        error = read_json(body)["error"]
-        if n_ctx := whole(error.get("n_ctx")):
+    with suppress(Malformed, msgspec.ValidationError):
+        if n_ctx := msgspec.convert(read_json(body), _Refusal).error.n_ctx:
             return n_ctx
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
     found = (pattern.search(said) for pattern in _CONTEXT_NUMBERS)
     return next((int(match[1]) for match in found if match), None)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
+
+from msgspec import Meta
 
 from shoritui.engine.interface import PromptPlan
 from shoritui.engine.remote.http import HttpClient, Refused
 from shoritui.engine.remote.profiles import ServerProfile
-from shoritui.engine.remote.response import mapping
 from shoritui.errors import UserError
 from shoritui.text import encodable
 
@@ -28,6 +29,8 @@ _FOR_A_BYTE: Final = 4
 _AROUND: Final = 16
 """Tokens that a server may put around a text."""
 _LONGEST_PIECE: Final = 400
+
+_Ids = list[Annotated[int, Meta(ge=0, lt=2**31)]]
 
 _BARRIER: Final = "\n"
 """A token of its own: what follows it is split as it is within a prompt."""
@@ -77,13 +80,12 @@ class RemoteTokenizer:
         if route is None:
             raise UserError(f"{self._profile.name} does not tell its tokens.")
         body = {route.text: encodable(text), **route.extra, **self._which_model()}
-        ids = mapping(await self._http.post(route.encode, body)).get(route.ids)
-        most = _FOR_A_BYTE * len(text.encode("utf-8", "replace")) + _AROUND
-        if not isinstance(ids, list) or len(ids) > most or not all(map(_is_id, ids)):
-            raise UserError(
-                f"{self._profile.name} tells its tokens in a form that is not known: expected "
-                "whole numbers of 0 or more, and no more than a text of this length can have."
-            )
+        said = (await self._http.post(route.encode, body)).get(route.ids)
+        ids = self._http.read(route.encode, said, _Ids, route.ids)
+        least, most = bool(text), _FOR_A_BYTE * len(text.encode("utf-8", "replace")) + _AROUND
+        if not least <= len(ids) <= most:
+            what = f"{route.ids}: expected {least:d} to {most:,} for this text, not {len(ids):,}"
+            raise self._http.misfit(route.encode, what)
         return ids
 
     async def plan(self, texts: Sequence[str]) -> PromptPlan:
@@ -127,8 +129,8 @@ class RemoteTokenizer:
             said = await self._http.post(route.decode, body)
         except Refused:
             return "\ufffd"  # Part of a character.
-        text = mapping(said).get(route.decode_text)
-        return encodable(text[:_LONGEST_PIECE]) if isinstance(text, str) else "\ufffd"
+        text = self._http.read(route.decode, said.get(route.decode_text), str, route.decode_text)
+        return encodable(text[:_LONGEST_PIECE])
 
     def _which_model(self) -> dict[str, str]:
         return {"model": self._model} if self._model else {}
@@ -140,10 +142,6 @@ class RemoteTokenizer:
         if len(self._known) > CAPACITY:
             self._known.popitem(last=False)
         return count
-
-
-def _is_id(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**31
 
 
 async def _each(items: Iterable[K], ask: Callable[[K], Awaitable[V]]) -> dict[K, V]:

@@ -49,7 +49,7 @@ async def _ask(name: str, port: int) -> LocalServer | None:
     http = await asyncio.to_thread(HttpClient, server)  # It reads certificates for a while.
     try:
         async with asyncio.timeout(SEARCH_SECONDS):
-            models = [model for model, _ in listed_models(await http.get("/v1/models"))]
+            models = list(await listed_models(http))
     except Refused as error:
         wants_key = error.status == _UNAUTHORIZED
         return LocalServer(name, server.url, wants_key=True) if wants_key else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -148,6 +149,31 @@ async def test_logprobs_come_with_the_text() -> None:
             assert (drawn.token.text, drawn.token.logprob) == (" a", 0.0)
             assert drawn.top[0].text == " b"
             assert server.asked(COMPLETIONS)[0]["logprobs"] == 3
+
+
+async def test_a_limit_is_kept_as_the_server_counts() -> None:
+    """Its pieces may be more than its tokens, or fewer."""
+
+    def counted(text: str, tokens: int) -> bytes:
+        return event(text, usage={"completion_tokens": tokens})
+
+    def drawn(text: str) -> bytes:
+        lists = {"tokens": text.split(), "token_logprobs": [0.0] * len(text.split())}
+        return (
+            b"data: %b\n\n" % json.dumps({"choices": [{"text": text, "logprobs": lists}]}).encode()
+        )
+
+    letters = [counted("a", 1 + n // 3) for n in range(30)]
+    words = [counted(" one two three", 3 * n) for n in range(1, 20)]
+    async with scripted_server(LLAMA_SERVER) as server, opened(server) as engine:
+        for pieces, text, stop in (
+            (letters, "a" * 30, "block_end"),
+            (words, " one two three" * 4, "token_limit"),
+            ([drawn(" one two three")] * 20, " one two three" * 4, "token_limit"),
+        ):
+            server.routes[COMPLETIONS] = stream(*pieces, event("", "stop"), DONE)
+            ended = await outcome(engine, max_tokens=11)
+            assert (ended.text, ended.stop) == (text, stop)
 
 
 # Trouble
