@@ -49,6 +49,18 @@ class Disk:
         )
         return await asyncio.shield(call)
 
+    async def read(
+        self, method: Callable[Concatenate[Library, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a method that changes nothing.
+
+        A call that has not begun is dropped with its caller: behind a slow disk, nobody waits for
+        what nobody wants any more.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: method(self._library, *args, **kwargs)
+        )
+
     @property
     def times_replaced(self) -> int:
         """How often another program has put another library into this one's place."""

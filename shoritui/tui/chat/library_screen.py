@@ -74,18 +74,17 @@ class LibraryScreen(Browser[Place | None]):
 
     # What is shown
 
-    async def read(self, chat_id: int | None = None) -> None:
-        """Read the library, and go to a story of it."""
-        here = await self._disk.run(Library.summaries)
-        gone = await self._disk.run(Library.summaries, deleted=True)
+    async def read(self) -> None:
+        """Read the library; the shelf of the wanted story is shown."""
+        here = await self._disk.read(Library.summaries)
+        gone = await self._disk.read(Library.summaries, deleted=True)
         self._chats = {chat.id: chat for chat in (*here, *gone)}
         self._names = told_apart(self._chats.values())
-        if chat_id in self._chats:
-            self._shelf = _shelf_of(self._chats[chat_id])
-        self.fill(chat_id)
+        if self.wanted is not None and (chat := self._chats.get(int(self.wanted))) is not None:
+            self._shelf = _shelf_of(chat)
 
-    def fill(self, chat_id: int | None = None) -> None:
-        """Show the stories of this shelf that hold the words, this one highlighted."""
+    def fill(self) -> None:
+        """Show the stories of this shelf that hold the words."""
         shelves = {shelf: self._on(shelf) for shelf in get_args(Shelf)}
         fitting = [chat for chat in shelves[self._shelf] if _fits(chat, self.typed)]
         self.show_rows(
@@ -93,7 +92,6 @@ class LibraryScreen(Browser[Place | None]):
                 (str(chat.id), _lines(chat, self._names[chat.id]))
                 for chat in in_order(fitting, self.order)
             ],
-            at=None if chat_id is None else str(chat_id),
             empty="There is nothing here." if self.typed else _EMPTY[self._shelf],
         )
         titles = (
@@ -130,7 +128,7 @@ class LibraryScreen(Browser[Place | None]):
         if chat.is_damaged:
             return [], [Passage(0, "note", "", chat.last_line)]
         try:
-            entries = await self._disk.run(Library.tail, int(row_id), LAST)
+            entries = await self._disk.read(Library.tail, int(row_id), LAST)
         except UserError as error:
             return [], [Passage(0, "note", "", str(error))]
         return list(chat.cast), [passage(entry) for entry in entries if entry.kind != "ooc"]
@@ -138,7 +136,7 @@ class LibraryScreen(Browser[Place | None]):
     async def pictures(self, row_id: str) -> Find:
         """Return what finds the pictures of a story's cards."""
         try:
-            chat = await self._disk.run(Library.chat, int(row_id))
+            chat = await self._disk.read(Library.chat, int(row_id))
         except UserError:  # It is damaged or gone, which opening it says.
             return tuple
         return partial(pictures_of, chat.scene)
@@ -207,7 +205,7 @@ class LibraryScreen(Browser[Place | None]):
         except UserError as error:
             self.post_message(Refused(str(error)))
         self._acts = [(chat_id, act) for chat_id, act in self._acts if chat_id not in chat_ids]
-        await self.read()
+        self.read_again()
 
     @work
     async def action_rename(self) -> None:
@@ -242,7 +240,7 @@ class LibraryScreen(Browser[Place | None]):
                 self.post_message(Refused(str(error)))
             else:
                 self._acts.append((copy.id, _take_copy_back))
-                await self.read(copy.id)
+                self.read_again(str(copy.id))
 
     @work
     async def action_undo(self) -> None:
@@ -258,7 +256,7 @@ class LibraryScreen(Browser[Place | None]):
         self._acts.pop()
         self.notify(f"Undone: {name}")
         self.changed.add(chat_id)
-        await self.read(chat_id)
+        self.read_again(str(chat_id))
 
     @work
     async def action_search(self) -> None:
@@ -280,7 +278,7 @@ class LibraryScreen(Browser[Place | None]):
             self.changed.add(chat_id)
             if method == Library.delete_chat and self._deleted is not None:
                 await self._deleted(chat_id)
-        await self.read()
+        self.read_again()
 
 
 def _take_copy_back(library: Library, chat_id: int) -> str:

@@ -69,7 +69,7 @@ class SearchScreen(Browser[Place | None]):
         if words:
             await asyncio.sleep(_PAUSE)
             try:
-                hits = await self._disk.run(Library.search, words, limit=_MOST)
+                hits = await self._disk.read(Library.search, words, limit=_MOST)
             except UserError as error:
                 self.post_message(Refused(str(error)))
                 return
@@ -87,8 +87,8 @@ class SearchScreen(Browser[Place | None]):
         """Return what is said there, and before it."""
         hit = self._hits[row_id]
         try:
-            chat = await self._disk.run(Library.chat, hit.chat)
-            entries = await self._disk.run(Library.tail, hit.chat, LAST, hit.entry)
+            chat = await self._disk.read(Library.chat, hit.chat)
+            entries = await self._disk.read(Library.tail, hit.chat, LAST, hit.entry)
         except UserError as error:
             return [], [Passage(0, "note", "", str(error))]
         cast = [character.name for character in chat.scene.characters]

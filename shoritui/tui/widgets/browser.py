@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from textual import work
@@ -21,11 +23,16 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from shoritui.errors import UserError
+from shoritui.text import clean
 from shoritui.tui.widgets.chooser import Framed, Result
+from shoritui.tui.widgets.field import Refused
 from shoritui.tui.widgets.passage import Passage
 from shoritui.tui.widgets.picture import Find, Picture
 from shoritui.tui.widgets.transcript import Transcript
 
+_AT_ONCE_SECONDS = 0.05
+"""So long a disk may take before the screen is shown without its rows."""
 Rows = Iterable[tuple[str, Sequence[Content]]]
 """The list: each row's id and its lines."""
 Keys = Sequence[tuple[str, str]]
@@ -100,6 +107,11 @@ class Browser(Framed[Result]):
         self.preview = Preview(show_marks=show_marks)
         self.picture = Picture()
         self.inside = Inside(self.preview, self.picture)
+        self.wanted: str | None = None
+        """The row that is highlighted as soon as it is there."""
+        self._unread = "reading …"
+        """What is said instead of rows, until they are read."""
+        self._is_read = asyncio.Event()
         # Held, not asked for: what was read may come when the screen is closed and empty.
         self.frame = Vertical()
         self._keys = Static(id="keys")
@@ -124,7 +136,28 @@ class Browser(Framed[Result]):
     async def on_mount(self) -> None:
         """Show everything there is; what is typed goes into the line."""
         self.line.focus()
-        await self.read()
+        self.read_again()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_read.wait(), _AT_ONCE_SECONDS)
+        if not self._is_read.is_set():
+            self.fill()
+
+    @work(exclusive=True, group="read")
+    async def read_again(self, wanted: str | None = None) -> None:
+        """Read what there is, beside the keys, and show it; what an older read brings is dropped.
+
+        `wanted` is the row to highlight then.
+        """
+        self.wanted = wanted or self.wanted
+        try:
+            await self.read()
+        except UserError as error:
+            self._unread = self._unread and clean(str(error))
+            self.post_message(Refused(str(error)))
+        else:
+            self._unread = ""
+        self.fill()
+        self._is_read.set()
 
     # What whoever makes one says
 
@@ -133,8 +166,7 @@ class Browser(Framed[Result]):
         raise NotImplementedError
 
     async def read(self) -> None:
-        """Read what there is, and show it."""
-        self.fill()
+        """Read what `fill` shows."""
 
     def fill(self) -> None:
         """Make the list, by `show_rows`, of what is typed."""
@@ -169,14 +201,13 @@ class Browser(Framed[Result]):
         option = self.choices.highlighted_option
         return option.id if option is not None else None
 
-    def show_rows(
-        self, rows: Rows, *, at: str | None = None, start: str | None = None, empty: str = ""
-    ) -> None:
+    def show_rows(self, rows: Rows, *, start: str | None = None, empty: str = "") -> None:
         """Show these rows.
 
-        Highlighted is `at`, else the same row as before, else `start`, else what stands there.
+        Highlighted is the one that is wanted, else the same as before, else `start`, else what
+        stands there.
         """
-        kept = at or self.highlighted
+        kept = self.wanted or self.highlighted
         options = [Option(Content("\n").join(lines), row_id) for row_id, lines in rows]
         ids = {option.id: place for place, option in enumerate(options)}
         place = min(self.choices.highlighted or 0, len(options) - 1)
@@ -184,9 +215,10 @@ class Browser(Framed[Result]):
         self.choices.add_options(options)
         self.choices.display, self._empty.display = bool(options), not options
         if options:
+            self.wanted = None
             self.choices.highlighted = ids.get(kept, ids.get(start, place))
         else:
-            self._empty.update(Content(empty))
+            self._empty.update(Content(self._unread or empty))
             self.preview.show([])
             self._show_picture(tuple)
         self.show_keys()

@@ -162,11 +162,11 @@ async def test_each_act_is_taken_back_and_the_story_was_used_when_it_was(disk: D
 
     async with shown(screen) as (_, pilot):
         await until(pilot, lambda: titles(screen) == ["Marsh", "Moat"])
-        screen.fill(used)
         keys = ("ctrl+l", "ctrl+a", "delete")
         for number, key in enumerate(keys, 1):
             screen._shelf = "archive" if key == "delete" else "stories"
-            screen.fill(used)
+            screen.wanted = str(used)
+            screen.fill()
             await pilot.press(key)
             await until(pilot, done(number))
         for left in (2, 1, 0):

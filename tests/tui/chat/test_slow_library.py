@@ -6,21 +6,25 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
 import pytest
+from textual.binding import BindingsMap
 from textual.message import Message
 from textual.pilot import Pilot
 
+from shoritui.cards import Character, keep_persona
 from shoritui.story import database
 from shoritui.tui.chat.actions import ACTIONS
 from shoritui.tui.chat.app import ShoriTUI
 from shoritui.tui.chat.panels.ooc import OocInput
 from shoritui.tui.chat.panels.sampler import SamplerPanel
 from shoritui.tui.chat.panels.scene import ScenePanel
-from tests.tui.conftest import enter, idle, news, running, until
+from shoritui.tui.widgets.browser import Browser
+from tests.tui.conftest import enter, idle, news, press_at_once, running, screen_text, until
 
 pytestmark = pytest.mark.slow
 
@@ -41,16 +45,20 @@ ARGUMENTS: Final = {
 
 @asynccontextmanager
 async def held_up(app: ShoriTUI) -> AsyncGenerator[None]:
-    """The library's thread waits for a disk, or for another program's lock."""
+    """The threads that read the library and files wait for a disk, or for another's lock."""
     assert app.session is not None
-    go_on = threading.Event()
-    waiting = asyncio.create_task(app.session.disk.run(lambda _: go_on.wait()))
+    go_on, loop = threading.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    waiting = [
+        asyncio.create_task(app.session.disk.run(lambda _: go_on.wait())),
+        loop.run_in_executor(None, go_on.wait),
+    ]
     await asyncio.sleep(0)
     try:
         yield
     finally:
         go_on.set()
-        await waiting
+        await asyncio.gather(*waiting)
 
 
 def told(app: ShoriTUI) -> list[str]:
@@ -97,6 +105,75 @@ async def test_no_message_of_a_panel_holds_up_the_keys() -> None:
                 app.post_message(message)
                 assert await is_typed(app, pilot, "ab")
         await until(pilot, lambda: app.chat and app.chat.sampling.min_p == 0.1)
+
+
+async def answered(app: ShoriTUI, key: str) -> None:
+    """Press a key, and wait until the screen has taken it, and the one that it opened."""
+    press_at_once(app, key)
+    for pump in (lambda: app, lambda: app.screen, lambda: app.screen):
+        done = asyncio.Event()
+        pump().call_later(done.set)
+        async with asyncio.timeout(5):
+            await done.wait()
+
+
+def is_opening(app: ShoriTUI) -> bool:
+    """Whether an action asks for something, or is about to."""
+    return any(each.group in ("asking", "help") and each.is_running for each in app.workers)
+
+
+async def test_no_key_of_a_screen_waits_for_the_disk() -> None:
+    keep_persona(Character(name="Wren", description="A bird."))
+    tried = set()
+    async with running(with_model=False) as (app, pilot):
+        await enter(app, pilot, "A first line.")
+        await enter(app, pilot, "/note It rains.")
+        for action in ACTIONS:
+            await idle(app, pilot)
+            if action.id in ENDS:
+                continue
+            await app.do(action.id)
+            await until(pilot, lambda: app.screen is not app.main or not is_opening(app))
+            screen = app.screen
+            if screen is app.main:
+                continue
+            if type(screen) in tried:
+                await answered(app, "escape")
+                continue
+            tried.add(type(screen))
+            own = BindingsMap(vars(type(screen)).get("BINDINGS", ())).key_to_bindings
+            async with held_up(app):
+                for key in ("x", *own, "enter", "escape", "escape"):
+                    if screen in app.screen_stack:
+                        await answered(app, key)
+                    while app.screen is not screen and screen in app.screen_stack:
+                        await answered(app, "escape")
+                while app.screen is not app.main:
+                    await answered(app, "escape")
+                assert await is_typed(app, pilot, "ab")
+    assert len(tried) > 12
+
+
+async def test_the_screen_of_a_locked_library_is_closed_before_it_was_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 60)
+    async with running(with_model=False) as (app, pilot):
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, Browser) and app.screen.highlighted)
+        file = home / "data" / "library.db"
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            await pilot.press("ctrl+l", "escape")  # what is read next waits for what is written
+            await pilot.press("f8", "i", "n")
+            assert isinstance(app.screen, Browser) and app.screen.typed == "in"
+            assert "reading …" in screen_text(app)
+            await pilot.press("escape")
+            assert len(app.screen_stack) == 1
+            assert await is_typed(app, pilot, "ab")
+            other.execute("ROLLBACK")
+        await pilot.press("f8")
+        await until(pilot, lambda: "★" in screen_text(app))
 
 
 async def test_acts_and_what_is_sent_keep_their_order() -> None:

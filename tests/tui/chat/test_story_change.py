@@ -109,10 +109,10 @@ async def test_the_library_may_be_closed_before_it_was_read(
 ) -> None:
     async with running(with_model=False) as (app, pilot):
         screen: LibraryScreen
-        run = Disk.run
+        read = Disk.read
 
         async def slow(self: Disk, call: object, *values: object, **named: object) -> object:
-            found: object = await run(self, call, *values, **named)  # type: ignore[arg-type]
+            found: object = await read(self, call, *values, **named)  # type: ignore[arg-type]
             if call is Library.summaries:
                 await until(pilot, lambda: not screen.query("#keys"))
             return found
@@ -120,7 +120,7 @@ async def test_the_library_may_be_closed_before_it_was_read(
         await pilot.press("f8")
         await until(pilot, lambda: isinstance(app.screen, LibraryScreen))
         screen = app.screen  # type: ignore[assignment]
-        monkeypatch.setattr(Disk, "run", slow)
+        monkeypatch.setattr(Disk, "read", slow)
         reading = asyncio.create_task(screen.read())
         await pilot.press("escape")
         await reading

@@ -49,21 +49,26 @@ class PersonaScreen(Browser[Character | None]):
         super().__init__("Who are you?", show_marks=host.settings.show_marks)
         self._host = host
         self._in_bin = False
-        self._found: dict[str, Persona] = {}
+        self._all: dict[bool, dict[str, Persona]] = {}
+        """The personas, and those in the bin."""
         self._undo: list[tuple[str, Callable[[], object]]] = []
         """What was done here, and what takes it back; the last one last."""
 
     # What is shown
 
-    async def read(self, at: str | None = None) -> None:
-        """Read the personas, and go to one of them."""
-        found, problems = await asyncio.to_thread(find_personas, deleted=self._in_bin)
-        self._found = {str(each.path): each for each in found}
-        for problem in problems:
-            self.post_message(Refused(problem))
-        self.fill(at)
+    async def read(self) -> None:
+        """Read the personas, and those in the bin."""
+        for in_bin in (False, True):
+            found, problems = await asyncio.to_thread(find_personas, deleted=in_bin)
+            self._all[in_bin] = {str(each.path): each for each in found}
+            for problem in problems if in_bin == self._in_bin else ():
+                self.post_message(Refused(problem))
 
-    def fill(self, at: str | None = None) -> None:
+    @property
+    def _found(self) -> dict[str, Persona]:
+        return self._all.get(self._in_bin, {})
+
+    def fill(self) -> None:
         """Show those that hold the words."""
         words = self.typed.casefold().split()
         rows = [(key, self._lines(each.character)) for key, each in self._found.items()]
@@ -73,7 +78,6 @@ class PersonaScreen(Browser[Character | None]):
                 for key, lines in rows
                 if all(word in " ".join(line.plain for line in lines).casefold() for word in words)
             ],
-            at=at,
             empty=_EMPTY_BIN if self._in_bin else _EMPTY,
         )
         self.frame.border_title = "Bin" if self._in_bin else "Who are you?"
@@ -182,7 +186,7 @@ class PersonaScreen(Browser[Character | None]):
             self._undo.append((act, lambda: keep_persona(old.character, old.path)))
             if self._host.settings.persona == old.character.name != character.name:
                 await self._host.save(persona=character.name)
-        await self.read(str(kept.path))
+        self.read_again(str(kept.path))
 
     @work
     async def action_make_default(self) -> None:
@@ -215,13 +219,14 @@ class PersonaScreen(Browser[Character | None]):
             self.post_message(Refused(str(error)))
             return
         self._undo.append((act, lambda: back(moved)))
-        await self.read()
+        self.read_again()
 
-    async def action_turn(self) -> None:
+    def action_turn(self) -> None:
         """Show the bin, or the personas."""
         self._in_bin = not self._in_bin
         self.choices.highlighted = None
-        await self.read()
+        self.fill()
+        self.read_again()
 
     @work
     async def action_undo(self) -> None:
@@ -235,4 +240,4 @@ class PersonaScreen(Browser[Character | None]):
             self.post_message(Refused(str(error)))
         else:
             self.notify(f"Undone: {act}")
-        await self.read()
+        self.read_again()

@@ -55,7 +55,6 @@ class ModelPicker(Browser[Settings | None]):
 
     async def read(self) -> None:
         """Begin to look; what is found is shown as it comes."""
-        self.fill()
         self._find_models()
         self._find_servers()
 
