@@ -301,17 +301,15 @@ class BaseApp(App[int]):
             await self.save(theme=name)
 
     async def save(self, **changes: object) -> bool:
-        """Keep settings, so that it can be undone; return False, and say why, if that fails."""
-        before = {name: getattr(self.settings, name) for name in changes}
-        if done := await self._save(changes):
-            self._saved.append(before)
-        return done
+        """Keep settings, so that it can be undone; return False, and say why, if that fails.
+
+        What is begun is finished, even if the screen that asked for it is closed meanwhile.
+        """
+        return await asyncio.shield(self._save(changes))
 
     async def undo_setting(self) -> str:
         """Take the last change of settings back and return its name; empty if there is none."""
-        if not self._saved or not await self._save(self._saved[-1]):
-            return ""
-        return ", ".join(self._saved.pop())
+        return await asyncio.shield(self._undo_setting())
 
     @property
     def can_undo_setting(self) -> bool:
@@ -319,19 +317,31 @@ class BaseApp(App[int]):
         return bool(self._saved)
 
     async def _save(self, changes: Mapping[str, object]) -> bool:
+        async with self._saving:
+            before = {name: getattr(self.settings, name) for name in changes}
+            if done := await self._write(changes):
+                self._saved.append(before)
+            return done
+
+    async def _undo_setting(self) -> str:
+        async with self._saving:
+            if not self._saved or not await self._write(self._saved[-1]):
+                return ""
+            return ", ".join(self._saved.pop())
+
+    async def _write(self, changes: Mapping[str, object]) -> bool:
         import msgspec
 
         from shoritui.settings import save_settings
 
-        async with self._saving:
-            try:
-                saved = await asyncio.to_thread(partial(save_settings, **changes))
-            except UserError as error:
-                self.report(str(error), trouble=True)
-                return False
-            # What the command line says otherwise stays so.
-            new = {name: getattr(saved, name) for name in changes}
-            self.settings = msgspec.structs.replace(self.settings, **new)
+        try:
+            saved = await asyncio.to_thread(partial(save_settings, **changes))
+        except UserError as error:
+            self.report(str(error), trouble=True)
+            return False
+        # What the command line says otherwise stays so.
+        new = {name: getattr(saved, name) for name in changes}
+        self.settings = msgspec.structs.replace(self.settings, **new)
         self.settings_changed()
         return True
 

@@ -21,7 +21,6 @@ from shoritui.text import counted, is_visible, one_line
 from shoritui.tui.chat.search_screen import LAST, Place, SearchScreen
 from shoritui.tui.widgets.browser import Browser, Keys
 from shoritui.tui.widgets.chooser import Choice, Chooser, LinePrompt
-from shoritui.tui.widgets.field import Refused
 from shoritui.tui.widgets.passage import Passage, passage
 from shoritui.tui.widgets.picture import Find
 
@@ -200,12 +199,11 @@ class LibraryScreen(Browser[Place | None]):
         )
         if await self.app.push_screen_wait(chooser) != "erase":
             return
-        try:
-            await self._disk.run(Library.erase_chats, chat_ids)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
+        self.act(partial(self._erased, chat_ids))
+
+    async def _erased(self, chat_ids: Sequence[int]) -> None:
+        await self._disk.run(Library.erase_chats, chat_ids)
         self._acts = [(chat_id, act) for chat_id, act in self._acts if chat_id not in chat_ids]
-        self.read_again()
 
     @work
     async def action_rename(self) -> None:
@@ -234,29 +232,26 @@ class LibraryScreen(Browser[Place | None]):
             LinePrompt("The copy's name", f"{one_line(chat.name)} (copy)", word="copy")
         )
         if name:
-            try:
-                copy = await self._disk.run(Library.copy_chat, chat.id, name)
-            except UserError as error:
-                self.post_message(Refused(str(error)))
-            else:
-                self._acts.append((copy.id, _take_copy_back))
-                self.read_again(str(copy.id))
+            self.act(partial(self._copied, chat.id, name))
 
-    @work
-    async def action_undo(self) -> None:
+    async def _copied(self, chat_id: int, name: str) -> str:
+        copy = await self._disk.run(Library.copy_chat, chat_id, name)
+        self._acts.append((copy.id, _take_copy_back))
+        return str(copy.id)
+
+    def action_undo(self) -> None:
         """Take the last act in this screen back."""
+        self.act(self._undone)
+
+    async def _undone(self) -> str | None:
         if not self._acts:
-            return
+            return None
         chat_id, take_back = self._acts[-1]
-        try:
-            name = await self._disk.run(take_back, chat_id)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
-            return
+        name = await self._disk.run(take_back, chat_id)
         self._acts.pop()
         self.notify(f"Undone: {name}")
         self.changed.add(chat_id)
-        self.read_again(str(chat_id))
+        return str(chat_id)
 
     @work
     async def action_search(self) -> None:
@@ -266,19 +261,16 @@ class LibraryScreen(Browser[Place | None]):
         if place is not None:
             self.dismiss(place)
 
-    @work(group="acts")
-    async def _act(self, chat_id: int, method: Callable[..., object], *values: Any) -> None:
+    def _act(self, chat_id: int, method: Callable[..., object], *values: Any) -> None:
         """Change a story, so that it can be undone."""
-        try:
-            await self._disk.run(method, chat_id, *values)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
-        else:
-            self._acts.append((chat_id, _TAKES_BACK.get(method, Library.undo)))
-            self.changed.add(chat_id)
-            if method == Library.delete_chat and self._deleted is not None:
-                await self._deleted(chat_id)
-        self.read_again()
+        self.act(partial(self._changed, chat_id, method, *values))
+
+    async def _changed(self, chat_id: int, method: Callable[..., object], *values: Any) -> None:
+        await self._disk.run(method, chat_id, *values)
+        self._acts.append((chat_id, _TAKES_BACK.get(method, Library.undo)))
+        self.changed.add(chat_id)
+        if method == Library.delete_chat and self._deleted is not None:
+            await self._deleted(chat_id)
 
 
 def _take_copy_back(library: Library, chat_id: int) -> str:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -112,6 +112,8 @@ class Browser(Framed[Result]):
         self._unread = "reading …"
         """What is said instead of rows, until they are read."""
         self._is_read = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Held by what is done now."""
         # Held, not asked for: what was read may come when the screen is closed and empty.
         self.frame = Vertical()
         self._keys = Static(id="keys")
@@ -167,6 +169,28 @@ class Browser(Framed[Result]):
 
     async def read(self) -> None:
         """Read what `fill` shows."""
+
+    def act(self, do: Callable[[], Awaitable[str | None]]) -> None:
+        """Do something after what was begun before, and read again; `do` gives the row to show.
+
+        What is begun is finished, even if the screen is closed meanwhile.
+        """
+        self.app.run_worker(self._act_in_turn(do), group="asking")
+
+    async def _act_in_turn(self, do: Callable[[], Awaitable[str | None]]) -> None:
+        wanted = None
+        async with self._turn:
+            try:
+                wanted = await do()
+            except UserError as error:
+                self.app.post_message(Refused(str(error)))
+        if self in self.app.screen_stack:
+            self.read_again(wanted)
+
+    async def acted(self) -> None:
+        """Wait until everything that was begun here is done."""
+        async with self._turn:
+            pass
 
     def fill(self) -> None:
         """Make the list, by `show_rows`, of what is typed."""

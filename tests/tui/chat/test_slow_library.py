@@ -17,9 +17,10 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from shoritui.cards import Character, keep_persona
-from shoritui.story import database
+from shoritui.story import Library, database
 from shoritui.tui.chat.actions import ACTIONS
 from shoritui.tui.chat.app import ShoriTUI
+from shoritui.tui.chat.library_screen import LibraryScreen
 from shoritui.tui.chat.panels.ooc import OocInput
 from shoritui.tui.chat.panels.sampler import SamplerPanel
 from shoritui.tui.chat.panels.scene import ScenePanel
@@ -174,6 +175,39 @@ async def test_the_screen_of_a_locked_library_is_closed_before_it_was_read(
             other.execute("ROLLBACK")
         await pilot.press("f8")
         await until(pilot, lambda: "★" in screen_text(app))
+
+
+async def test_what_is_begun_on_a_screen_is_finished_once_that_is_closed() -> None:
+    async with running(with_model=False) as (app, pilot):
+        await enter(app, pilot, "A first line.")
+        await idle(app, pilot)
+        shows_marks = app.settings.show_marks
+        await app.do("settings")
+        await until(pilot, lambda: isinstance(app.screen, Browser))
+        await pilot.press(*"show_marks")
+        async with held_up(app):
+            await pilot.press("enter", "escape")
+        await until(pilot, lambda: app.settings.show_marks is not shows_marks)
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, Browser) and app.screen.highlighted)
+        async with held_up(app):
+            await pilot.press("delete", "escape")
+            assert len(app.screen_stack) == 1
+        await until(pilot, lambda: "No story is open." in screen_text(app))
+
+
+async def test_acts_of_a_screen_keep_their_order() -> None:
+    async with running(with_model=False) as (app, pilot):
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, LibraryScreen) and app.screen.highlighted)
+        screen = app.screen
+        assert isinstance(screen, LibraryScreen)
+        async with held_up(app):
+            await pilot.press("ctrl+l", "ctrl+z")
+        await screen.acted()
+        assert app.session is not None
+        [story] = await app.session.disk.run(Library.summaries)
+        assert not story.favourite
 
 
 async def test_acts_and_what_is_sent_keep_their_order() -> None:

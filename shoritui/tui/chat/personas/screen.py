@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual import work
@@ -19,7 +20,6 @@ from shoritui.cards import (
     keep_persona,
     restore_persona,
 )
-from shoritui.errors import UserError
 from shoritui.text import clean, one_line
 from shoritui.tui.chat.app_protocol import Host
 from shoritui.tui.widgets.browser import Browser, Keys
@@ -118,7 +118,7 @@ class PersonaScreen(Browser[Character | None]):
         """Become it; in the bin, take it out."""
         persona = self._found[row_id]
         if self._in_bin:
-            self._restore(persona)
+            self._move("Take it out of the bin", persona, restore_persona, delete_persona)
         else:
             self.dismiss(persona.character)
 
@@ -135,7 +135,7 @@ class PersonaScreen(Browser[Character | None]):
         if not name:
             return
         text = await self.app.push_screen_wait(Editor(f"Who is {one_line(name)}?", ""))
-        await self._keep("Write a persona", Character(name=name, description=text or ""))
+        self._keep("Write a persona", Character(name=name, description=text or ""))
 
     @work
     async def action_rename(self) -> None:
@@ -145,7 +145,7 @@ class PersonaScreen(Browser[Character | None]):
         own = persona.character
         name = await self.app.push_screen_wait(LinePrompt("Its name", one_line(own.name)))
         if name and name != own.name:
-            await self._keep("Rename a persona", replace(own, name=name), persona)
+            self._keep("Rename a persona", replace(own, name=name), persona)
 
     @work
     async def action_aliases(self) -> None:
@@ -157,7 +157,7 @@ class PersonaScreen(Browser[Character | None]):
         text = await self.app.push_screen_wait(prompt)
         if text is not None:
             aliases = tuple(one_line(each) for each in text.split(",") if each.strip())
-            await self._keep("Change the aliases", replace(own, aliases=aliases), persona)
+            self._keep("Change the aliases", replace(own, aliases=aliases), persona)
 
     @work
     async def action_edit(self) -> None:
@@ -169,24 +169,21 @@ class PersonaScreen(Browser[Character | None]):
         text = await self.app.push_screen_wait(Editor(title, own.description))
         if text is not None:
             changed = replace(own, description=text.strip())
-            await self._keep("Edit a persona", changed, persona)
+            self._keep("Edit a persona", changed, persona)
 
-    async def _keep(self, act: str, character: Character, old: Persona | None = None) -> None:
-        if old is not None and character == old.character:
-            return
-        try:
-            path = None if old is None else old.path
-            kept = await asyncio.to_thread(keep_persona, character, path)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
-            return
+    def _keep(self, act: str, character: Character, old: Persona | None = None) -> None:
+        if old is None or character != old.character:
+            self.act(partial(self._kept, act, character, old))
+
+    async def _kept(self, act: str, character: Character, old: Persona | None) -> str:
+        kept = await asyncio.to_thread(keep_persona, character, None if old is None else old.path)
         if old is None:
             self._undo.append((act, lambda: delete_persona(kept)))
         else:
             self._undo.append((act, lambda: keep_persona(old.character, old.path)))
             if self._host.settings.persona == old.character.name != character.name:
                 await self._host.save(persona=character.name)
-        self.read_again(str(kept.path))
+        return str(kept.path)
 
     @work
     async def action_make_default(self) -> None:
@@ -196,30 +193,23 @@ class PersonaScreen(Browser[Character | None]):
             await self._host.save(persona="" if self._host.settings.persona == name else name)
             self.fill()
 
-    @work
-    async def action_delete(self) -> None:
+    def action_delete(self) -> None:
         """Put it into the bin."""
         if (persona := self._chosen) is not None:
-            await self._move("Delete a persona", persona, delete_persona, restore_persona)
+            self._move("Delete a persona", persona, delete_persona, restore_persona)
 
-    @work
-    async def _restore(self, persona: Persona) -> None:
-        await self._move("Take it out of the bin", persona, restore_persona, delete_persona)
-
-    async def _move(
+    def _move(
         self,
         act: str,
         persona: Persona,
         move: Callable[[Persona], Persona],
         back: Callable[[Persona], object],
     ) -> None:
-        try:
-            moved = await asyncio.to_thread(move, persona)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
-            return
-        self._undo.append((act, lambda: back(moved)))
-        self.read_again()
+        async def moved() -> None:
+            there = await asyncio.to_thread(move, persona)
+            self._undo.append((act, lambda: back(there)))
+
+        self.act(moved)
 
     def action_turn(self) -> None:
         """Show the bin, or the personas."""
@@ -228,16 +218,12 @@ class PersonaScreen(Browser[Character | None]):
         self.fill()
         self.read_again()
 
-    @work
-    async def action_undo(self) -> None:
+    def action_undo(self) -> None:
         """Take back what was done last on this screen."""
-        if not self._undo:
-            return
-        act, take_back = self._undo.pop()
-        try:
+        self.act(self._undone)
+
+    async def _undone(self) -> None:
+        if self._undo:
+            act, take_back = self._undo.pop()
             await asyncio.to_thread(take_back)
-        except UserError as error:
-            self.post_message(Refused(str(error)))
-        else:
             self.notify(f"Undone: {act}")
-        self.read_again()

@@ -51,6 +51,7 @@ async def open_story(host: Host, _: str) -> None:
         deleted=host.forget,
     )
     place = await host.push_screen_wait(screen)
+    await screen.acted()
     session.order = screen.order
     if host.chat is not None and host.chat.id in screen.changed:
         await host.chat.reload()
