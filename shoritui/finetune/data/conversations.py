@@ -8,7 +8,8 @@ A mistake in a file is reported with its line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
@@ -20,10 +21,13 @@ from shoritui.finetune.data.sources import Sources, Told
 from shoritui.finetune.events import Report, Reported
 from shoritui.folders import user_path
 from shoritui.interop.datasets import SUFFIXES, Found, Layout, conversations_in
-from shoritui.text import clean
+from shoritui.text import clean, printable
 
-_TABLES: Final = (".parquet", ".arrow", ".csv", ".tsv")
-"""Files of data sets that are not read; what makes JSON Lines of them is well known."""
+_UNREAD: Final[Mapping[str, str]] = {
+    **dict.fromkeys((".parquet", ".arrow", ".csv", ".tsv"), "save it as JSON Lines"),
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar"), "unpack it"),
+}
+"""Endings of files that hold data sets and are not read, and what to do with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +106,69 @@ def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
     such as a desktop leaves behind, are passed over.
 
     Raises:
-        UserError: A glob matches no file, or a file of another kind.
+        UserError: A glob matches no file, a file of another kind, or something that is none, such
+            as a link that leads nowhere.
     """
     found: set[Path] = set()
     for pattern in patterns:
-        paths = [path for path in _glob(folder, pattern) if not path.name.startswith(".")]
-        files = {path for path in paths if path.is_file()}
-        if not files:
-            files = {file for path in paths if path.is_dir() for file in _below(path)}
+        files = _matched(folder, pattern)
         if not files:
             raise UserError(f"{pattern!r} matches no file in {folder}: put conversations there.")
-        odd = min((path for path in files if path.suffix.lower() not in SUFFIXES), default=None)
-        if odd is not None:
-            raise UserError(f"{name_of(odd, folder)}, which {pattern!r} matches, {_odd(odd)}.")
+        for path in sorted(files, key=_depth):
+            if wrong := _odd(path):
+                raise UserError(f"{name_of(path, folder)}, which {pattern!r} matches, {wrong}.")
         found |= files
-    return sorted(found)
+    # What links lead to, also in a circle, is one file.
+    deepest_first = sorted(found, key=_depth, reverse=True)
+    return sorted({os.path.realpath(path): path for path in deepest_first}.values())
+
+
+def _depth(path: Path) -> tuple[int, Path]:
+    return len(path.parts), path
+
+
+def _matched(folder: Path, pattern: str) -> set[Path]:
+    """Return what a glob matches: all but folders, and of these what lies below them."""
+    found: set[Path] = set()
+    for path in _glob(folder, pattern):
+        if not path.name.startswith("."):
+            found.update(_below(path) if path.is_dir() else [path])
+    return found
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield the files of conversations below a folder, and the data sets that are not read."""
-    for path in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not is_hidden and path.suffix.lower() in (*SUFFIXES, *_TABLES) and path.is_file():
-            yield path
+    """Yield the files of conversations below a folder and folders that are linked there, data sets
+    that are not read, and links that lead nowhere.
+
+    Raises:
+        UserError: A folder cannot be read.
+    """
+    seen: set[str] = set()
+    for here, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(here)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for path in (Path(here, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in (*SUFFIXES, *_UNREAD) or not path.exists():
+                yield path
+
+
+def _unreadable(error: OSError) -> None:
+    raise UserError(f"{printable(error.filename)} cannot be read: {error.strerror}.") from None
 
 
 def _odd(path: Path) -> str:
-    expected = f"is no file of conversations: expected {', '.join(SUFFIXES)}"
-    if path.suffix.lower() in _TABLES:
-        return f"{expected}; save it as JSON Lines"
-    return expected
+    """Return why something is no file of conversations, and what to do; nothing if it is one."""
+    suffix, expected = path.suffix.lower(), f"expected {', '.join(SUFFIXES)}"
+    if not path.exists():
+        return "leads nowhere: bring back what it is a link to, or take it out"
+    if not path.is_file():
+        return "is no plain file: take it out"
+    if suffix in _UNREAD:
+        return f"is no file of conversations: {expected}; {_UNREAD[suffix]}"
+    return "" if suffix in SUFFIXES else f"is no file of conversations: {expected}"
 
 
 def filled(config: Config, report: Report) -> Config:
@@ -155,8 +192,7 @@ def filled(config: Config, report: Report) -> Config:
 def _is_empty(folder: Path, patterns: Sequence[str]) -> bool:
     """Whether all files of these patterns are still to come, by folders that are made for them."""
     return all(
-        not any(path.is_file() or any(_below(path)) for path in _glob(folder, pattern))
-        and user_path(pattern, folder).parent.is_dir()
+        not _matched(folder, pattern) and user_path(pattern, folder).parent.is_dir()
         for pattern in patterns
     )
 

@@ -38,7 +38,7 @@ from shoritui.finetune.data.samples import (
     units_of,
 )
 from shoritui.finetune.data.tokenizer import Tokenizer
-from shoritui.interop.datasets import ObjectError, Unusable, cleaned, converted, text_of
+from shoritui.interop.datasets import EMPTY, ObjectError, Unusable, cleaned, converted, text_of
 from shoritui.text import clean
 
 SUFFIX: Final = ".jsonl"
@@ -169,6 +169,8 @@ def preferences_of(path: Path, name: str) -> Iterator[Preference | UserError]:
     except Unusable as error:
         yield UserError(f"{name}:{error.line}: {error}." if error.line else f"{name}: {error}.")
         return
+    if not text.strip():
+        yield UserError(f"{name}: {EMPTY}.")
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:

@@ -5,7 +5,7 @@ conversations_in(Path("log.jsonl"), Reading(names={"human": "Mara", "gpt": "Ilse
     Unusable(7, "conversations[2] does not say who speaks: ...")
 """
 
-from shoritui.interop.datasets.files import text_of
+from shoritui.interop.datasets.files import EMPTY, text_of
 from shoritui.interop.datasets.model import (
     SIDES,
     Format,
@@ -22,6 +22,7 @@ from shoritui.interop.datasets.read import SUFFIXES, conversations_in
 from shoritui.interop.datasets.scene import cleaned
 
 __all__ = [
+    "EMPTY",
     "SIDES",
     "SUFFIXES",
     "Format",

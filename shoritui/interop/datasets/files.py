@@ -26,6 +26,10 @@ _BEGINNING: Final = 1 << 20
 """Bytes by which a format is told; a chat's first line may hold its whole scene."""
 _GAPS: Final = " \t\n\r"
 _ENCODING: Final = "it is not UTF-8 text: save it as UTF-8"
+_LOST: Final = "there are NUL characters where text was lost: bring back the file, or take them out"
+"""What a crash or a full disk leaves of what was being written."""
+EMPTY: Final = "there is nothing in it to learn from: bring back the file, or take it out"
+"""What is wrong with a file without records."""
 
 
 def beginning(path: Path) -> str:
@@ -46,7 +50,7 @@ def text_of(path: Path) -> str:
     """Return the text of a file, its line ends as `\\n`.
 
     Raises:
-        Unusable: It cannot be read, is too large, or is no text in UTF-8.
+        Unusable: It cannot be read, is too large, is no text in UTF-8, or has NUL characters.
     """
     try:
         if path.stat().st_size > _LARGEST_TEXT:
@@ -58,6 +62,8 @@ def text_of(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unusable(content.count(b"\n", 0, error.start) + 1, _ENCODING) from None
+    if (at := text.find("\0")) >= 0:
+        raise Unusable(text.count("\n", 0, at) + 1, _LOST)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -96,7 +102,7 @@ def _of_odd_line(line: bytes, number: int) -> object:
     try:
         return read_json(text)
     except Malformed as error:
-        return Unusable(number, error.sentence)
+        return Unusable(number, _LOST if "\0" in text else error.sentence)
 
 
 def elements_of(path: Path) -> Iterator[tuple[int, object]]:
@@ -174,8 +180,11 @@ class _Elements:
                     self._text, self._at = self._text[self._at :], 0
                     self._fill(max(_CHUNK, rest))
                     continue
-                line = self._line + self._text.count("\n", self._at, getattr(error, "pos", 0))
-                raise Unusable(line, f"this is not JSON ({message(error)})") from None
+                at = getattr(error, "pos", 0)
+                line = self._line + self._text.count("\n", self._at, at)
+                is_lost = self._text[at : at + 1] == "\0"
+                sentence = _LOST if is_lost else f"this is not JSON ({message(error)})"
+                raise Unusable(line, sentence) from None
             self._line += self._text.count("\n", self._at, end)
             self._at = end
             return value

@@ -11,7 +11,7 @@ from shoritui.blockml import BLOCK_OPEN
 from shoritui.errors import UserError
 from shoritui.interop.cards.yaml_card import values_of_yaml
 from shoritui.interop.datasets.chats import chat_of_lines, chats_of_record
-from shoritui.interop.datasets.files import beginning, elements_of, lines_of, text_of
+from shoritui.interop.datasets.files import EMPTY, beginning, elements_of, lines_of, text_of
 from shoritui.interop.datasets.marked import is_marked, talk_of_marked
 from shoritui.interop.datasets.model import Format, Found, Read, Reading, Talk, Turn, Unusable
 from shoritui.interop.datasets.naming import conversation_of
@@ -37,11 +37,16 @@ _LIMARP: Final = ("names", "personas")
 
 def conversations_in(path: Path, reading: Reading) -> Iterator[Read]:
     """Yield the conversations of a file, or in place of one what is wrong with it."""
+    is_empty = True
     try:
         for each in _of_file(path, reading):
+            is_empty = False
             yield _completed(each, reading) if isinstance(each, Found) else each
     except Unusable as error:
         yield error
+        return
+    if is_empty:
+        yield Unusable(0, EMPTY)
 
 
 def _completed(found: Found, reading: Reading) -> Read:
@@ -63,7 +68,7 @@ def _of_file(path: Path, reading: Reading) -> Iterator[Read]:
         is_chat = reading.format in ("auto", "chat") and is_sillytavern(start)
         if is_chat or (reading.format == "chat" and suffix in _LINES):
             yield chat_of_lines(text_of(path), path, reading)
-        elif _is_document(first, rest, suffix):
+        elif first and _is_document(first, rest, suffix):
             yield from _of_records(elements_of(path), path, reading)
         else:
             yield from _of_records(lines_of(path), path, reading)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def sentence(folder: Path, name: str, text: str | bytes) -> str:
     return told
 
 
-@given(st.lists(parts, max_size=4))
+@given(st.lists(parts, min_size=1, max_size=4))
 def test_what_is_rendered_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, told: list[list[Part]]
 ) -> None:
@@ -117,6 +118,12 @@ def test_text_is_as_clean_as_in_a_chat(tmp_path: Path) -> None:
         ("a.txt", "▀title\nA▄\n▀message\n: x▄\n", "a.txt:3", "a name must not be empty"),
         ("a.txt", "▀message\n\x1b[31mA: x▄\n", "a.txt:1", "control characters"),
         ("a.txt", b"\xe2\x96\x80title\nA\n\xff", "a.txt:3", "not UTF-8"),
+        ("a.txt", b"", "a.txt", "nothing in it"),
+        ("a.txt", "---\n---\n", "a.txt", "nothing in it"),
+        ("a.jsonl", b"\n\n", "a.jsonl", "nothing in it"),
+        ("a.json", b"", "a.json", "nothing in it"),
+        ("a.txt", "▀title\nA▄\n▀title\nB\0\0▄\n", "a.txt:4", "NUL"),
+        ("a.jsonl", '{"text": "▀title\\nA▄"}\n\0\0\n', "a.jsonl:2", "NUL"),
         ("a.jsonl", '{"messages": []}\n', "a.jsonl:1", "none"),
         ("a.jsonl", '\n{"messages": [}\n', "a.jsonl:2", "not JSON"),
         ("a.jsonl", "[" * 100_000, "a.jsonl:1", "nested more than 100 levels deep"),
@@ -164,6 +171,30 @@ def test_globs_are_read_once_and_in_order(tmp_path: Path) -> None:
     for pattern, words in (("nothing/*", "no file"), ("data/*", ".pdf"), ("", "glob")):
         with pytest.raises(UserError, match=words):
             find(tmp_path, [pattern])
+
+
+def test_nothing_in_a_folder_of_data_is_passed_over(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    first = written(data, "a.txt", "")
+    inner = written(elsewhere, "b.txt", "")
+    (data / "linked").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "round").symlink_to(data, target_is_directory=True)
+    for pattern in ("data", "data/*"):
+        assert find(tmp_path, [pattern]) == [first, data / "linked" / inner.name]
+    for name, put, words in (
+        ("gone.txt", lambda path: path.symlink_to("nowhere"), "leads nowhere"),
+        ("gone", lambda path: path.symlink_to("nowhere"), "leads nowhere"),
+        ("sub/round.txt", lambda path: path.symlink_to(path), "leads nowhere"),
+        ("pipe.txt", os.mkfifo, "no plain file"),
+        ("sub/c.jsonl.gz", Path.touch, "unpack it"),
+    ):
+        path = data / name
+        path.parent.mkdir(exist_ok=True)
+        put(path)
+        for pattern in ("data", "data/*"):
+            with pytest.raises(UserError, match=f"data/{name}, which .* {words}"):
+                find(tmp_path, [pattern])
+        path.unlink()
 
 
 def test_the_digest_is_of_what_is_said() -> None:

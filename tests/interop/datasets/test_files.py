@@ -98,7 +98,9 @@ def test_half_a_character_and_bytes_that_are_none(tmp_path: Path) -> None:
         ("[]\n\nx", 3, "expected the end of the file"),
         ('[{"messages": [{"role": "user", "content": "x', 1, "not JSON"),
         ("[" * 100_000, 1, "nested too deeply"),
-        ("", 1, "not JSON"),
+        ("", 0, "nothing in it"),
+        ("[]", 0, "nothing in it"),
+        ('[\n{"messages": []},\n\0\0', 3, "NUL"),
     ],
 )
 def test_what_is_wrong_with_a_document_is_told_with_its_line(

@@ -7,6 +7,8 @@ logs/chat.json      ->  new/logs/chat.json.txt
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -93,9 +95,9 @@ def repair(config: Config, folder: Path, report: Report = lambda event: None) ->
 
 def lines_of(repaired: Repaired) -> Iterator[str]:
     """Yield what was mended and what is left, as lines for people."""
-    for each in repaired.changes:
-        place = f"{each.file}:{each.line}"
-        yield f"{place}: {each.kind}: {_cut(each.before)} -> {_cut(each.after)}"
+    for each, count in Counter(repaired.changes).items():
+        place, times = f"{each.file}:{each.line}", f" ({count:,} times)" if count > 1 else ""
+        yield f"{place}: {each.kind}: {_cut(each.before)} -> {_cut(each.after)}{times}"
     if repaired.left:
         yield ""
         yield "Left for a person:"
@@ -186,6 +188,8 @@ class _Copier:
                 self.left.append(Finding(name, each.lines[0], "warning", "unusable", sentence))
         if mended:
             path, text = _written(file, self._sources.folder, mended)
+            while path in self.texts:  # `a.json` and `a.json.txt`
+                path = path.with_stem(f"{path.stem}-2")
             self.texts[path] = text
 
     def _read(self, file: Path, name: str) -> Iterator[Conversation | Unusable]:
@@ -243,9 +247,10 @@ def _says_something(part: Part) -> bool:
 
 def _written(file: Path, folder: Path, conversations: Sequence[Sequence[Part]]) -> tuple[Path, str]:
     """Return where in the new folder a file's conversations go, and their text."""
-    real, root = file.resolve(), folder.resolve()  # a pattern may lead out of the folder
-    is_below = real.is_relative_to(root)
-    path = real.relative_to(root) if is_below else Path(_ELSEWHERE, *real.parts[1:])
+    # A pattern may lead out of the folder; what is linked has its copy where the link is.
+    whole, root = (Path(os.path.abspath(each)) for each in (file, folder))  # noqa: PTH100
+    is_below = whole.is_relative_to(root)
+    path = whole.relative_to(root) if is_below else Path(_ELSEWHERE, *whole.parts[1:])
     texts = [render_all(parts) for parts in conversations]
     if file.suffix.lower() == ".jsonl":
         lines = (as_json({"text": text}) for text in texts)

@@ -45,14 +45,32 @@ _Pass: TypeAlias = tuple[Mended, re.Pattern[str], "str | Callable[[re.Match[str]
 _URL: Final = r"(?:https?://|www\.)"
 _IN_PARENTHESES: Final = rf"\({_URL}(?:[^()\s]|\([^()\s]*\))*+\)"
 """An address between parentheses; it may hold a pair of its own."""
+_ALONE: Final = (
+    rf"(?:(?:!\[[^\[\]\n]*\])?{_IN_PARENTHESES}|<{_URL}[^<>\s]*>|{_URL}\S++)[ \t]*+"
+)
+"""An address with which its line ends."""
+_HIDDEN: Final = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060]+"
 _QUOTES: Final = {**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'")}
 _PASSES: Final[tuple[_Pass, ...]] = (
     # Joiners belong between emoji, and between letters of some scripts.
-    ("hidden character", re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060]+"), ""),
+    ("hidden character", re.compile(f"[ \t]{_HIDDEN}(?=[ \t\n]|\\Z)|{_HIDDEN}"), ""),
     ("hidden character", re.compile("(?<![^\0-\x7f])[\u200c\u200d]+(?![^\0-\x7f])"), ""),
     ("white space", re.compile("[\u00a0\u2000-\u200a\u202f\u205f]"), " "),
     ("curly quote", re.compile("«[ \t]?|[ \t]?»|[“”„‟‘’‚‛]"), lambda m: _QUOTES[m[0].strip()]),
     ("block character", re.compile(f"[ \t]?[{BLOCK_OPEN}{BLOCK_CLOSE}]+"), ""),
+    (
+        "address",  # alone in its line, which goes with it
+        re.compile(
+            rf"\A[ \t]*+{_ALONE}\n++|^[ \t]*+(?:[-*+>] )?{_ALONE}(?:\n|\Z)",
+            re.IGNORECASE | re.MULTILINE,
+        ),
+        "",
+    ),
+    (
+        "address",  # between marks
+        re.compile(rf"[ \t]?(?<!\w)(\*\*|''|[\"'*_]){_URL}[^\s\"'*_]++\1(?!\w)", re.IGNORECASE),
+        "",
+    ),
     ("address", re.compile(rf"!\[[^\[\]\n]*\]{_IN_PARENTHESES}", re.IGNORECASE), ""),
     ("address", re.compile(rf"\[([^\[\]\n]*)\]{_IN_PARENTHESES}", re.IGNORECASE), r"\1"),
     ("address", re.compile(rf"[ \t]?(?:{_IN_PARENTHESES}|<{_URL}[^<>\s]*>)", re.IGNORECASE), ""),

@@ -32,8 +32,11 @@ CONFIG = 'base = "demo"\n[[tier]]\nname = "low"\ndata = ["data/*"]\n'
         ("See https://example.org/a?b=1.", "See."),
         ("See https://example.org/a, and go.", "See, and go."),
         ("See [the log](https://example.org) (www.example.org) now.", "See the log now."),
-        ("![x](https://e.org/x.png)\n\nShe left.", "\n\nShe left."),
-        ("https://example.org She left.\nwww.e.org\nSo.", "She left.\n\nSo."),
+        ("![x](https://e.org/x.png)\n\nShe left.", "She left."),
+        ("https://example.org She left.\nwww.e.org\nSo.", "She left.\nSo."),
+        ("Late.\n\n- https://a.b\n- (www.a.b)\n\nSo.", "Late.\n\nSo."),
+        ('He sent "https://a.b" to her, **www.a.b** too.', "He sent to her, too."),
+        ("She came \u200b so.", "She came so."),
         ("She left.▄", "She left."),
         ("She wrote a ▄ there.", "She wrote a there."),
         ('"No," she said. "', '"No," she said.'),
@@ -152,6 +155,45 @@ def test_copies_have_the_same_speakers_and_are_mended_once(
     assert second.texts == first.texts and second.changes == ()
     assert (folder / "data" / f"a{suffix}").read_text(encoding="utf-8") == old
     assert spoken(folder / "one" / "data") == spoken(folder / "data")
+
+
+def test_a_repair_that_is_made_often_is_one_line_and_no_copy_replaces_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "finetune.toml").write_text(CONFIG, encoding="utf-8")
+    chat = {"conversations": [{"from": "Ada", "value": "It didn’t, couldn’t, wouldn’t."}]}
+    (tmp_path / "data/a.json").write_text(json.dumps([chat]), encoding="utf-8")
+    (tmp_path / "data/a.json.txt").write_text("▀message\nBo: No.▄\n", encoding="utf-8")
+    outside = tmp_path.parent / f"{tmp_path.name}.txt"
+    outside.write_text("▀message\nMara: Hm.▄\n", encoding="utf-8")
+    (tmp_path / "data/linked.txt").symlink_to(outside)
+    new = tmp_path / "new"
+    assert main(["finetune", "check", str(tmp_path), "--repair", str(new)]) == 0
+    mended = [line for line in capsys.readouterr().out.splitlines() if "curly quote" in line]
+    assert mended == ['data/a.json:1: curly quote: "’" -> "\'" (3 times)']
+    copies = {path.name: path.read_text(encoding="utf-8") for path in (new / "data").iterdir()}
+    assert copies == {
+        "a.json.txt": "▀message\nAda: It didn't, couldn't, wouldn't.▄\n",
+        "a.json-2.txt": "▀message\nBo: No.▄\n",
+        "linked.txt": "▀message\nMara: Hm.▄\n",
+    }
+
+
+def test_what_a_crash_left_of_a_file_is_no_slip_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "finetune.toml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "data/a.txt").write_text("▀message\nAda: So.▄\n", encoding="utf-8")
+    (tmp_path / "data/b.txt").write_bytes("▀message\nBo: It".encode() + b"\0" * 4096 + b"\n")
+    (tmp_path / "data/c.txt").write_bytes(b"")
+    made = repaired(tmp_path, tmp_path / "new")
+    assert [path.name for path in made.texts] == ["a.txt"] and not made.changes
+    told = [(each.file, each.line, each.sentence.partition(":")[0]) for each in made.left]
+    assert told == [
+        ("data/b.txt", 2, "there are NUL characters where text was lost"),
+        ("data/c.txt", 0, "there is nothing in it to learn from"),
+    ]
+    assert not made.is_whole
 
 
 def test_the_command_writes_a_new_folder_and_says_what_it_did(
