@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
+from shoritui.text import composed
+
 # Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese, Korean (whose particles are glued on) ...
 _UNSPACED: Final = (
     "\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u3005-\u3007\u3031-\u3035"
@@ -62,12 +64,12 @@ def fold(text: str, *, case: bool = False) -> str:
     With `case`, capitals stay as they are.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_ALIKE)
+        text = composed(text).translate(_ALIKE)
         text = _NOTHING.sub("", text)
     if not case:
         text = text.casefold()
         if not text.isascii():
-            text = unicodedata.normalize("NFC", text).replace("i\u0307", "i").translate(_ALIKE)
+            text = composed(text).replace("i\u0307", "i").translate(_ALIKE)
     return _GAP.sub(_blank, text)
 
 

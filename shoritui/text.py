@@ -20,7 +20,7 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import isfinite
-from typing import Final
+from typing import Final, Literal
 
 _MOST: Final = 200
 _LONGEST_WORD: Final = 4096
@@ -39,6 +39,13 @@ _UNCLEAN = re.compile(
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters without a shape."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_MARKS: Final = 30
+"""Combining marks on one letter that are put in order: as in Unicode's Stream-Safe Text Format."""
+_MARK: Final = r"[^\x00-\u02ff\w\s]"
+"""What any combining mark is."""
+_MANY_MARKS: Final = re.compile(f"({_MARK}{{{_MOST_MARKS}}})(?={_MARK})")
+_LONGEST_SLIP: Final = 200
+"""Characters of a word that somebody may have mistyped."""
 
 
 def clean(text: str) -> str:
@@ -69,6 +76,16 @@ def as_json(value: object, indent: int | None = None) -> str:
 def escaped(json: str) -> str:
     """Return JSON or TOML that means the same and is harmless; TOML knows the same escapes."""
     return _UNCLEAN.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+
+
+def composed(text: str, form: Literal["NFC", "NFD"] = "NFC") -> str:
+    """Return a text in which letters with marks that look alike are alike.
+
+    Any number of marks may stand on a letter; to put them all in order would take the square.
+    """
+    if text.isascii():
+        return text
+    return "".join(unicodedata.normalize(form, each) for each in _MANY_MARKS.split(text))
 
 
 def encodable(text: str) -> str:
@@ -131,6 +148,8 @@ def closest(word: str, known: Iterable[str], least: float = 0.6) -> str:
 
     `least` is how alike they must be, from 0 to 1.
     """
+    if len(word) > _LONGEST_SLIP:
+        return ""
     from difflib import get_close_matches  # only a mistake pays for it
 
     folded = {name.casefold(): name for name in reversed(list(known))}

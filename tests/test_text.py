@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -15,6 +18,7 @@ from shoritui.text import (
     clean,
     closest,
     command,
+    composed,
     counted,
     duration,
     message,
@@ -122,3 +126,15 @@ def test_columns_are_aligned_by_the_cells_of_a_terminal() -> None:
 )
 def test_the_closest_word_is_found_whatever_its_capitals(word: str, found: str) -> None:
     assert closest(word, ["Temperature", "min_p", "top_p"]) == found
+
+
+@given(st.text("ae\u0301\u0327\u0323…한ü नि", max_size=20), st.sampled_from(["NFC", "NFD"]))
+def test_letters_with_marks_are_composed_as_unicode_has_it(
+    text: str, form: Literal["NFC", "NFD"]
+) -> None:
+    assert composed(text, form) == unicodedata.normalize(form, text)
+
+
+def test_any_number_of_marks_is_kept_and_put_in_order_a_few_at_a_time() -> None:
+    marks = "\u0301\u0327" * 300
+    assert Counter(composed(f"a{marks}b")) == Counter(f"a{marks}b")

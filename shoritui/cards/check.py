@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
-from unicodedata import normalize
 
 from shoritui.names import fold
+from shoritui.text import composed
 from shoritui.toml import Problem, nearest
 
 Data: TypeAlias = Mapping[str, Any]
@@ -25,11 +25,11 @@ def cast_problems(data: Data, elsewhere: Mapping[str, str] | None = None) -> Ite
     yield from _name_clashes(characters, elsewhere)
     yield from _second_users(characters)
     cast = [*(row["name"] for row in characters), *elsewhere]
-    known = {normalize("NFC", name) for name in cast}
+    known = {composed(name) for name in cast}
     for table, key in (("note", "character"), ("message", "speaker")):
         for index, row in enumerate(data.get(table, [])):
             name = row.get(key)
-            if name is not None and normalize("NFC", name) not in known:
+            if name is not None and composed(name) not in known:
                 sentence = f'the {key} "{name}" is not in the cast'
                 yield Problem((table, index, key), sentence + nearest(name, cast, "it has"))
 

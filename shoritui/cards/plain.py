@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
-from unicodedata import normalize
 
 import msgspec
 
 from shoritui.bounded import misfit, read_json
 from shoritui.cards.model import Card, Character, Lore
 from shoritui.errors import UserError
+from shoritui.text import composed
 
 _VERSION: Final = 1
 KEYS: Final = {"characters": "character", "messages": "message", "notes": "note"}
@@ -126,7 +126,7 @@ def _plain(value: Any) -> Any:
 def _stripped(value: Any, key: str = "") -> Any:
     match value:
         case str():
-            return normalize("NFC", value.strip()) if key in _NAMES else value.strip()
+            return composed(value.strip()) if key in _NAMES else value.strip()
         case list():
             return [_stripped(each, key) for each in value]
         case dict():

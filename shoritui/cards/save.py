@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from shoritui.cards.plain import to_data
 from shoritui.errors import UserError
 from shoritui.files import add_text, is_there, portable, replace_text, why
 from shoritui.folders import user_path
+from shoritui.text import composed
 from shoritui.toml import LARGEST, file_error, read_text
 
 _LONGEST_NAME: Final = 60
@@ -56,7 +56,7 @@ def add_card(folder: Path, name: str, card: Card, *, cast: bool = True) -> Path:
     """
     from shoritui.cards.edit import edited
 
-    words = re.findall(r"\w+", unicodedata.normalize("NFC", name).casefold())
+    words = re.findall(r"\w+", composed(name).casefold())
     path = folder / portable(f"{'-'.join(words)[:_LONGEST_NAME].strip('-_') or 'scene'}.toml")
     card = check_card(card, cast=cast)
     data = to_data(card)

@@ -9,14 +9,13 @@ What may yet turn out to be no part of it is held back; only a loop takes away w
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Final, Literal
 
 from shoritui.director.loops import loop_start, whole_end
 from shoritui.names import fold
-from shoritui.text import clean
+from shoritui.text import clean, composed
 
 Cut = Literal["loop", "speaker", "stop_string"]
 
@@ -267,4 +266,4 @@ def _is_fenced(text: str, at: int) -> bool:
 
 def _folded(name: str) -> str:
     # Taken apart, so that the beginning of a name is one however its letters are composed.
-    return unicodedata.normalize("NFD", fold(name.strip()))
+    return composed(fold(name.strip()), "NFD")

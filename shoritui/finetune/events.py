@@ -43,6 +43,8 @@ class PlannedTier:
     `preference`."""
     pairs: int = 0
     """Of preferences, those to learn from: one for each message that was rejected."""
+    same_as: str = ""
+    """The tier before it whose data, start and settings are its own: both are trained at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from shoritui.interop.html_page import html_page
 from shoritui.interop.plain import markdown, prose
 from shoritui.interop.sillytavern import sillytavern, sillytavern_group
 from shoritui.story import Chat, WholeChat
-from shoritui.text import clean, printable
+from shoritui.text import clean, composed, printable
 
 _LONGEST_NAME: Final = 80
 """Bytes of a title in a file's name."""
@@ -80,6 +79,6 @@ def export_chat(whole: WholeChat, name: str, folder: Path) -> Path:
 
 def file_name(chat: Chat) -> str:
     """Return a name for any file system that no other chat has: title's words and number."""
-    words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", clean(chat.name))))
+    words = "-".join(re.findall(r"\w+", composed(clean(chat.name))))
     short = words.encode()[:_LONGEST_NAME].decode(errors="ignore").strip("-_")
     return f"{short or 'chat'}-{chat.id}"

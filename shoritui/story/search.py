@@ -6,12 +6,11 @@ inside text without spaces too. A shorter word than that is looked for in the te
 
 from __future__ import annotations
 
-import unicodedata
-
 from shoritui.errors import UserError
 from shoritui.story.database import Database
 from shoritui.story.model import Hit
 from shoritui.story.rows import is_hit, storable
+from shoritui.text import composed
 
 _INDEXED = 3
 """Characters of the shortest word that the index finds."""
@@ -103,7 +102,7 @@ def _terms(words: str) -> list[str]:
     terms = []
     for place, part in enumerate(words.split('"')):
         terms += [part] if place % 2 else part.split()
-    found = (unicodedata.normalize("NFC", each).strip() for each in terms)
+    found = (composed(each).strip() for each in terms)
     return [term for term in dict.fromkeys(found) if term]
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 LARGEST: Final = 2_000_000
 """Bytes of a file."""
-_LONG_NUMBER: Final = re.compile(r"[\d_]{4301,}|0[xob][\da-fA-F_]{1000,}")
+_LONG_NUMBER: Final = re.compile(r"(?<![\d_])[\d_]{4301,}|(?<!\w)0[xob][\da-fA-F_]{1000,}")
 """Python reads no longer one in decimal digits, and writes no other one down that is as long."""
 _MOST_BITS: Final = 1000
 _BEGINNINGS: Final = {

@@ -140,6 +140,8 @@ def _tier_row(forecast: Forecast) -> tuple[str, ...]:
 
 
 def _state(tier: PlannedTier) -> str:
+    if tier.same_as:
+        return clean(f"the same as {tier.same_as}")
     if tier.cached:
         return "cached"
     return f"to train from step {tier.resumes_at:,}" if tier.resumes_at else "to train"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 from shoritui.engine.sampling_params import FIELDS, Sampling, changed, clashes
 from shoritui.errors import UserError
 from shoritui.files import add_text, why
-from shoritui.text import clean, escaped, one_line, printable
+from shoritui.text import clean, composed, escaped, one_line, printable
 from shoritui.toml import Field, file_error, files_named, load_all, problems, read_sheet
 
 SHIPPED: Final = Path(__file__).parent
@@ -78,7 +77,7 @@ def save_preset(folder: Path, name: str, sampling: Sampling) -> Preset:
 
 def preset_name(title: str) -> str:
     """Return the name that a preset of this title has; an empty one if it has no letters."""
-    words = re.findall(r"\w+", unicodedata.normalize("NFC", title).casefold())
+    words = re.findall(r"\w+", composed(title).casefold())
     return "-".join(words)[:_LONGEST_NAME]
 
 

@@ -23,7 +23,7 @@ from shoritui.toml import expected, file_error, problems, read_text, shown
 
 Yaml = Mapping[str, Any]
 
-_ARROW: Final = re.compile(r"\s*(?:->|→)\s*")
+_ARROW: Final = re.compile(r"(?<!\s)\s*+(?:->|→)\s*+")
 _MOST_RUNS: Final = 99
 _LONGEST: Final = 200_000
 """Characters of a file: theirs have a few thousand, and reading YAML is slow."""

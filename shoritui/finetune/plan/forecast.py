@@ -93,7 +93,7 @@ class Planner:
         found = self._peaks(train, largest, report)
         level, problem = self._choice(found)
         seconds = None
-        if planned.cached:
+        if planned.cached or planned.same_as:
             seconds = 0.0
         elif level and found:
             rest = train.epochs * (1 - planned.resumes_at / max(planned.steps, 1))

@@ -52,6 +52,8 @@ class TierOutline:
     """The step that a run of it which was interrupted goes on from; 0 for none."""
     start: Start | None
     """The adapter of another run that it begins with."""
+    same_as: str
+    """The tier before it that has its key; empty if there is none."""
 
     @property
     def store(self) -> TierStore:
@@ -77,6 +79,7 @@ class TierOutline:
             resumes_at=self.saved_step,
             kind=self.tier.kind,
             pairs=self.pairs,
+            same_as=self.same_as,
         )
 
 
@@ -137,11 +140,13 @@ def outline(config: Config, report: Report, stop: Stop = lambda: False) -> Outli
     starts = {tier.name: start for tier in config.tiers if (start := _start(config, tier))}
     digests = {name: start.digest for name, start in starts.items()}
     keys = keys_of(config, root, fingerprints, digests)
-    tiers = tuple(
-        _outlined(tier, keys[tier.name], data[tier.name], starts.get(tier.name))
-        for tier in config.tiers
-    )
-    return Outline(folder, tokenizer, tiers)
+    tiers: list[TierOutline] = []
+    seen: dict[str, str] = {}
+    for tier in config.tiers:
+        key, start = keys[tier.name], starts.get(tier.name)
+        tiers.append(_outlined(tier, key, data[tier.name], start, seen.get(key, "")))
+        seen.setdefault(key, tier.name)
+    return Outline(folder, tokenizer, tuple(tiers))
 
 
 def _start(config: Config, tier: Tier) -> Start | None:
@@ -152,7 +157,9 @@ def _start(config: Config, tier: Tier) -> Start | None:
     return Start(folder, digests_of([weights])[weights])
 
 
-def _outlined(tier: Tier, key: str, data: TierData, start: Start | None) -> TierOutline:
+def _outlined(
+    tier: Tier, key: str, data: TierData, start: Start | None, same_as: str
+) -> TierOutline:
     packs = packed(tier, data.train)
     store = TierStore(key)
     is_trained = store.trained() is not None
@@ -167,6 +174,7 @@ def _outlined(tier: Tier, key: str, data: TierData, start: Start | None) -> Tier
         is_trained=is_trained,
         saved_step=int(saved.facts["step"]) if saved else 0,
         start=start,
+        same_as=same_as,
     )
 
 

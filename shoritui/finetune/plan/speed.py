@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import torch
@@ -17,6 +18,8 @@ from shoritui.finetune.plan.step_memory import Peak
 
 SHARE: Final = {"cuda": 0.6, "cpu": 0.6}
 """What a step reaches of the speed of its matrix products, by kind of device."""
+_FEWEST: Final = 4
+"""Steps of earlier runs that tell the speed."""
 _SIZE: Final = {"cuda": 8192, "cpu": 1024}
 _TYPES: Final = {"cuda": torch.bfloat16, "cpu": torch.float32}
 
@@ -58,18 +61,20 @@ def speed_of(config: Config | None, device: torch.device) -> Speed:
 
 
 def _recorded(path: Path) -> float:
-    """Tokens a second of the steps in a metrics.jsonl; 0 without any."""
-    tokens, seconds = 0, 0.0
+    """Tokens a second of the steps in a metrics.jsonl, as most went; 0 with too few to tell.
+
+    The first step of a run, which allocates and compiles, takes many times as long as others.
+    """
+    speeds = []
     try:
         with open_file(path) as file:
             for line in file:
                 event = read_json(line)
                 if event["event"] == "stepped":
-                    tokens += int(event["tokens"])
-                    seconds += float(event["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+                    speeds.append(int(event["tokens"]) / float(event["seconds"]))
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         return 0.0
-    return tokens / seconds if seconds else 0.0
+    return median(speeds) if len(speeds) >= _FEWEST else 0.0
 
 
 def _product(device: torch.device) -> float:

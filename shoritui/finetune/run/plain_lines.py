@@ -94,8 +94,10 @@ def _started(event: RunStarted) -> list[str]:
 
 
 def _planned(tier: PlannedTier, wide: int) -> str:
-    if tier.cached:
-        state = "unchanged"
+    if tier.same_as:
+        state = f"the same as {tier.same_as}"
+    elif tier.cached:
+        state = "trained already"
     elif tier.resumes_at:
         state = f"goes on from step {tier.resumes_at}"
     else:
@@ -157,7 +159,7 @@ def _tier_ended(event: TierEnded) -> str:
         for name, value in (("loss", event.loss), ("best evaluation loss", event.evaluation))
         if value is not None
     ]
-    state = "is unchanged" if event.cached else "is trained"
+    state = "is trained already" if event.cached else "is trained"
     shown = f" ({', '.join(figures)})" if figures else ""
     return f"{event.tier} {state}{shown}: {event.adapter}"
 

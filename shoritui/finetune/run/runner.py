@@ -82,7 +82,7 @@ class _Runner:
         device = self._device
         called = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
         self._emit(self._outlined.started(self._config, called))
-        left = [tier for tier in self._outlined.tiers if not tier.is_trained]
+        left = [each for each in self._outlined.tiers if not (each.is_trained or each.same_as)]
         batches = [(Batches(tier.tier.train, tier.packs), tier.saved_step) for tier in left]
         clock = Clock(sum(each.tokens_after(step) for each, step in batches))
         run: Run | None = None

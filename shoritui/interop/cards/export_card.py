@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from shoritui.interop.cards.portrait import portrait
 from shoritui.interop.cards.values import Values
 from shoritui.interop.cards.write_back import Version, alone, written_back
 from shoritui.names import fold
-from shoritui.text import as_json, printable
+from shoritui.text import as_json, composed, printable
 
 _LONGEST_NAME: Final = 60
 _LARGEST_PICTURE: Final = 64 << 20
@@ -157,7 +156,7 @@ def export_card(whole: Whole, name: str, to: Path) -> ExportedCards:
 
 def file_name(name: str) -> str:
     """Return a name for any file system."""
-    words = "-".join(re.findall(r"\w+", unicodedata.normalize("NFC", name)))
+    words = "-".join(re.findall(r"\w+", composed(name)))
     return portable(words.encode()[:_LONGEST_NAME].decode(errors="ignore").strip("-_") or "card")
 
 

@@ -34,7 +34,7 @@ def read(found: Values, path: Path, tell: Tell) -> list[WholeChat] | None:
         seen = found.get("visible", found.get("data_visible"))
         if not isinstance(seen, list) or not _is_history(seen):
             return None
-        told = [[html.unescape(each) if isinstance(each, str) else "" for each in p] for p in seen]
+        told = [[_unescaped(each) if isinstance(each, str) else "" for each in p] for p in seen]
     match = _FILE.fullmatch(path.stem)
     folder = path.absolute().parent
     char = folder.name if folder.parent.name in _FOLDERS else match[1] if match else ""
@@ -47,6 +47,13 @@ def read(found: Values, path: Path, tell: Tell) -> list[WholeChat] | None:
             if isinstance(text, str) and text != _BEGIN:
                 _say(chat, role, text, values_of(notes.get(f"{role}_{number}")))
     return [chat.whole()]
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # `&#` and thousands of digits
+        return text
 
 
 def _say(chat: ChatBuilder, role: str, text: str, more: Values) -> None:

@@ -39,6 +39,8 @@ _SECRETS: Final = "secrets.json"
 """Where SillyTavern keeps the keys of paid services."""
 _LONGEST: Final = 65536
 """Characters of a pasted text that may be paths."""
+_LONGEST_PATH: Final = 16384
+"""Characters of one; systems take 4,096, and in a URL each may be three."""
 _MOST_PASTED: Final = 1000
 _FIRST: Final = (".toml", ".png", ".jpg", ".jpeg", ".webp", ".charx", ".yaml", ".yml", ".json")
 """Files that may hold cards: they come before the chats, which need them."""
@@ -181,7 +183,7 @@ def pasted_paths(text: str) -> list[Path]:
 
 def _path_of(text: str) -> Path | None:
     text = text.strip()
-    if not text or not text.isprintable():
+    if not 0 < len(text) <= _LONGEST_PATH or not text.isprintable():
         return None
     for written in dict.fromkeys(_readings(text)):
         if Path(written).is_absolute() or written.startswith("~/"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from unicodedata import normalize
 
 from shoritui.blockml import check_name
 from shoritui.cards import (
@@ -27,7 +26,7 @@ from shoritui.interop.cards import CARD_FORMATS, LORE_FORMATS
 from shoritui.linear.commands.command import Command, choose
 from shoritui.linear.evening import Evening
 from shoritui.names import fold
-from shoritui.text import counted, one_line, printable
+from shoritui.text import composed, counted, one_line, printable
 
 
 async def scene(evening: Evening, argument: str) -> None:
@@ -77,7 +76,7 @@ async def cast(evening: Evening, argument: str) -> None:
         characters[at] = replace(characters[at], description=text)
     else:
         try:
-            name = normalize("NFC", check_name(name))
+            name = composed(check_name(name))
         except ValueError as error:
             raise UserError(f"{printable(name)} can't join: {error}.") from None
         characters.append(Character(name=name, description=text))

@@ -65,10 +65,15 @@ def test_the_demo_is_planned_and_an_earlier_run_tells_how_fast_it_goes(
     config = load(Path(found["plan"].partition(": ")[0]))
     metrics = config.path.parent / config.output / "metrics.jsonl"
     metrics.parent.mkdir(parents=True, exist_ok=True)
-    stepped = {"event": "stepped", "tokens": 500, "seconds": 2.0}
-    metrics.write_text("".join(json.dumps(event) + "\n" for event in (stepped, stepped)))
+    first, stepped = (
+        json.dumps({"event": "stepped", "tokens": 500, "seconds": seconds}) + "\n"
+        for seconds in (90.0, 2.0)
+    )
+    metrics.write_text(first + 3 * stepped)
     speed = speed_of(config, torch.device("cpu"))
     assert speed.tokens == 250 and "250 tokens per second" in speed.source
+    metrics.write_text(first)  # too short a run to tell
+    assert speed_of(config, torch.device("cpu")).tokens == 0
 
 
 def test_a_tier_of_preferences_is_planned(

@@ -30,6 +30,7 @@ from shoritui.finetune.events import (
     WorstDocuments,
 )
 from shoritui.finetune.model.adapter import load
+from shoritui.finetune.run.plain_lines import Lines
 from shoritui.finetune.run.train import train
 from shoritui.folders import HOME_VARIABLE
 from tests.finetune.run.small import (
@@ -85,6 +86,20 @@ def test_a_run_trains_every_tier_and_puts_its_adapter_where_the_config_says(conf
     assert {document.source for document in heard.of(WorstDocuments)[-1].documents} <= {
         f"data/top/{number}.txt:1" for number in range(10)
     }
+
+
+def test_a_tier_that_is_the_same_as_another_is_trained_with_it_and_called_so(
+    config: Config,
+) -> None:
+    low = config.tiers[0]
+    heard = run(replace(config, tiers=(low, replace(low, name="twin"))))
+    started = heard.of(RunStarted)[0]
+    assert [tier.same_as for tier in started.tiers] == ["", "low"]
+    told = Lines().of(started)
+    assert told[1].endswith(": to train") and told[2].endswith(": the same as low")
+    assert {tier for tier, _ in steps_of(heard)} == {"low"}
+    assert heard.of(Stepped)[-1].seconds_left == 0
+    assert adapter_of(config, "twin") == adapter_of(config, "low")
 
 
 def test_what_has_not_changed_is_not_trained_again_and_torch_is_not_even_imported(

@@ -272,6 +272,9 @@ def test_a_history_of_text_generation_webui(tmp_path: Path) -> None:
     seen = {"data_visible": [["a &amp; b", "Hm."]]}
     assert said(read(tmp_path, "it.json", seen)) == [("You", "a & b"), ("Character", "Hm.")]
     assert said(read(tmp_path, "logs/instruct/1.json", old))[1] == ("Assistant", "Hm.")
+    number = f"&#{'9' * 5_000};"  # more digits than Python makes a number of
+    seen = {"data_visible": [[number, "Hm."]]}
+    assert said(read(tmp_path, "it.json", seen))[0] == ("You", number)
 
 
 def test_histories_of_character_ai(tmp_path: Path) -> None:

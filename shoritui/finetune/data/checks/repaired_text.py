@@ -45,9 +45,7 @@ _Pass: TypeAlias = tuple[Mended, re.Pattern[str], "str | Callable[[re.Match[str]
 _URL: Final = r"(?:https?://|www\.)"
 _IN_PARENTHESES: Final = rf"\({_URL}(?:[^()\s]|\([^()\s]*\))*+\)"
 """An address between parentheses; it may hold a pair of its own."""
-_ALONE: Final = (
-    rf"(?:(?:!\[[^\[\]\n]*\])?{_IN_PARENTHESES}|<{_URL}[^<>\s]*>|{_URL}\S++)[ \t]*+"
-)
+_ALONE: Final = rf"(?:(?:!\[[^\[\]\n]*\])?{_IN_PARENTHESES}|<{_URL}[^<>\s]*>|{_URL}\S++)[ \t]*+"
 """An address with which its line ends."""
 _HIDDEN: Final = "[\u00ad\u061c\u180e\u200b\u200e\u200f\u2060]+"
 _QUOTES: Final = {**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'")}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
-from unicodedata import normalize
 
 from shoritui.cards import Lore, key_pattern
 from shoritui.interop.cards.values import Values, name_of
+from shoritui.text import composed
 
 Entry: TypeAlias = dict[str, Any]
 Write: TypeAlias = Callable[[Entry, Lore], None]
@@ -73,7 +73,7 @@ def unstarred(keys: Iterable[str]) -> list[str]:
 def first_name(number: int, *values: object) -> str:
     """Return the first of these that can be the name of a piece, else its number."""
     found = next(filter(None, map(name_of, values)), "")
-    return normalize("NFC", found) or f"Lore {number}"
+    return composed(found) or f"Lore {number}"
 
 
 def _has_plural(key: str) -> bool:

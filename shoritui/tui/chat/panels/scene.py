@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
-from unicodedata import normalize
 
 from textual import work
 from textual.app import ComposeResult
@@ -18,7 +17,7 @@ from textual.widgets import Static
 from shoritui.blockml import check_name
 from shoritui.cards import Card, Character, Lore, key_pattern, pictures_of
 from shoritui.names import fold
-from shoritui.text import clean, one_line
+from shoritui.text import clean, composed, one_line
 from shoritui.tui.widgets.field import Field, Refused
 from shoritui.tui.widgets.picture import Picture
 from shoritui.tui.widgets.styles import SpeakerColours
@@ -273,7 +272,7 @@ def _characters(scene: Card, part: str, number: int, text: str) -> tuple[Charact
 
 
 def _free(scene: Card, name: str) -> str:
-    name = normalize("NFC", check_name(name))
+    name = composed(check_name(name))
     if fold(name) in {fold(character.name) for character in scene.characters}:
         raise ValueError(f"there is a character named {name} already")
     return name
