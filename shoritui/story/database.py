@@ -333,7 +333,11 @@ def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
     if _is_no_text(error):
         return f"The library {path} is damaged: a text in it is not UTF-8. {_ADVICE}"
     if code == sqlite3.SQLITE_CORRUPT:
-        return f"The library {path} is damaged ({error}), and was left as it is. {_ADVICE}"
+        # SQLite calls a file malformed that the disk fails to read, too.
+        return (
+            f"The library {path} is damaged, or its disk could not be read ({error}); it was left "
+            f"as it is. {_ADVICE}"
+        )
     if code == sqlite3.SQLITE_NOTADB:
         return (
             f"{path} cannot be read as a ShoriTUI library ({error}); it was left as it is, "

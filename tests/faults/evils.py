@@ -460,7 +460,7 @@ def _kill_workers(stage: Stage) -> None:
 EVILS: Final[Mapping[str, Evil]] = {
     "full": Evil(full, says="disk is full", needs=_needs_disk),
     "quota": Evil(quota, says="library", needs=_needs_linux),
-    "failing": Evil(failing, says="could not be read or written", needs=_needs_libc),
+    "failing": Evil(failing, says="could not be read", needs=_needs_libc),
     "turned-read-only": Evil(turned_read_only, says="library", needs=_needs_libc),
     "read-only": Evil(
         read_only, says="cannot be written", needs=_needs_disk, before=True, keeps="nothing"
