@@ -21,7 +21,7 @@ from shoritui.finetune.config.model import Base
 from shoritui.finetune.events import Preparing, Report
 from shoritui.finetune.quiet_libraries import quieten
 from shoritui.folders import cache_dir, user_path
-from shoritui.host.hub import hub_address
+from shoritui.host.hub import check_token, hub_address
 from shoritui.text import clean, printable
 
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
@@ -135,6 +135,7 @@ def _pulled(base: Base, report: Report, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     address = hub_address()
+    check_token()
     pull = partial(
         snapshot_download,
         base.model,

@@ -39,3 +39,10 @@ def hub_address(given: str | None = None) -> str:
             "password or a query, and put a token into HF_TOKEN."
         )
     raise UserError(f"HF_ENDPOINT is {printable(address)}: expected https://HOST.")
+
+
+def check_token() -> None:
+    """Raise `UserError` where the variable HF_TOKEN holds what no token is; it is not repeated."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if token and not re.fullmatch("[!-~]+", token):
+        raise UserError("HF_TOKEN has characters that no token has: copy it once more.")

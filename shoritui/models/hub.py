@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from shoritui.bounded import misfit
 from shoritui.errors import UserError
-from shoritui.host.hub import hub_address
+from shoritui.host.hub import check_token, hub_address
 from shoritui.models.catalogue import PART
 from shoritui.models.quantisation import UNQUANTISED, by_name
 from shoritui.text import closest, command, printable, size
@@ -87,6 +87,7 @@ class Repository:
 def repository(name: str, endpoint: str | None = None) -> Repository:
     """Ask the hub what a repository holds; `UserError` if it refuses, or there is no GGUF file."""
     address = hub_address(endpoint)
+    check_token()
     try:
         with hub_errors(name, address):
             info = HfApi(endpoint=address).model_info(name, files_metadata=True, timeout=_TIMEOUT)
@@ -188,7 +189,9 @@ def _refusal(repo: str, address: str, status: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    said = misfit(error) if isinstance(error, msgspec.ValidationError) else error
+    said: object = misfit(error) if isinstance(error, msgspec.ValidationError) else error
+    if isinstance(error, KeyError):
+        said = f"its answer has no {error}"
     return printable(said, most=80) or type(error).__name__
 
 

@@ -124,6 +124,9 @@ def test_a_private_repository_wants_its_token(hub: Hub, monkeypatch: pytest.Monk
     hub.token = "secret"
     with pytest.raises(UserError, match=r"no repository of that name .* set HF_TOKEN"):
         folder_of(Base(NAME), ignored)
+    monkeypatch.setenv("HF_TOKEN", "secreté")
+    with pytest.raises(UserError, match="HF_TOKEN has characters"):
+        folder_of(Base(NAME), ignored)
     monkeypatch.setenv("HF_TOKEN", "secret")
     assert folder_of(Base(NAME), ignored).is_dir()
 

@@ -280,6 +280,16 @@ def test_a_token_opens_a_private_repository_and_stays_at_home(
     assert hub.sent and not hub.told_tokens, "the content's host is not the hub"
 
 
+@pytest.mark.parametrize("token", ["hf_secreté", "hf_secret\nX-Other: 1", "hf secret", "hf_secret\x01"])
+def test_what_is_no_token_is_told_and_not_sent(
+    token: str, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(UserError, match="HF_TOKEN has characters that no token has") as error:
+        pull(hub, tmp_path)
+    assert "secret" not in str(error.value) and not hub.sent
+
+
 def test_a_full_disk_is_told_before(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
