@@ -280,7 +280,9 @@ def test_a_token_opens_a_private_repository_and_stays_at_home(
     assert hub.sent and not hub.told_tokens, "the content's host is not the hub"
 
 
-@pytest.mark.parametrize("token", ["hf_secreté", "hf_secret\nX-Other: 1", "hf secret", "hf_secret\x01"])
+@pytest.mark.parametrize(
+    "token", ["hf_secreté", "hf_secret\nX-Other: 1", "hf secret", "hf_secret\x01"]
+)
 def test_what_is_no_token_is_told_and_not_sent(
     token: str, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
