@@ -546,6 +546,11 @@ class Director(PresenceActs, Deciding):
             return ""
         return self._handed[2]
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether what is being written was stopped, by `stop`."""
+        return self.busy and self._stopping
+
     async def stop(self) -> None:
         """End idle work, and the reply being written; what has arrived of it stays."""
         self.rest()

@@ -195,17 +195,6 @@ class Reply:
             length=length_for(tokens) if tokens and self.entry.length else None,
         )
 
-    def ending(self, ended: Entry | None) -> list[Event]:
-        """Return how its end is reported; None has ended where nothing was written."""
-        if ended is None:
-            return [Removed((self.entry.id,))]
-        if self.outcome is None:
-            return [Changed(ended)]
-        notice = self.notice
-        if self.cut == "loop":
-            notice = f"{ended.speaker} began to repeat the same words: what repeats is cut off."
-        return [TurnEnded(ended, self.outcome), *([Notice(notice)] if notice else [])]
-
 
 def ending(reply: Reply, ended: Entry | None) -> list[Event]:
     """Return how the end of a reply is reported; None has ended where nothing was written."""

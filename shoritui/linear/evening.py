@@ -284,7 +284,13 @@ class Evening:
                 self._begun = None
                 self.voice.end(entry.text)
             case Removed() if self._begun is not None:
-                self.voice.news(f"{one_line(self._begun.speaker)} ended before the first word.")
+                name = one_line(self._begun.speaker)
+                if self.playing.is_stopping:
+                    self.voice.news(
+                        f"You stopped {name} before the first word: an empty line goes on."
+                    )
+                else:
+                    self.voice.news(f"{name} ended before the first word.")
             case PathChanged(_, cursor, note):
                 if note:
                     self.voice.news(f"{note}.")

@@ -385,8 +385,7 @@ class Performance:
             case Removed(entry_ids):
                 self._take_away(entry_ids)
                 if self._begun is not None and self._begun.id in entry_ids:
-                    speaker = one_line(self._begun.speaker)
-                    self._host.report(f"{speaker} ended before the first word.")
+                    self._tell_wordless(self._begun)
             case SceneChanged():
                 self._main.story.speakers = self._speakers()
                 self._follow_chat()
@@ -410,6 +409,16 @@ class Performance:
                 session = self._host.session
                 why = session.no_model if session and session.engine.info is None else ""
                 self._host.report(why or sentence, trouble=True)
+
+    def _tell_wordless(self, begun: Entry) -> None:
+        """Say of a reply that has ended without a word why, and what to do."""
+        director, name = self._director, one_line(begun.speaker)
+        if director is None or not director.is_stopping:
+            self._host.report(f"{name} ended before the first word.")
+        elif not self._waiting:  # else somebody else has the turn
+            self._host.report(
+                f"You stopped {name} before the first word: ⏎ alone lets the story go on."
+            )
 
     def _offer(self) -> str:
         """Return the key that summarises what is old, as the end of a sentence."""

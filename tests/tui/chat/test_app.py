@@ -34,6 +34,7 @@ from shoritui.tui.widgets.browser import Browser
 from shoritui.tui.widgets.chooser import Chooser
 from shoritui.tui.widgets.field import Editor, Field
 from tests.e2e.terminal import Terminal
+from tests.engine.remote.scripted_server import EVENTS, LLAMA_SERVER, Answer, scripted_server
 from tests.tui.conftest import (
     INN,
     enter,
@@ -92,6 +93,24 @@ async def test_enter_alone_lets_the_chosen_one_speak_and_escape_stops_them() -> 
         assert app.main.composer.text == "typing goes on"
         assert app.main.story.passages[-1].text
         assert app.main.story.passages[-1].status in ("cut", "complete", "looped")
+
+
+async def test_who_stops_a_reply_before_its_first_word_is_told_so() -> None:
+    silent = Answer(content_type=EVENTS, hangs=True)
+    async with scripted_server(
+        {**LLAMA_SERVER, "/completion": silent, "/v1/completions": silent}
+    ) as server:
+        save_settings(server=server.url)
+        async with running() as (app, pilot):
+            await until(pilot, lambda: app.session and app.session.engine.info)
+            count = len(app.main.story.passages)
+            await pilot.press("enter")
+            await until(pilot, lambda: app.performance.writing)
+            name = app.performance.writing
+            await pilot.press("escape")
+            await idle(app, pilot)
+            assert f"You stopped {name} before the first word: ⏎ alone" in news(app)
+            assert len(app.main.story.passages) == count
 
 
 async def test_another_version_and_the_way_back() -> None:
