@@ -23,10 +23,13 @@ DEEPEST: Final = 100
 _WHOLE: Final = range(-(2**63), 2**64)
 _MOST_DIGITS: Final = 100
 """Of a whole number, above which it is not even converted; those of 64 bits have 20."""
+_LONGEST_NUMBER: Final = 30
+"""Characters of one in a sentence."""
 _LARGEST: Final = sys.float_info.max
 _ODD_NUMBER: Final = re.compile(r"\d{19}|[eE]\+?\d{3}")
 """What any number has that does not fit into 64 bits."""
 _TYPES: Final = re.compile(r"`(\w+(?: \| \w+)*)`")
+_TOO_LARGE: Final = re.compile("(Integer value|Number) out of range")
 _WORDS: Final = {
     **{"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"},
     **{"array": "a list", "object": "an object", "null": "nothing"},
@@ -109,6 +112,7 @@ def misfit(error: Exception, value: object = None, field: str = "") -> str:
         field: What that is called where it stood.
     """
     said, _, place = message(error).partition(" - at ")
+    said = _TOO_LARGE.sub("expected a number of 64 bits", said)
     said = _TYPES.sub(lambda match: " or ".join(map(_word, match[1].split(" | "))), said)
     key = place.strip("`").removeprefix("$").removeprefix(".")
     if number := _number_at(value, key):
@@ -118,13 +122,16 @@ def misfit(error: Exception, value: object = None, field: str = "") -> str:
 
 
 def _number_at(value: object, key: str) -> str:
-    """Return the number at a place such as `data[3].id`, "" where none is."""
+    """Return the number at a place such as `data[3].id`, also in a text; "" where none is."""
     try:
         for name, index in _STEP.findall(key):
             value = value[int(index)] if index else value[name]  # type: ignore[index]
-    except (LookupError, TypeError):
-        return ""
-    return str(value) if type(value) in (int, float) else ""
+        if type(value) in (int, float, str):
+            float(value)  # type: ignore[arg-type]
+            return message(value, _LONGEST_NUMBER)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        pass
+    return ""
 
 
 def _word(kind: str) -> str:

@@ -170,11 +170,17 @@ def test_what_does_not_fit_is_told_in_words(value: object, sentence: str) -> Non
         ({"text": "", "names": ["a", 1.5]}, "names[1]: expected text or nothing, not 1.5"),
         ({"text": "", "count": -7}, "count: expected a whole number >= 1, not -7"),
         ({"text": "", "count": True}, "count: expected a whole number, not true or false"),
+        ({"text": "", "count": "-7"}, "count: expected a whole number >= 1, not -7"),
+        ({"text": "", "count": "many"}, "count: expected a whole number, not text"),
+        (
+            {"text": "", "count": "9" * 5000},
+            f"count: expected a number of 64 bits, not {'9' * 29}…",
+        ),
     ],
 )
 def test_a_number_that_does_not_fit_is_told_as_it_stands(value: object, sentence: str) -> None:
     with pytest.raises(msgspec.ValidationError) as raised:
-        msgspec.convert(value, Row)
+        msgspec.convert(value, Row, strict=False)
     assert misfit(raised.value, value) == sentence
     assert misfit(raised.value, value, "rows[2].") == f"rows[2].{sentence}"
 
