@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 from rich.cells import cell_len
 from textual import events
@@ -23,7 +24,8 @@ from textual.content import Content
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.notifications import Notify
-from textual.worker import WorkerFailed
+from textual.screen import Screen
+from textual.worker import Worker, WorkerFailed, get_current_worker
 
 from shoritui.errors import UserError
 from shoritui.host.signals import end_in, end_on_signals
@@ -127,6 +129,8 @@ class BaseApp(App[int]):
         take_strings_literally()
         self._has_left = threading.Event()
         """Everything is kept; what is left to do is to put the terminal back as it was."""
+        self._asked_on: WeakKeyDictionary[Worker[Any], Screen[Any]] = WeakKeyDictionary()
+        """On which screen each action was begun that asks for something."""
         self._saving = asyncio.Lock()
         self._saved: list[dict[str, object]] = []
         """The values before each change of settings, the last change last."""
@@ -174,7 +178,18 @@ class BaseApp(App[int]):
             if (done := self._calls[action_id](argument)) is not None:
                 await done
 
-        self.run_worker(call(), group="asking")
+        self._asked_on[self.run_worker(call(), group="asking")] = self.screen
+
+    async def push_screen_wait(self, screen: Any, *, mode: str | None = None) -> Any:
+        """Show a screen and wait for its answer.
+
+        None, as after Escape, where an action asks that was begun on a screen over which another
+        was opened meanwhile: keys come faster than a slow disk answers.
+        """
+        asked_on = self._asked_on.get(get_current_worker(), self.screen)
+        if self.screen is not asked_on and asked_on in self.screen_stack:
+            return None
+        return await super().push_screen_wait(screen, mode=mode)
 
     def _handle_exception(self, error: Exception) -> None:
         """Say what went wrong, and go on: what is typed stays, what is shown is on the disk.

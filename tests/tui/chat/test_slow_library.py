@@ -24,6 +24,7 @@ from shoritui.tui.chat.library_screen import LibraryScreen
 from shoritui.tui.chat.panels.ooc import OocInput
 from shoritui.tui.chat.panels.sampler import SamplerPanel
 from shoritui.tui.chat.panels.scene import ScenePanel
+from shoritui.tui.chat.scene_picker import ScenePicker
 from shoritui.tui.widgets.browser import Browser
 from tests.tui.conftest import enter, idle, news, press_at_once, running, screen_text, until
 
@@ -118,6 +119,12 @@ async def answered(app: ShoriTUI, key: str) -> None:
             await done.wait()
 
 
+def is_reading(app: ShoriTUI) -> bool:
+    """Whether an action waits that has opened nothing."""
+    asking = [each for each in app.workers if each.group == "asking" and each.is_running]
+    return len(asking) >= len(app.screen_stack)
+
+
 def is_opening(app: ShoriTUI) -> bool:
     """Whether an action asks for something, or is about to."""
     return any(each.group in ("asking", "help") and each.is_running for each in app.workers)
@@ -175,6 +182,21 @@ async def test_the_screen_of_a_locked_library_is_closed_before_it_was_read(
             other.execute("ROLLBACK")
         await pilot.press("f8")
         await until(pilot, lambda: "★" in screen_text(app))
+
+
+async def test_what_is_asked_for_twice_is_opened_once() -> None:
+    async with running(with_model=False) as (app, pilot):
+        async with held_up(app):
+            await pilot.press("alt+n", "alt+n", "f8", "alt+n")
+            assert isinstance(app.screen, LibraryScreen)
+        await until(pilot, lambda: not is_reading(app))
+        assert isinstance(app.screen, LibraryScreen) and len(app.screen_stack) == 2
+        await pilot.press("escape")
+        async with held_up(app):
+            await pilot.press("alt+n", "alt+n")
+        await until(pilot, lambda: isinstance(app.screen, ScenePicker))
+        await until(pilot, lambda: not is_reading(app))
+        assert len(app.screen_stack) == 2
 
 
 async def test_what_is_begun_on_a_screen_is_finished_once_that_is_closed() -> None:
