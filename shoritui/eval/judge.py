@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
 
 from shoritui.bounded import read_json
 from shoritui.engine import Server
+from shoritui.engine.remote.detect import listed_models
 from shoritui.engine.remote.http import HttpClient, Refused
 from shoritui.errors import UserError
 from shoritui.eval.replies import Results
@@ -37,6 +40,19 @@ _NO_ENTRY: Final = (401, 403)
 """HTTP's words for a key that is missing or wrong."""
 _PROMPT_CHARACTERS: Final = 12_000
 _ANSWER_SECONDS: Final = 300.0
+_Marks = dict[str, Annotated[float, msgspec.Meta(ge=_LEAST, le=_MOST)]]
+
+
+class _Message(msgspec.Struct):
+    content: str
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice]
 
 
 async def judging_model(server: Server) -> str:
@@ -47,16 +63,13 @@ async def judging_model(server: Server) -> str:
     """
     client = HttpClient(server)
     try:
-        listed = await client.get("/v1/models")
-        return server.model or str(listed["data"][0]["id"])
+        return server.model or next(iter(await listed_models(client)), "")
     except Refused as error:
         if error.status in _NO_ENTRY:
             raise
-    except (KeyError, IndexError, TypeError):
-        pass
     finally:
         await client.close()
-    return server.model  # it does not list its models, and may judge all the same
+    return ""  # it does not list its models, and may judge all the same
 
 
 async def judge(server: Server, results: Sequence[Results], report: Callable[[str], None]) -> None:
@@ -102,17 +115,11 @@ def marks_in(answer: Any) -> dict[str, float]:
         UserError: There are none.
     """
     try:
-        said = answer["choices"][0]["message"]["content"]
+        said = msgspec.convert(answer, _Answer).choices[0].message.content
         for match in reversed(_OBJECT.findall(said)):
             marks = read_json(match)
             if set(CRITERIA) <= set(marks):
-                return {name: _mark(marks[name]) for name in CRITERIA}
-    except (KeyError, IndexError, TypeError, ValueError):
+                return msgspec.convert({name: marks[name] for name in CRITERIA}, _Marks)
+    except (IndexError, ValueError):
         pass
     raise UserError("The judge's answer holds no marks: take another model as the judge.")
-
-
-def _mark(value: object) -> float:
-    if not isinstance(value, int | float) or not _LEAST <= value <= _MOST:
-        raise ValueError(value)
-    return float(value)

@@ -8,7 +8,7 @@ import pytest
 
 from shoritui.engine import Server
 from shoritui.errors import UserError
-from shoritui.eval.judge import CRITERIA, judge, marks_in, request
+from shoritui.eval.judge import CRITERIA, judge, judging_model, marks_in, request
 from tests.engine.remote.scripted_server import scripted_server, told
 from tests.eval.stories import reply
 from tests.eval.test_figures import GOOD, results
@@ -32,6 +32,15 @@ async def test_every_reply_is_marked() -> None:
     assert GOOD in first["messages"][-1]["content"]
 
 
+async def test_the_judge_is_the_first_model_and_one_that_none_can_be_is_told() -> None:
+    for models, name in (({"data": [{"id": "a"}, {"id": "b"}]}, "a"), ({"data": []}, ""), ({}, "")):
+        async with scripted_server({"/v1/models": told(models)}) as server:
+            assert await judging_model(Server(server.url)) == name
+    async with scripted_server({"/v1/models": told({"data": [{"id": 5}]})}) as server:
+        with pytest.raises(UserError, match=r"data\[0\].id: expected text, not 5"):
+            await judging_model(Server(server.url))
+
+
 def test_a_judge_is_told_the_criteria_and_the_story() -> None:
     asked = json.dumps(request(reply(GOOD), "x"))
     assert all(name in asked for name in CRITERIA)
@@ -46,6 +55,7 @@ def test_a_judge_is_told_the_criteria_and_the_story() -> None:
         '{"fluent": 5}',
         json.dumps({**MARKS, "fluent": 11}),
         json.dumps({**MARKS, "fluent": "nine"}),
+        json.dumps({**MARKS, "fluent": True}),
     ],
 )
 def test_an_answer_without_marks_is_told(said: str) -> None:

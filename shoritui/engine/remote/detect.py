@@ -29,6 +29,8 @@ _LONGEST_NAME: Final = 1000
 
 T = TypeVar("T")
 
+_Name = Annotated[str, Meta(max_length=_LONGEST_NAME)]
+
 # What servers say. A size of 0 is not told, as where llama-server has loaded no model yet.
 
 
@@ -67,7 +69,7 @@ class _Value(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
-    result: str | None = None
+    result: _Name | None = None
 
 
 class _Version(msgspec.Struct):
@@ -90,7 +92,7 @@ class _Parameters(msgspec.Struct):
 
 
 class _LoadedModel(msgspec.Struct):
-    id: str | None = None
+    id: _Name | None = None
     parameters: _Parameters | None = None
 
 
@@ -207,7 +209,7 @@ async def listed_models(http: HttpClient) -> dict[str, dict[str, Any]]:
     said = await http.get(_MODELS)
     named = http.read(_MODELS, said, _Models).data
     if named is None:
-        raise UserError(
+        raise Refused(
             "The server lists no models where an OpenAI-compatible one does: check the address."
         )
     models = zip(named, said["data"], strict=True)

@@ -289,8 +289,8 @@ class HttpClient:
     ) -> UserError:
         """A field of an answer cannot be read: `what` is as `misfit` in `bounded` tells it."""
         return UserError(
-            f"{self._server.shown}{path} answers with something that cannot be used ({what}): "
-            f"{cure}."
+            f"{self._server.shown}{path} answers with something that cannot be used "
+            f"({self._server.hidden(what)}): {cure}."
         )
 
     async def _refused(self, response: httpx.Response) -> Refused:
