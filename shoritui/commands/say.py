@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from contextlib import aclosing
 from typing import Final
 
@@ -15,6 +16,7 @@ from shoritui.commands.output import print_error, print_json, print_story
 from shoritui.commands.temporary_chat import temporary_chat
 from shoritui.director import Director, Failed, Notice, TurnEnded, TurnStarted, Wrote, kept_end
 from shoritui.errors import UserError
+from shoritui.host.signals import end_with_terminal
 from shoritui.names import addressed
 from shoritui.settings import Settings
 
@@ -38,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one reply, as text or as JSON with its figures."""
+    if sys.stdout.isatty():
+        end_with_terminal()
     settings = settings_of(options)
     if options.seed is not None:
         # The same text needs the same steps, and so nothing that was read in others before.

@@ -30,9 +30,9 @@ def end_with_terminal() -> None:
 
 
 def _watch_terminal() -> None:
-    assert sys.__stdin__ is not None and sys.__stderr__ is not None
     terminal = select.poll()
-    for stream in (sys.__stdin__, sys.__stderr__):  # Textual reads one and paints on the other
+    for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        assert stream is not None
         terminal.register(stream, 0)  # what is always told: that it hung up
     terminal.poll()
     code = 128 + signal.SIGHUP

@@ -115,6 +115,17 @@ def test_it_ends_with_its_terminal_before_it_is_loaded(home: Path, words: str) -
     assert not (home / "data").exists()
 
 
+def test_say_ends_with_the_terminal_that_it_prints_to(home: Path) -> None:
+    with controlled(home, *LINEAR[:3], "say", "Hello.", "gannet-rock") as screen:
+        worker = worker_of(screen)
+        maps = Path(f"/proc/{worker}/maps")
+        screen.wait_for(lambda _: "libllama" in maps.read_text(encoding="utf-8"))
+        os.kill(worker, signal.SIGSTOP)
+        screen.hang_up()
+        assert screen.process.wait(PATIENCE) == 128 + signal.SIGHUP
+        wait_until_gone([worker])
+
+
 def test_it_ends_though_its_terminal_takes_nothing_any_more(home: Path) -> None:
     with controlled(home) as screen:
         screen.wait_for("ready")
