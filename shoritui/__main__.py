@@ -18,6 +18,13 @@ def main() -> int:
         from shoritui.cli import main as run
 
         return run()
+    except ImportError as error:
+        from shoritui.errors import lacking
+
+        if not (sentence := lacking(error)):
+            raise
+        print(f"shoritui: {sentence}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("shoritui: Stopped.", file=sys.stderr)
         return STOPPED

@@ -20,6 +20,7 @@ from traceback import extract_tb
 from typing import Final
 
 from shoritui import __version__
+from shoritui.errors import lacking
 from shoritui.folders import cache_dir
 from shoritui.text import printable
 
@@ -44,7 +45,9 @@ def note(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException, is_noted: bool) -> str:
-    """Return what to say of a fault."""
+    """Return what to say of a fault, or of a package that is missing."""
+    if lack := lacking(error):
+        return lack
     told = f"A fault in ShoriTUI ({kind(error)} at {place(error)})"
     where = f"; it is noted in {printable(log_path())}" if is_noted else ""
     return f"{told}{where}. Please report it."

@@ -9,8 +9,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import shoritui as shoritui_package
 from shoritui.cards import Card, Character
 from shoritui.cli import main
 from shoritui.commands import COMMANDS
@@ -38,6 +40,38 @@ def test_a_users_error_is_one_sentence(
     assert result.returncode == 1
     assert sentence in result.stderr and result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr and result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("package", "is_damaged", "words"),
+    [
+        ("textual", False, ["doctor"]),
+        ("textual", True, ["doctor"]),
+        ("msgspec", False, ["chats"]),
+    ],
+)
+def test_a_package_that_is_missing_is_no_fault_of_the_program(
+    package: str, is_damaged: bool, words: list[str], tmp_path: Path
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for installed in Path(msgspec.__file__).parents[1].iterdir():
+        if installed.name != package:
+            (packages / installed.name).symlink_to(installed)
+    if is_damaged:
+        (packages / package).mkdir()
+    paths = os.pathsep.join([str(Path(shoritui_package.__file__).parents[1]), str(packages)])
+    result = subprocess.run(
+        [sys.executable, "-S", "-m", "shoritui", *words],
+        env={**os.environ, "PYTHONPATH": paths, "SHORITUI_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+    state = "is damaged, or of another version" if is_damaged else "is not installed"
+    assert f"shoritui: {package}, which ShoriTUI needs, {state}: " in result.stderr
+    assert f"-m pip install {'--force-reinstall --no-deps ' * is_damaged}" in result.stderr
 
 
 def test_a_bad_settings_file_is_told(card: Path, tmp_path: Path) -> None:
