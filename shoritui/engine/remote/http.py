@@ -313,17 +313,14 @@ _CONTEXT_CODES: Final = (400, 413, 422, 500)
 def _too_long(said: str, body: bytes = b"") -> TooLong:
     n_ctx = _context(said, body)
     cure = "shorten the scene or the chat, or start the server with a larger context."
-    known = f" of {n_ctx:,} tokens: try again, now that this is known; else {cure}"
-    return TooLong(
-        "The prompt does not fit into the server's context"
-        + (known if n_ctx else f" ({said}): {cure}"),
-        n_ctx,
-    )
+    known = f" of {n_ctx:,} tokens: try again, now that this is known; else" if n_ctx else ""
+    sentence = f"The prompt does not fit into the server's context{known or f' ({said}):'} {cure}"
+    return TooLong(sentence, n_ctx)
 
 
 def _context(said: str, body: bytes) -> int | None:
     with suppress(Malformed, msgspec.ValidationError):
-        if n_ctx := msgspec.convert(read_json(body), _Refusal).error.n_ctx:
+        if n_ctx := msgspec.convert(read_json(body), _Refusal, strict=False).error.n_ctx:
             return n_ctx
     found = (pattern.search(said) for pattern in _CONTEXT_NUMBERS)
     return next((int(match[1]) for match in found if match), None)

@@ -350,6 +350,7 @@ def _refuses(status: str, name: str, body: bytes, kind: str = _JSON) -> None:
 _HTML: Final = b"<html><body><h1>Bad \x1b[31mGateway</h1>" + b"<p>nginx" * 5000
 _refuses("400 Bad Request", "context", json.dumps({"error": {"n_ctx": -(2**70)}}).encode())
 _refuses("400 Bad Request", "a_huge_context", b'{"error": "context size of 99999999 exceeded"}')
+_refuses("400 Bad Request", "no_size", b'{"error": "the prompt exceeds the context size"}')
 _refuses("401 Unauthorized", "html", _HTML, "text/html")
 _refuses("403 Forbidden", "the_key", json.dumps({"error": f"no {KEY}"}).encode())
 _refuses("404 Not Found", "nothing", b"")
@@ -591,6 +592,7 @@ _streams(
 )
 _streams("error_with_the_key", _data({"error": f"Authorization: Bearer {KEY}"}))
 _streams("error_with_the_key_cut", _data({"error": "x" * 180 + f" {KEY}"}))
+_streams("error_of_no_size", _AYE, _data({"error": "the context size is exceeded"}))
 _streams("error_a_number", _data({"error": 2**80}))
 _streams("error_deep", _data({"error": {"error": {"error": {"message": [[["x"]]]}}}}))
 _streams("error_of_a_megabyte", _data({"error": "\x1b" * 2**17}))

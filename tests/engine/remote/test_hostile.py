@@ -97,6 +97,7 @@ def test_a_reply_is_no_longer_than_was_asked_for(
         ("no_tls_behind_https", "does not speak https"),
         ("redirects_to_metadata", "redirects to http://169.254.169.254"),
         ("error_line", "could not go on"),
+        ("error_of_no_size", "context (the context size is exceeded): shorten the scene"),
         ("answers_with_a_page", "something that is no JSON"),
     ],
 )

@@ -317,6 +317,15 @@ async def test_a_prompt_too_long_teaches_the_size(said: object, n_ctx: int) -> N
         assert engine.info.n_ctx == n_ctx
 
 
+@pytest.mark.parametrize("n_ctx", [-5, 2**70, True, "many", [512], None, 0, 512.5])
+async def test_a_size_that_none_can_be_teaches_nothing_and_hides_no_reason(n_ctx: object) -> None:
+    said = {"error": {"message": "the request exceeds the context size", "n_ctx": n_ctx}}
+    routes = LLAMA_SERVER | {COMPLETIONS: told(said, 400)}
+    async with scripted_server(routes) as server, opened(server) as engine:
+        assert "(the request exceeds the context size)" in str((await failure(engine))[1])
+        assert engine.info is not None and engine.info.n_ctx == 4000
+
+
 async def test_a_field_that_is_refused_is_named() -> None:
     problem = {"loc": ["body", "presence_penalty"], "msg": "Input should be at most 2"}
     routes = {COMPLETIONS: told({"detail": [problem]}, 422)}
