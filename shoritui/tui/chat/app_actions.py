@@ -173,6 +173,7 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
         help="Saves everything and quits.",
         keys="ctrl+q",
         slash="quit",
+        asks=True,
         has_priority=True,
         is_modal=True,
     ),

@@ -92,6 +92,19 @@ async def test_no_act_holds_up_the_keys() -> None:
                     app.pop_screen()
 
 
+async def test_until_all_is_kept_quitting_holds_up_no_key(home: Path) -> None:
+    async with running(with_model=False) as (app, pilot):
+        async with held_up(app):
+            assert await is_typed(app, pilot, "ab")
+            await answered(app, "ctrl+q")
+            assert await is_typed(app, pilot, "cd")
+            await answered(app, "ctrl+q")
+            assert await is_typed(app, pilot, "ef") and app.return_code is None
+        await until(pilot, lambda: app.return_code == 0)
+    with closing(Library(home / "data" / "library.db")) as library:
+        assert library.draft(1) == "abcdef"
+
+
 async def test_no_message_of_a_panel_holds_up_the_keys() -> None:
     async with running(with_model=False) as (app, pilot):
         await pilot.press("f4")
