@@ -65,9 +65,9 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "strict" if is_whole else "replace")
 
 
-def told(value: object) -> Raw:
+def told(value: object, status: int = 200) -> Raw:
     """An answer in JSON."""
-    head = "HTTP/1.1 200 Said\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
     return Raw(head, (json.dumps(value),))
 
 

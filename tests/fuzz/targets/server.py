@@ -44,6 +44,9 @@ _SERVERS: Mapping[str, Mapping[str, Raw]] = {
             " Aye", logprobs={"tokens": ["a"], "token_logprobs": [-0.1], "top_logprobs": [{"a": 0}]}
         ),
     },
+    "too long": {
+        "/v1/completions": told({"error": {"message": "the context size is exceeded"}}, 400),
+    },
     "tabby": {
         "/v1/models": told({"data": [{"id": "another"}, {"id": "shori-exl3"}]}),
         "/v1/model": told({"id": "shori-exl3", "parameters": {"max_seq_len": 7000}}),
