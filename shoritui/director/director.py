@@ -542,9 +542,7 @@ class Director(PresenceActs, Deciding):
 
     def _take_handed(self, name: str) -> str:
         """Return what was written already of this one's message, if that is known."""
-        if self.handed != name or self._handed is None:
-            return ""
-        return self._handed[2]
+        return self._handed[2] if self._handed is not None and self.handed == name else ""
 
     @property
     def is_stopping(self) -> bool:
@@ -778,12 +776,11 @@ class Director(PresenceActs, Deciding):
     async def _turn_back(self, verb: Literal["undo", "redo"]) -> list[Event]:
         """Undo or redo, and report what became of the scene and the story."""
         scene, before = self.chat.scene, self.chat.entries
-        turn = Library.undo if verb == "undo" else Library.redo
+        turn, done = (Library.undo, "Undone") if verb == "undo" else (Library.redo, "Redone")
         name = await self.chat.act(turn, self.chat.id)
         if name is None:
             return [Notice(f"Nothing to {verb}.")]
-        now = self.chat.entries
-        note = f"Undone: {name}" if verb == "undo" else f"Redone: {name}"
+        note, now = f"{done}: {name}", self.chat.entries
         changed = first_difference(before, now)
         if changed is None and len(now) == len(before) - 1 and before[-1].text:  # it is gone
             note += f", “{message(before[-1].text, _MOST_QUOTED)}”"
