@@ -35,6 +35,8 @@ _MUCH: Final = 2
 """After so many messages a branch counts as gone on with."""
 _FARTHEST: Final = 32_000
 """Characters of the story before a reply of which nobody knows how much the model read."""
+_FRAME: Final = 16
+"""Characters of a message beside its text, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class _Tree:
             self._speaks[entry_id] = speaks or (above is not None and self._speaks[above])
             lasting = None if above is None else self._lasting[above]
             self._lasting[entry_id] = entry_id if outlasts(entry) else lasting
+        self._originals: dict[int, Entry | None] = {}
         self._told: dict[int, int] = {}
         """How many messages follow an entry, on the branch where most do; `_MUCH` at most."""
         for entry_id in reversed(order):
@@ -146,6 +149,23 @@ class _Tree:
         by = entry.origin.by
         is_models = by == "model" or (by in ("", "import") and entry.speaker not in self._users)
         return is_models and entry.kind == "message" and is_visible(entry.text)
+
+    def original(self, entry: Entry) -> Entry | None:
+        """Return the text that an edit, or an edit's edit, began with; None if that is not known.
+
+        A text that is no edit is its own.
+        """
+        here: Entry | None = entry
+        way: list[int] = []
+        while here is not None and here.id not in self._originals:
+            made = here.details.made
+            self._originals[here.id] = here if made is None else None
+            way.append(here.id)
+            if made is not None:
+                here = self.entries.get(made.of) if made.how == "edited" else None
+        found = None if here is None else self._originals[here.id]
+        self._originals.update(dict.fromkeys(way, found))
+        return found
 
     def family(self, entry: Entry, *, with_edits: bool = True) -> list[Entry]:
         """Return a version, and all that was made of it."""
@@ -185,7 +205,7 @@ class _Tree:
         recent: list[Entry] = []
         while above is not None and (left is None or len(recent) < count - left):
             here = self.entries[above]
-            room -= len(here.text)
+            room -= len(here.text) + _FRAME
             if left is None and room < 0:
                 break
             recent.append(here)
@@ -272,15 +292,9 @@ def _edited(tree: _Tree, form: Form) -> Iterator[Preference]:
 
 def _reply_of(tree: _Tree, edit: Entry) -> Entry | None:
     """Return what a model wrote of which an entry is an edit, or an edit's edit."""
-    entry: Entry | None = edit
-    seen = set[int]()
-    while entry is not None and (made := entry.details.made) is not None:
-        if made.how != "edited" or entry.id in seen:
-            return None
-        seen.add(entry.id)
-        entry = tree.entries.get(made.of)
-    is_reply = entry is not None and entry is not edit and tree.is_models(entry)
-    return entry if is_reply else None
+    first = tree.original(edit)
+    is_reply = first is not None and first is not edit and tree.is_models(first)
+    return first if is_reply else None
 
 
 def _turns(tree: _Tree) -> Iterator[list[Entry]]:

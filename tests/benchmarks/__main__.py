@@ -17,6 +17,7 @@ from tests.benchmarks.keys import key_to_paint
 from tests.benchmarks.library import long_story, many_stories
 from tests.benchmarks.long import opened, streaming
 from tests.benchmarks.lore import lore
+from tests.benchmarks.painted import painted_row
 from tests.benchmarks.startup import first_paint, help_time
 from tests.benchmarks.tavern import import_folder
 from tests.benchmarks.turn import turn_overhead
@@ -24,6 +25,7 @@ from tests.benchmarks.turns import choice, held_out, replies
 
 BENCHMARKS: Final = (
     key_to_paint,
+    painted_row,
     in_browser,
     first_paint,
     help_time,

@@ -11,9 +11,11 @@ import gc
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,11 +25,14 @@ from rich.style import Style
 from shoritui.benchmark import Aim, Figure, benchmark, reached
 from shoritui.blockml import Block, Instruction, ProseLexer, lex, moods, parse, render, unescape
 from shoritui.blockml.narration import STOCK_PHRASES, measure
-from shoritui.cards import Lore, decorated
+from shoritui.bounded import read_json
+from shoritui.cards import Card, Lore, decorated
 from shoritui.cards.edit import edited
 from shoritui.cards.examples import conversations
 from shoritui.cards.load import parse_card
 from shoritui.cards.macros import Scope, settle
+from shoritui.cli import _plain
+from shoritui.demo import model_path
 from shoritui.director import kept_end
 from shoritui.director.body import Body, Labels
 from shoritui.director.loops import loop_start, repetition, whole_end
@@ -38,32 +43,44 @@ from shoritui.engine.remote.sse import EventReader
 from shoritui.engine.sampling.banned import BannedPhrases
 from shoritui.errors import UserError
 from shoritui.eval.grounding import name_like, things
+from shoritui.eval.judge import _OBJECT
 from shoritui.eval.measures import acts_of, foreign_lines
+from shoritui.finetune.axolotl.stages import _ARROW
 from shoritui.finetune.config.tag_filter import parse_where
 from shoritui.finetune.data.checks.repaired_text import repaired_source, repaired_text
 from shoritui.finetune.data.conversations import Conversation
 from shoritui.finetune.data.findings import check_conversation
+from shoritui.finetune.data.tokenizer import Tokenizer, tokenizer_of_gguf
 from shoritui.interop.blockml_text import form_of_settings
 from shoritui.interop.cards.character import card_of
-from shoritui.interop.cards.lore import lore_of
+from shoritui.interop.cards.lore import book_in, lore_of
 from shoritui.interop.cards.yaml_card import values_of_yaml
 from shoritui.interop.chats import chat_of_otaku, chats_of_json
 from shoritui.interop.datasets import Reading, conversations_in
+from shoritui.interop.dates import seconds_of
 from shoritui.interop.html_page import paragraphs
 from shoritui.interop.log import messages_of_log
 from shoritui.interop.placeholders import with_names
 from shoritui.interop.plain import _markdown
+from shoritui.interop.preferences import preferences_of
 from shoritui.interop.read_blockml import chat_of_blockml
 from shoritui.interop.sillytavern.read import chat_of_sillytavern
 from shoritui.interop.templates.read import templates_of
 from shoritui.linear.voice import Voice
 from shoritui.names import Names, addressed, fold, names_first, who_is_called
-from shoritui.story import Entry
+from shoritui.settings import Settings
+from shoritui.story import Chat, Details, Entry, Made, WholeChat
 from shoritui.story.lore import Lorebook
-from shoritui.text import clean, message, one_line
+from shoritui.story.search import _context, _terms
+from shoritui.text import clean, closest, message, one_line
 from shoritui.toml import parse_text
 from shoritui.toml.line_numbers import key_lines, unclosed_line
+from shoritui.tui.chat.panels.sampler_values import read_list
 from shoritui.tui.chat.panels.scene import _KEYS
+from shoritui.tui.chat.verbs.panels import sampler_words
+from shoritui.tui.literal import _seen
+from shoritui.tui.terminal_input import _Parser as _Keys
+from shoritui.tui.widgets.completions import Completion, ranked
 from shoritui.tui.widgets.passage import Passage
 from shoritui.tui.widgets.styles import Inks
 from shoritui.tui.widgets.typeset import Typeset, rows_of
@@ -136,6 +153,11 @@ WHERE: Final = column(100)
 INKS: Final = Inks(Style.null(), {})
 HEAD: Final = json.dumps({"user_name": "Bo", "character_name": "Mara"}) + "\n"
 OTAKU: Final = "<!-- otaku export -->\n### Cast\n{0}\n## Messages\n### 1 · user\nx\n{0}"
+SAID: Final = "Late. " * 200
+PER_ENTRY: Final = 32
+"""Characters of an input for each entry of a story: the oldest leave the context soon."""
+LETTERS: Final = "".join(map(chr, range(0x4E00, 0x4EC8)))
+ROW: Final = Completion("", "")
 BOOK: Final = Lorebook([Lore(name="a", text="b", keys=("Mara", "/w[oa]lf/i", "鈴", "Bo*"))])
 _FOLDER: Final = tempfile.TemporaryDirectory(prefix="shoritui-")
 # Readers
@@ -245,6 +267,65 @@ def _talk(text: str) -> str:
     return _line(conversations=turns, names={"char": "Mara", "user": "Bo"})
 
 
+def _book(form: dict[str, Any]) -> object:
+    kept = book_in(form)
+    assert kept is not None
+    return kept.lore
+
+
+def _risu(text: str) -> object:
+    rows = [{"role": "char", "data": text}]
+    chat = {"name": text, "note": text, "localLore": [], "message": rows}
+    return chats_of_json({"type": "risuChat", "ver": 2, "data": chat}, Path("x"), str)
+
+
+def _agnai(text: str) -> object:
+    rows = [{"_id": "1", "msg": text, "characterId": "a", "name": text}]
+    return chats_of_json({"name": text, "messages": rows, "treeLeafId": "1"}, Path("x"), str)
+
+
+def _character_ai(text: str) -> object:
+    rows = [{"src": {"is_human": False, "name": text}, "text": text}]
+    return chats_of_json({"histories": {"histories": [{"msgs": rows}]}}, Path("x"), str)
+
+
+def _preferences(text: str) -> object:
+    """What a story tells of taste: `+` goes on, `~` is another version, `!` an edit."""
+    entries = [Entry(1, None, "message", "Bo", None, SAID, "complete", 0.0, 1, slot=1)]
+    some = len(text) // 2 // PER_ENTRY
+    for at, letter in enumerate(text[:some] + text[len(text) - some :], start=2):
+        last = entries[-1]
+        parent, slot, details = last.id, at, Details()
+        if letter in "~!" and last.parent is not None:
+            parent, slot = last.parent, last.slot
+            if letter == "!":
+                details = Details(made=Made("edited", last.id))
+        where = replace(entries[0], id=at, parent=parent, slot=slot, details=details)
+        entries.append(replace(where, speaker="Mara", text=f"{at} {SAID}"))
+    chat = Chat(1, "x", Card(), "Bo", entries[-1].id, {}, 0.0, 0.0)
+    return preferences_of(WholeChat(chat, tuple(entries), {}), Settings())
+
+
+def _ids(text: str) -> list[int]:
+    return _vocabulary().ids(text)
+
+
+@cache
+def _vocabulary() -> Tokenizer:
+    return tokenizer_of_gguf(model_path())
+
+
+def _numbers(text: str) -> object:
+    return parse_text(Path("x"), f"a = [{text}1]", "card")
+
+
+def _typed(text: str) -> None:
+    parser = _Keys()
+    for at in range(0, len(text), 1024):
+        deque(parser.feed(text[at : at + 1024]), maxlen=0)
+    deque(parser.feed(""), maxlen=0)
+
+
 # The table
 
 PARSERS: Final = (
@@ -275,7 +356,7 @@ PARSERS: Final = (
         "lorebook", lambda t: lore_of({"entries": [{"keys": [t], "content": t}]}), ("@@", "/", "*")
     ),
     Parser("lore_scan", lambda t: BOOK._search(t), ("Mara", "wolf", "鈴", "Bo")),
-    Parser("names_fold", fold.__wrapped__, ("’", "\u0301", "é", "\u200b", "\t")),
+    Parser("names_fold", fold.__wrapped__, ("’", "\u0301", "\u0327", "é", "\u200b", "\t")),
     Parser(
         "names",
         lambda t: Names(["Mara", "鈴", "בית", "Bo*"], stars=True).find(t),
@@ -367,6 +448,60 @@ PARSERS: Final = (
     ),
     Parser("prose_stream", _streamed, PROSE),
     Parser("voice", _spoken, (".", "。", '"', "ab ")),
+    Parser("search_words", _terms, ('"', "\u0301", "\u0327")),
+    Parser("search_hit", lambda t: _context(t, ["b", "ж", "a" * 900]), ("b", "İ", "é", "\t")),
+    Parser("preferences", _preferences, ("+", "~", "!")),
+    Parser("vocabulary", _ids, ("▀", "\n", "é", "😊", "<0x41>", "</s>", "ab")),
+    Parser("json", lambda t: read_json(f'["{t}"]'), ("\\ud83d", "\\ude0a", "\\n", '",', '"')),
+    Parser("json_values", lambda t: read_json(f"[{t}1]"), ("1,", "1e9,", "[],", '{"a":', "-")),
+    Parser(
+        "toml_numbers",
+        _numbers,
+        ("1" * 4_000 + ",", "1_", "0x1,", ",", "1"),
+    ),
+    Parser("closest", lambda t: closest(t, [t[1:] + "x", "min_p"]), (LETTERS, "b")),
+    Parser(
+        "world_info",
+        lambda t: _book({"entries": {"0": {"key": [t], "content": t, "comment": t}}}),
+        ("/", ",", "*", "@@depth 1\n", "\\"),
+    ),
+    Parser(
+        "agnai_book",
+        lambda t: _book({"kind": "memory", "entries": [{"entry": t, "name": t, "keywords": [t]}]}),
+        ("/", ",", "*", "?", "("),
+    ),
+    Parser(
+        "novelai_book",
+        lambda t: _book({"lorebookVersion": 4, "entries": [{"text": t, "keys": [t]}]}),
+        ("/", ",", "*", "&", "("),
+    ),
+    Parser(
+        "risu_book",
+        lambda t: _book({"type": "risu", "data": [{"key": t, "content": t, "comment": t}]}),
+        ("/", ",", "@@", "@@depth 1\n", "{{"),
+    ),
+    Parser(
+        "kobold_book",
+        lambda t: _book({"worldinfo": [{"key": t, "content": t, "comment": t}]}),
+        ("/", ",", "*", "@@"),
+    ),
+    Parser(
+        "textgen",
+        lambda t: chats_of_json({"visible": [[t, t]]}, Path("x"), str),
+        ("&amp;", "&#", "9", "&", "x41;", "<"),
+    ),
+    Parser("character_ai", _character_ai, (":", "*", "\x1b[")),
+    Parser("risu_chat", _risu, MACROS[:6]),
+    Parser("agnai_chat", _agnai, MACROS[:6]),
+    Parser("dates", seconds_of, ("1", "-", "Jan ", ", ", ":", "T", "pm")),
+    Parser("axolotl_stages", _ARROW.split, ("->", " →", "-")),
+    Parser("terminal_input", _typed, ("\x1b[200~", "\x1b[201~", "\x1b", "\x1b[1;2A", "\x1bO")),
+    Parser("painted_line", _seen, ("\x1b", "\ud800", "é")),
+    Parser("completions", lambda t: ranked(t, [(f"{t[::-1]}b", ROW), (f"b{t}", ROW)]), ("İ", "ab")),
+    Parser("sampler_words", sampler_words, ("banned", " =", "order ", ",")),
+    Parser("sampler_list", lambda t: read_list("order", t), (",", "→", ">")),
+    Parser("eval_judge", _OBJECT.findall, ("{", "}", '"')),
+    Parser("arguments", _plain, ("argument a: ", "invalid choice: '", "' (choose from ", ")")),
 )
 
 
