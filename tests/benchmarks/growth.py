@@ -424,6 +424,11 @@ PARSERS: Final = (
         lambda t: repaired_text(t, is_message=True),
         ("[", "](www.", "(www.", ")", "«", '"', "*"),
     ),
+    Parser(
+        "repaired_address",
+        lambda t: repaired_text(t, is_message=False),
+        ("www.", "- ", "\u200b", "<www.", "![", "](www.a)"),
+    ),
     Parser("repaired_source", repaired_source, (*BLOCKS[:5], "▀message length", "(")),
     Parser(
         "findings",
