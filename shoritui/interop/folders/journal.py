@@ -44,6 +44,8 @@ def alone(library: Library) -> Iterator[None]:
         raise UserError(
             f"{printable(file)} cannot be used as the lock of imports: move it away."
         ) from None
+    except FileNotFoundError:
+        raise UserError(f"{printable(file)} is a link that leads nowhere: move it away.") from None
     except OSError as error:
         raise UserError(f"{printable(file)} cannot be written: {why(error)}.") from None
     with closing(lock):

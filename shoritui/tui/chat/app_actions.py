@@ -57,8 +57,8 @@ APP_ACTIONS: tuple[Action[Host], ...] = (
         asks=True,
         title="Library: Export the story",
         run=library.export,
-        help="Writes the story as a new file: JSON with every branch, a chat for SillyTavern, a "
-        "page to read, text, training data.",
+        help="Writes the story as a new file into FOLDER, or else where you started the app: JSON "
+        "with every branch, a chat for SillyTavern, a page to read, text, training data.",
         keys="alt+e",
         slash="export",
         argument="[FORMAT [FOLDER]]",

@@ -150,6 +150,8 @@ class StatusLine(Bar):
         # Some servers tell neither.
         told = doing.reused + doing.evaluated
         read = f"read again {doing.evaluated:,} of {told:,}" if told else ""
+        if told and not doing.reused:
+            read = f"read all {told:,} tokens"
         repeats = f"repeats {doing.repeated:.0%}" if doing.repeated >= _REPEATS else ""
         order = [(3, doing.model), (4, read), (2, speed), (0, repeats), (1, context)]
         chosen: list[tuple[int, str]] = []

@@ -375,6 +375,16 @@ def test_a_file_of_imports_that_is_none_is_named(
         assert done.stderr.startswith(f"shoritui: {file} cannot be ")
 
 
+def test_a_lock_of_imports_that_is_a_broken_link_is_named(library: Library, tavern: Path) -> None:
+    file = library.path.with_name("imports.lock")
+    file.symlink_to("gone/imports.lock")
+    done = shoritui("import", tavern, home=library.path.parent.parent)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"shoritui: {file} is a link that leads nowhere: move it away.\n",
+    )
+
+
 def test_many_left_for_one_reason_are_one_row() -> None:
     outcomes = [Outcome(found, "left", notes=("no",)) for found in _founds(5)]
     assert rows_of(outcomes, {}) == [
