@@ -104,7 +104,8 @@ class Status:
             case "ready" if not is_on:
                 main.say(self._ready(), busy=False)
             case "evaluating" if not is_on and state.progress < 1:
-                main.say(f"reading ahead, {state.progress:.0%}", busy=False)
+                note = self._host.performance.note
+                main.say(note or f"reading ahead, {state.progress:.0%}", busy=False)
             case "generating":
                 main.say(self._writing())
 

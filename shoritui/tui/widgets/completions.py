@@ -35,11 +35,16 @@ class Completion:
 def ranked(query: str, completions: Iterable[tuple[str, Completion]]) -> list[Completion]:
     """Return the completions whose word holds the query's letters in order, the best first.
 
+    Of those that are as good, the shorter one is first: `/export` comes before `/export-lore`.
+
     Not `textual.fuzzy`: it tries every way in which the letters fit, so that nine letters of `a`
     in a name of some hundred take seconds, and names come from foreign cards.
     """
-    scored = [(_score(query.casefold(), word.casefold()), each) for word, each in completions]
-    return [each for score, each in sorted(scored, key=itemgetter(0)) if score < _MISSED]
+    scored = [
+        (_score(query.casefold(), word.casefold()), len(word) if query else 0, each)
+        for word, each in completions
+    ]
+    return [each for score, _, each in sorted(scored, key=itemgetter(0, 1)) if score < _MISSED]
 
 
 def _score(query: str, word: str) -> int:

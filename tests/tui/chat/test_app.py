@@ -210,6 +210,9 @@ async def test_the_popup_completes_commands_names_and_choices() -> None:
         await pilot.press(*"@cad", "tab")
         assert app.main.composer.text == "@Cadmus " and not app.main.completions.display
         app.main.composer.clear()
+        await pilot.press(*"/expo")
+        assert app.main.completions.rows[0].text == "/export "
+        app.main.composer.clear()
         await pilot.press(*"/s", "escape")
         assert not app.main.completions.display and app.main.composer.text == "/s"
 
