@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from shoritui.errors import UserError
 from shoritui.terminal import unfiltered
 from shoritui.text import duration, one_line, size
 
@@ -23,7 +24,7 @@ def show(text: str = "") -> None:
     """Put a text into the place of the last one on a terminal; elsewhere do nothing."""
     if sys.stderr.isatty():
         room = shutil.get_terminal_size().columns - 1
-        with suppress(OSError):
+        with suppress(OSError, UserError):
             line = f"\r{one_line(text)[:room]}\x1b[K"
             print(line, end="", file=unfiltered(sys.stderr), flush=True)
 

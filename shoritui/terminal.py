@@ -12,7 +12,7 @@ that turns the direction of writing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TextIO, cast
 
@@ -21,14 +21,15 @@ from shoritui.text import harmless
 
 
 class _Exit:
-    """A stream of which all text is made harmless."""
+    """A stream of which all text is made harmless, and which says why it takes no more."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, make: Callable[[str], str] = harmless) -> None:
         self.stream: Final = stream
+        self._make: Final = make
 
     def write(self, text: str) -> int:
         with _said():
-            self.stream.write(harmless(text))
+            self.stream.write(self._make(text))
         return len(text)
 
     def flush(self) -> None:
@@ -66,5 +67,5 @@ def _exit(stream: TextIO) -> TextIO:
 
 
 def unfiltered(stream: TextIO) -> TextIO:
-    """Return the stream itself: for drawings, and for documents where it is no terminal's."""
-    return stream.stream if isinstance(stream, _Exit) else stream
+    """Return the stream as it is: for drawings, and for documents where it is no terminal's."""
+    return cast(TextIO, _Exit(stream.stream, str)) if isinstance(stream, _Exit) else stream

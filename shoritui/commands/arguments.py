@@ -70,10 +70,10 @@ def add_turn(parser: argparse.ArgumentParser) -> None:
 
 
 def count(word: str) -> int:
-    """Return a number of things, 1 or more, as an argument's type."""
-    if not word.isdecimal() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"must be a number, 1 or more, not {word!r}.")
-    return min(int(word), 1_000_000)
+    """Return a number of things, from 1 to a million, as an argument's type."""
+    if not (word.isdecimal() and len(word) < 9 and 1 <= int(word) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 1,000,000, not {word!r}.")
+    return int(word)
 
 
 def add_json(parser: argparse._ActionsContainer, default: object = False) -> None:

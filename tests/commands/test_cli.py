@@ -108,6 +108,8 @@ def test_no_word_is_too_long_or_too_strange(
         ("{} help keys | head -1", 0, ""),
         ("{} presets >&-", 0, ""),
         ("{} presets > /dev/full", 1, "cannot be written: No space left"),
+        ("{} prompt gannet-rock > /dev/full", 1, "cannot be written: No space left"),
+        ("{} help keys > /dev/full", 1, "cannot be written: No space left"),
         ("{} nothing 2> /dev/full", 1, ""),
     ],
 )
