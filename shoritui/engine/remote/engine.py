@@ -61,8 +61,6 @@ class RemoteEngine(ObservedEngine):
         """
         await self.close()
         self._server = server
-        # It reads certificates for a while.
-        self._http = await asyncio.to_thread(HttpClient, server)
         return await self._answer(self._call(_info))
 
     async def generate(
@@ -228,12 +226,15 @@ class RemoteEngine(ObservedEngine):
 
     async def _ready(self) -> CompletionClient:
         """The server; looked for anew if it was not there or went away."""
-        if self._server is None or self._http is None:
+        if self._server is None:
             raise UserError("No server is open.")
         if self._client is not None:
             return self._client
         self._become("starting", message=f"asking {self._server.shown}")
         try:
+            if self._http is None:
+                # It reads certificates for a while.
+                self._http = await asyncio.to_thread(HttpClient, self._server)
             found = await detect(self._http, self._server)
         except UserError as error:
             self._become("failed", message=str(error))

@@ -366,6 +366,19 @@ async def test_cancelling_ends_a_request_at_once() -> None:
         ]
 
 
+async def test_cancelling_ends_the_opening_from_its_first_moment_on() -> None:
+    async with scripted_server(LLAMA_SERVER) as server:
+        engine = RemoteEngine()
+        opening = asyncio.create_task(engine.open(Server(server.url)))
+        await asyncio.sleep(0)
+        await engine.cancel()
+        with pytest.raises(UserError, match="cancelled"):
+            await opening
+        assert server.heard == []
+        assert len(await engine.count(["a"])) == 1, "it is looked for once it is needed"
+        await engine.close()
+
+
 async def test_cancelling_before_the_first_word() -> None:
     async with (
         scripted_server({COMPLETIONS: stream(hangs=True)}) as server,
