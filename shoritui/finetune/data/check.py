@@ -19,6 +19,7 @@ from shoritui.finetune.data.conversations import (
     conversations_of,
     filled,
     find,
+    found_and_wrong,
     name_of,
 )
 from shoritui.finetune.data.findings import Checked, Finding, Kind, check_conversation
@@ -147,11 +148,13 @@ class _Files:
 
     def _files(self, tier: Tier) -> list[Path]:
         try:
-            return find(self._folder, tier.files)
+            files, wrong = found_and_wrong(self._folder, tier.files)
         except UserError as error:
-            sentence = f"tier {tier.name}: {error}"
+            files, wrong = [], [str(error)]
+        for each in wrong:
+            sentence = f"tier {tier.name}: {each}"
             self._problems.append(Finding(self._config, 0, "error", "unusable", sentence))
-            return []
+        return files
 
     def _conversations(self, file: Path) -> Iterator[Conversation]:
         for each in conversations_of(file, self._sources):

@@ -109,18 +109,33 @@ def find(folder: Path, patterns: Sequence[str]) -> list[Path]:
         UserError: A glob matches no file, a file of another kind, or something that is none, such
             as a link that leads nowhere.
     """
-    found: set[Path] = set()
+    found, wrong = found_and_wrong(folder, patterns)
+    if wrong:
+        raise UserError(wrong[0])
+    return found
+
+
+def found_and_wrong(folder: Path, patterns: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return what `find` does, and a sentence on each thing for which it would raise.
+
+    Raises:
+        UserError: A pattern is no glob, or a folder cannot be read.
+    """
+    found: dict[str, Path] = {}
+    wrong: dict[str, str] = {}
     for pattern in patterns:
-        files = _matched(folder, pattern)
+        files = sorted(_matched(folder, pattern), key=_depth)
         if not files:
-            raise UserError(f"{pattern!r} matches no file in {folder}: put conversations there.")
-        for path in sorted(files, key=_depth):
-            if wrong := _odd(path):
-                raise UserError(f"{name_of(path, folder)}, which {pattern!r} matches, {wrong}.")
-        found |= files
-    # What links lead to, also in a circle, is one file.
-    deepest_first = sorted(found, key=_depth, reverse=True)
-    return sorted({os.path.realpath(path): path for path in deepest_first}.values())
+            wrong[pattern] = f"{pattern!r} matches no file in {folder}: put conversations there."
+        for path in files:
+            real = os.path.realpath(path)  # what links lead to, also in a circle, is one file
+            if why := _odd(path):
+                wrong.setdefault(
+                    real, f"{name_of(path, folder)}, which {pattern!r} matches, {why}."
+                )
+            elif real not in found or _depth(path) < _depth(found[real]):
+                found[real] = path
+    return sorted(found.values()), list(wrong.values())
 
 
 def _depth(path: Path) -> tuple[int, Path]:

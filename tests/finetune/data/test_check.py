@@ -270,6 +270,23 @@ def test_data_that_cannot_be_used_fails_and_hides_nothing_else(
     assert "high/a.txt:1" in {each["source"] for each in facts["conversations"]}
 
 
+def test_files_that_are_none_are_all_told_and_hide_nothing_else(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low = config.parent / "low"
+    (low / "away.txt").symlink_to("/nowhere/away.txt")
+    (low / "round.txt").symlink_to("round.txt")
+    (low / "full.txt").symlink_to("/dev/zero")
+    assert main(["finetune", "check", str(config), "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    errors = [each["sentence"] for each in facts["findings"] if each["severity"] == "error"]
+    assert [each.split(", ")[0] for each in errors] == [
+        f"tier low: low/{name}.txt" for name in ("away", "full", "round")
+    ]
+    sources = {each["source"] for each in facts["conversations"]}
+    assert {"low/a.txt:1", "high/a.txt:1"} <= sources
+
+
 def test_a_tier_without_files_is_an_error(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (config.parent / "high" / "a.txt").unlink()
     (config.parent / "high").rmdir()
