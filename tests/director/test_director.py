@@ -211,8 +211,8 @@ async def test_a_turn_evaluates_only_what_is_new(open_director: OpenDirector) ->
         director.look_ahead()  # A reply that missed its hint is read with the one it earned.
         await director.settled()
         await read(director.say("And then?"))
-        ended = (await read(director.reply(speaker)))[-1]
-        assert isinstance(ended, TurnEnded)
+        events = await read(director.reply(speaker))
+        [ended] = [event for event in events if isinstance(event, TurnEnded)]
         assert ended.outcome.evaluated_tokens <= ended.outcome.prompt_tokens - before + 32
         assert ended.outcome.reused_tokens > ended.outcome.evaluated_tokens
 
