@@ -620,6 +620,7 @@ class ShoriTUI(BaseApp):
         line = self.main.composer if side is None or is_story else side.ooc.input
         line.focus()
         line.insert(event.character)
+        event.transcript.is_typed_on = False
 
     def on_transcript_version_asked(self, event: Transcript.VersionAsked) -> None:
         """An arrow of `◀ 2/3 ▶` was clicked."""

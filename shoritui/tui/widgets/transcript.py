@@ -78,6 +78,8 @@ class Transcript(ScrollView, Inked, can_focus=True):
         """A letter that is no key here: it belongs into the composer."""
 
         character: str
+        transcript: Transcript
+        """Where it was typed; until its `is_typed_on` is unset, no letter is a key there."""
 
     class CursorMoved(Message):
         """The message cursor came to another passage, or left."""
@@ -114,6 +116,8 @@ class Transcript(ScrollView, Inked, can_focus=True):
         self._last_flush = 0.0
         self._flush_planned = False
         self._unseen = False
+        self.is_typed_on = False
+        """Whether a letter was handed on and the composer does not have the keys yet."""
         self._follow = True
         self._settling = False
         self._thumb = (0, 0, 0)
@@ -644,9 +648,12 @@ class Transcript(ScrollView, Inked, can_focus=True):
     def on_key(self, event: events.Key) -> None:
         """Hand letters on that no action here is bound to."""
         character = event.character
-        if event.is_printable and character and event.key not in self.screen.active_bindings:
+        is_key = event.key in self.screen.active_bindings and not self.is_typed_on
+        if event.is_printable and character and not is_key:
             event.stop()
-            self.post_message(self.TypedElsewhere(character))
+            # What comes before the composer has the keys, however fast, is of the same word.
+            self.is_typed_on = True
+            self.post_message(self.TypedElsewhere(character, self))
 
     def on_click(self, event: events.Click) -> None:
         """Go to the end, step between alternatives, or take the message cursor there."""

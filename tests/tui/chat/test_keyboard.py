@@ -73,6 +73,19 @@ async def test_every_action_is_reached_by_each_of_its_keys(
         assert Counter(asked) == Counter(action_id for _, action_id in pressed)
 
 
+async def test_a_word_typed_fast_while_reading_is_no_row_of_keys() -> None:
+    async with running(with_model=False) as (app, pilot):
+        told = [(item.text, item.label) for item in app.main.story.passages]
+        await pilot.press("alt+up")
+        assert app.main.story.has_focus
+        press_at_once(app, *"/branch do")
+        await until(pilot, lambda: app.main.composer.text == "/branch do")
+        assert app.main.composer.has_focus
+        assert [(item.text, item.label) for item in app.main.story.passages] == told
+        await pilot.press("alt+up", "b")
+        await until(pilot, lambda: any(item.label for item in app.main.story.passages))
+
+
 async def test_every_action_is_found_in_the_palette_by_its_name() -> None:
     async with listening() as (app, pilot, asked):
         palette = ActionPalette(app.screen)
