@@ -17,8 +17,15 @@ def print_error(sentence: str) -> None:
 
 
 def print_story(text: str) -> None:
-    """Print text of a card or a model: exactly into a file or a pipe, on a terminal harmless."""
-    exit_ = sys.stdout if sys.stdout.isatty() else unfiltered(sys.stdout)
+    """Print text of a card or a model: exactly into a file or a pipe, on a terminal harmless.
+
+    A file is UTF-8, as BlockML is, whatever a terminal here could show.
+    """
+    exit_ = sys.stdout
+    if not exit_.isatty():
+        exit_ = unfiltered(exit_)
+        if reconfigure := getattr(exit_, "reconfigure", None):
+            reconfigure(encoding="utf-8")
     print(text, end="", file=exit_, flush=True)
 
 

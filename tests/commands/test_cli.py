@@ -138,6 +138,16 @@ def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path) -> None:
         assert done.returncode == 0 and not done.stderr and b"?ubr" in done.stdout
 
 
+def test_a_document_in_a_pipe_is_whole_whatever_a_terminal_could_show(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "shoritui", "prompt", "gannet-rock"]
+    env = {**os.environ, "SHORITUI_HOME": str(tmp_path)}
+    plain, wide = (
+        subprocess.run(command, env={**env, "PYTHONIOENCODING": name}, capture_output=True).stdout
+        for name in ("ascii", "utf-8")
+    )
+    assert plain == wide and "▀title\n".encode() in wide
+
+
 @pytest.mark.parametrize("arguments", [["sya"], ["say"], ["say", "x", "y", "--length", "big"]])
 def test_wrong_usage_exits_with_two(arguments: list[str], tmp_path: Path) -> None:
     result = shoritui(*arguments, home=tmp_path)
