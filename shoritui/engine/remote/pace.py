@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
-from time import thread_time
+from time import perf_counter
 from typing import Any, Final
 
 import httpcore
@@ -18,9 +18,11 @@ import httpx
 _AT_ONCE: Final = 1 << 12
 """Bytes that are taken before all others have their turn."""
 _REST: Final = 3.0
-"""Seconds that others have for each second of the processor that was spent on what came."""
+"""Seconds that others have for each second that was spent on what came."""
 _SHORTEST: Final = 0.002
 """Seconds; less is not rested, but owed."""
+_LONGEST: Final = 0.25
+"""Seconds of a rest: this process may have stood still."""
 
 
 def pace(client: httpx.AsyncClient) -> None:
@@ -52,23 +54,23 @@ class PacedStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._given = thread_time()
+        self._given = perf_counter()
         self._owed = 0.0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return what comes next, a little of it."""
-        self._owed += _REST * (thread_time() - self._given)
+        self._owed += _REST * (perf_counter() - self._given)
         if self._owed > _SHORTEST:
-            await asyncio.sleep(self._owed)
+            await asyncio.sleep(min(self._owed, _LONGEST))
             self._owed = 0.0
         data = await self._stream.read(min(max_bytes, _AT_ONCE), timeout)
-        self._given = thread_time()
+        self._given = perf_counter()
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes."""
         await self._stream.write(buffer, timeout)
-        self._given = thread_time()
+        self._given = perf_counter()
 
     async def aclose(self) -> None:
         """End the connection."""

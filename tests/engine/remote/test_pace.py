@@ -14,7 +14,8 @@ from tests.engine.remote.hostile import BEHIND, COMPLETIONS, hostile
 
 TURN_SECONDS = 0.0002
 SECONDS = 0.3
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.3
+"""Of three quarters; the server is a thread of this process, and takes its part of them."""
 
 
 @pytest.mark.parametrize("is_proxied", [False, True], ids=["direct", "proxied"])
