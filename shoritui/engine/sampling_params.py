@@ -139,8 +139,9 @@ class Sampling:
     """Words and phrases not to be written, in upper or lower case. Only whole words count: `cat`
     does not ban `catch`."""
     seed: _Seed | None = None
-    """Makes a reply repeatable: the same seed and prompt give the same text on a retry, or as the
-    first reply after a start; in between, rounding may differ. None draws a new seed each time."""
+    """Makes a reply repeatable: the same seed and prompt give the same text as the first reply
+    after a start. Later they mostly do: what was read in between may change how numbers are
+    rounded. None draws a new seed each time."""
     order: Annotated[tuple[str, ...], _STEPS] = ORDER
     """The order of the steps. A step left out follows the one it usually follows; neutral steps do
     nothing."""
