@@ -290,7 +290,7 @@ def test_words_are_found_with_what_stands_around_them(
     assert "no chat ''" in shoritui(capsys, "chats", "search", "whistle", "--chat", "")[2]
     with pytest.raises(SystemExit):
         main(["chats", "search", "whistle", "--limit", "0"])
-    assert "--limit must be a number, 1 or more, not '0'." in capsys.readouterr().err
+    assert "--limit must be a number from 1 to 1,000,000, not '0'." in capsys.readouterr().err
 
 
 def test_a_chat_is_shown_as_it_stands(library: Library, capsys: pytest.CaptureFixture[str]) -> None:
