@@ -46,13 +46,15 @@ def persona_named(name: str) -> Persona:
     """Return the persona of a name or an alias.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or its file cannot be read.
     """
-    personas, _ = find_personas()
+    personas, problems = find_personas()
     known = {fold(alias): each for each in personas for alias in each.character.aliases}
     known |= {fold(each.character.name): each for each in reversed(personas)}
     if (found := known.get(fold(name))) is not None:
         return found
+    if problems:
+        raise UserError(one_line(f'there is no persona "{name}" that can be read: {problems[0]}'))
     names = [each.character.name for each in personas]
     raise UserError(one_line(f'there is no persona "{name}"{nearest(name, names, "there are")}'))
 

@@ -115,7 +115,8 @@ def _model_facts(model: Path, settings: Settings, engine: dict[str, Any]) -> dic
 
 
 def _settings_problems(settings: Settings) -> list[str]:
-    """Return what the apps would report of the settings' theme and keys."""
+    """Return what the apps would report of the settings' theme, keys and persona."""
+    from shoritui.cards import persona_named
     from shoritui.tui.action import keymap_problems
     from shoritui.tui.chat.actions import ACTIONS
     from shoritui.tui.themes import theme_problem
@@ -123,6 +124,11 @@ def _settings_problems(settings: Settings) -> list[str]:
 
     ids = {action.id for action in OTHERS}
     problems = [theme_problem(settings.theme), *keymap_problems(ACTIONS, settings.keymap, ids)]
+    if settings.persona:
+        try:
+            persona_named(settings.persona)
+        except UserError as error:
+            problems.append(str(error))
     return [problem for problem in problems if problem]
 
 

@@ -178,8 +178,12 @@ class Evening:
     async def begin(self, scene: Card) -> None:
         """Begin a story."""
         if self.settings.persona:
-            persona = await asyncio.to_thread(persona_named, self.settings.persona)
-            scene = played_by(scene, persona.character)
+            try:
+                persona = await asyncio.to_thread(persona_named, self.settings.persona)
+            except UserError as error:
+                self.voice.news(str(error))
+            else:
+                scene = played_by(scene, persona.character)
         await self.enter(await new_chat(self.disk, scene))
 
     async def enter(self, chat: Chat) -> None:

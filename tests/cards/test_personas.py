@@ -37,6 +37,9 @@ def test_persona_is_kept_and_found_by_its_names() -> None:
     assert persona_named("The Clerk") == kept
     with pytest.raises(UserError, match='no persona "Wrenn"; did you mean "Wren"'):
         persona_named("Wrenn")
+    kept.path.write_text(kept.path.read_text(encoding="utf-8") + "talkativeness = 'x'\n")
+    with pytest.raises(UserError, match=r'no persona "Wren" that can be read: .*wren.toml: .*talk'):
+        persona_named("Wren")
 
 
 def test_change_keeps_the_comments_of_the_file() -> None:

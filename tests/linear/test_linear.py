@@ -189,6 +189,17 @@ def test_what_is_wrong_at_the_start_is_one_sentence(home: Path) -> None:
         assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
 
 
+def test_a_persona_that_cannot_be_read_costs_a_sentence(home: Path) -> None:
+    settings, persona = home / "config" / "settings.toml", home / "config" / "personas" / "ash.toml"
+    persona.parent.mkdir()
+    persona.write_text('[[character]]\nname = "Ash"\ntalkativeness = "x"\n', encoding="utf-8")
+    settings.write_text(
+        settings.read_text(encoding="utf-8") + 'persona = "Ash"\n', encoding="utf-8"
+    )
+    told = "\n".join(piped(home, "/quit\n", "gannet-rock"))
+    assert "ash.toml: line 3" in told and "You are Wren" in told
+
+
 def test_a_dumb_terminal_chooses_lines_and_ctrl_c_stops_a_reply(home: Path) -> None:
     (home / "config" / "settings.toml").write_text(LONG, encoding="utf-8")
     env = {"SHORITUI_HOME": str(home), "TERM": "dumb"}
