@@ -300,11 +300,11 @@ def _fields(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
     old = content[start : start + size]
     if random.random() < 0.4:
         new = _bytes(random, old, others)
-    elif size > 8:
-        new = _encoded(hostile_text(random))[:size].ljust(size)
+    elif len(old) > 8:
+        new = _encoded(hostile_text(random))[: len(old)].ljust(len(old))
     else:
-        new = struct.pack("<Q", random.choice(NUMBERS))[:size]
-    return content[:start] + new + content[start + size :]
+        new = struct.pack("<Q", random.choice(NUMBERS))[: len(old)]
+    return content[:start] + new + content[start + len(old) :]
 
 
 def _cells(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:

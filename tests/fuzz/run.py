@@ -38,7 +38,7 @@ _BATCH: Final = 50
 _SEEN: Final = 3
 """One input in so many is looked at while it is played, which takes half as long again."""
 _IMPORTED: Final = ("shoritui.", "transformers.models.")
-"""What the next process finds imported: the latter takes seconds, which no input is to blame for."""
+"""What the next process finds imported; the latter takes seconds: no input is to blame."""
 _TRIES: Final = 400
 _SHRINK_SECONDS: Final = 60.0
 
