@@ -37,8 +37,6 @@ _BATCH: Final = 50
 """Inputs for one process."""
 _SEEN: Final = 3
 """One input in so many is looked at while it is played, which takes half as long again."""
-_IMPORTED: Final = ("shoritui.", "transformers.models.")
-"""What the next process finds imported; the latter takes seconds: no input is to blame."""
 _TRIES: Final = 400
 _SHRINK_SECONDS: Final = 60.0
 
@@ -328,7 +326,7 @@ def _serve(
                 say(each)
                 calls = Calls(known, is_idle=crc32(each.content) % _SEEN != 0)
                 say(_played(target, world, each, calls, heard))
-            say([name for name in sys.modules if name.startswith(_IMPORTED)])
+            say([name for name in sys.modules if name.startswith("shoritui.")])
         except BaseException as error:
             print("".join(format_exception(error)), file=sys.stderr, flush=True)
             code = 70

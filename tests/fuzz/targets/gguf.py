@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -20,6 +21,8 @@ from shoritui.gguf.write import About, Tensor, Value, tensor_of, write_gguf
 from tests.fuzz.run import Input
 from tests.fuzz.world import World
 
+_SLOW: Final = "transformers.models.mistral.modeling_mistral"
+"""Takes seconds to import, for which no input is to blame: it is there before the first one."""
 _RARELY: Final = 8
 _CARD = """\
 [[character]]
@@ -41,6 +44,7 @@ _HIDDEN, _INNER = 32, 32
 
 def seeds() -> Iterator[Input]:
     """A model of a few thousand numbers, its vocabulary alone, an adapter."""
+    import_module(_SLOW)
     pieces = ("<unk>", "<s>", "</s>", "▀", "▄", *(f"<0x{n:02X}>" for n in range(256)), "▁a", "b")
     kinds = (2, 3, 3, 4, 4, *[6] * 256, 1, 1)
     scores = tuple(-float(n) for n in range(len(pieces)))
