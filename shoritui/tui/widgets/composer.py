@@ -11,10 +11,12 @@ from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.widgets import TextArea
 
+from shoritui.tui.widgets.text_area import Area
+
 DRAFT_SECONDS = 0.5
 
 
-class Composer(TextArea):
+class Composer(Area):
     """A prompt of one to eight rows."""
 
     DEFAULT_CSS = """

@@ -11,16 +11,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import TextArea
 
 from shoritui.text import one_line
+from shoritui.tui.widgets.text_area import Area
 from shoritui.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from shoritui.story import Form
 
 
-class OocInput(TextArea):
+class OocInput(Area):
     """A small composer; Enter says it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "newline", show=False)]

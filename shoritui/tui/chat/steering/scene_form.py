@@ -9,10 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from shoritui.text import clean, one_line
 from shoritui.tui.widgets.chooser import Choice, Chooser, Framed
+from shoritui.tui.widgets.text_area import Area
 
 if TYPE_CHECKING:
     from shoritui.cards import Card
@@ -48,7 +49,7 @@ class SceneForm(Framed[Written | None]):
         tags, scenario = one_line(", ".join(scene.tags)), clean(scene.scenario)
         self._title = Input(title, placeholder=one_line(scene.title), select_on_focus=False)
         self._tags = Input(placeholder=tags, select_on_focus=False)
-        self._scenario = TextArea(placeholder=Content(scenario), tab_behavior="focus")
+        self._scenario = Area(placeholder=Content(scenario), tab_behavior="focus")
         self._scenario.highlight_cursor_line = False
 
     def compose(self) -> ComposeResult:
