@@ -316,6 +316,8 @@ class ShoriTUI(BaseApp):
         try:
             info = await self.session.load_model()
         except UserError as error:
+            if self.in_browser.is_away:  # a page has the model now
+                return
             self.session.no_model = sentence = load_failure(error)
             self.main.say(sentence, trouble=True)
             self.report(sentence, trouble=True)

@@ -20,6 +20,8 @@ from shoritui.tui.widgets.wrap import fit
 
 ROWS = 8
 _MISSED = 3
+_LONGEST = 64
+"""Letters of a word that may be all of a shorter one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,20 @@ class Completion:
 def ranked(query: str, completions: Iterable[tuple[str, Completion]]) -> list[Completion]:
     """Return the completions whose word holds the query's letters in order, the best first.
 
-    Of those that are as good, the shorter one is first: `/export` comes before `/export-lore`.
+    Of those that are as good, one that begins another is first: `/export`, then `/export-lore`.
 
     Not `textual.fuzzy`: it tries every way in which the letters fit, so that nine letters of `a`
     in a name of some hundred take seconds, and names come from foreign cards.
     """
-    scored = [
-        (_score(query.casefold(), word.casefold()), len(word) if query else 0, each)
-        for word, each in completions
-    ]
-    return [each for score, _, each in sorted(scored, key=itemgetter(0, 1)) if score < _MISSED]
+    scored = [(_score(query.casefold(), word.casefold()), word, each) for word, each in completions]
+    scored = [each for each in sorted(scored, key=itemgetter(0)) if each[0] < _MISSED]
+    known = {(score, word): each for score, word, each in scored}
+    found: dict[Completion, None] = {}
+    for score, word, each in scored:
+        beginnings = (word[:end] for end in range(1, min(len(word), _LONGEST) if query else 0))
+        found |= {known[score, short]: None for short in beginnings if (score, short) in known}
+        found[each] = None
+    return list(found)
 
 
 def _score(query: str, word: str) -> int:

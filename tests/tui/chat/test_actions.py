@@ -65,6 +65,9 @@ def test_completions_are_ranked_by_how_well_they_fit() -> None:
     words = ["open", "preset", "sampler", "stop", "ooc"]
     found = ranked("op", [(word, Completion(word, word)) for word in words])
     assert [each.text for each in found] == ["open", "stop"]
+    words = ["export-lore", "retry", "redo", "export-card", "export"]
+    for query, first in (("exp", "export"), ("re", "retry"), ("", "export-lore")):
+        assert ranked(query, [(word, Completion(word, word)) for word in words])[0].text == first
 
 
 def test_sampler_values_are_read_as_numbers() -> None:
