@@ -115,8 +115,8 @@ def _model_facts(model: Path, settings: Settings, engine: dict[str, Any]) -> dic
 
 
 def _settings_problems(settings: Settings) -> list[str]:
-    """Return what the apps would report of the settings' theme, keys and persona."""
-    from shoritui.cards import persona_named
+    """Return what the apps would report of the settings' theme, keys and persona, and of cards."""
+    from shoritui.cards import card_folders, find_cards, find_personas, persona_named
     from shoritui.tui.action import keymap_problems
     from shoritui.tui.chat.actions import ACTIONS
     from shoritui.tui.themes import theme_problem
@@ -129,7 +129,8 @@ def _settings_problems(settings: Settings) -> list[str]:
             persona_named(settings.persona)
         except UserError as error:
             problems.append(str(error))
-    return [problem for problem in problems if problem]
+    problems += [*find_personas()[1], *find_cards(card_folders())[1]]
+    return list(dict.fromkeys(problem for problem in problems if problem))
 
 
 async def _server_facts(settings: Settings) -> dict[str, Any]:

@@ -69,6 +69,17 @@ def test_doctor_tells_of_a_wrong_theme_and_a_wrong_key(tmp_path: Path) -> None:
     assert "there is no action retri. Did you mean retry?" in rows
 
 
+def test_doctor_tells_of_cards_and_personas_that_cannot_be_read(tmp_path: Path) -> None:
+    for folder in ("characters", "personas"):
+        card = tmp_path / "config" / folder / "odd.toml"
+        card.parent.mkdir(parents=True)
+        card.write_text('titel = "x"\n')
+    (tmp_path / "config" / "settings.toml").write_text('persona = "Odd"\n')
+    said = json.loads(shoritui("doctor", "--json", home=tmp_path).stdout)["settings_problems"]
+    assert len(said) == 3 and 'no persona "Odd" that can be read' in said[0]
+    assert all("odd.toml: line 1" in each for each in said)
+
+
 def test_doctor_tells_what_would_fit(tmp_path: Path) -> None:
     settings = tmp_path / "config" / "settings.toml"
     settings.parent.mkdir()

@@ -31,6 +31,8 @@ from shoritui.tui.widgets.passage import Passage
 from shoritui.tui.widgets.picture import Find, Picture
 from shoritui.tui.widgets.transcript import Transcript
 
+_MOST_PROBLEMS = 2
+"""So many are said above the list, which is to be seen."""
 _AT_ONCE_SECONDS = 0.05
 """So long a disk may take before the screen is shown without its rows."""
 Rows = Iterable[tuple[str, Sequence[Content]]]
@@ -68,7 +70,7 @@ class Browser(Framed[Result]):
     DEFAULT_CSS = """
     Browser > Vertical { width: 94%; max-width: 132; height: 92%; }
     Browser Static { width: 100%; height: auto; padding: 0 1; }
-    Browser .problem { color: $warning; }
+    Browser .problem { color: $warning; max-height: 2; }
     Browser .advice { color: $prose-info; }
     Browser Input, Browser Input:focus {
         border: none; height: 1; padding: 0 1; margin: 0 0 1 0; background: $boost;
@@ -124,8 +126,10 @@ class Browser(Framed[Result]):
         """The line, the list beside the look inside, and the keys."""
         with self.frame as frame:
             frame.border_title = Content(self._title)
-            for problem in self._problems:
+            for problem in self._problems[:_MOST_PROBLEMS]:
                 yield Static(Content(f"✕ {problem}"), classes="problem")
+            if (more := len(self._problems) - _MOST_PROBLEMS) > 0:
+                yield Static(Content(f"✕ and {more:,} more: shoritui doctor"), classes="problem")
             if self._advice:
                 yield Static(Content(self._advice), classes="advice")
             yield self.line

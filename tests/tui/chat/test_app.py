@@ -599,6 +599,20 @@ async def test_a_blank_scene_is_picked() -> None:
         assert app.chat is not None and app.chat.scene == Card()
 
 
+async def test_cards_that_cannot_be_read_hide_no_scene() -> None:
+    folder = config_dir() / "characters"
+    folder.mkdir(parents=True)
+    for number in range(60):
+        (folder / f"{number}.toml").write_text(f'{"titel" * 300} = "x"\n', encoding="utf-8")
+    async with running(cards=(), size=(80, 24), wait_for_story=False, with_model=False) as (
+        app,
+        pilot,
+    ):
+        await until(pilot, lambda: "an empty page" in screen_text(app))
+        assert "and 58 more: shoritui doctor" in screen_text(app)
+        assert isinstance(app.screen, ScenePicker) and app.screen.choices.size.height >= 4
+
+
 async def test_a_scene_of_that_title_comes_before_one_that_only_tells_of_it() -> None:
     async with running(cards=(), wait_for_story=False, with_model=False) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, ScenePicker))
