@@ -81,12 +81,11 @@ class RemoteTokenizer:
             raise UserError(f"{self._profile.name} does not tell its tokens.")
         body = {route.text: encodable(text), **route.extra, **self._which_model()}
         said = (await self._http.post(route.encode, body)).get(route.ids)
-        ids = self._http.read(route.encode, said, _Ids, route.ids)
         least, most = bool(text), _FOR_A_BYTE * len(text.encode("utf-8", "replace")) + _AROUND
-        if not least <= len(ids) <= most:
-            what = f"{route.ids}: expected {least:d} to {most:,} for this text, not {len(ids):,}"
+        if isinstance(said, list) and not least <= len(said) <= most:
+            what = f"{route.ids}: expected {least:d} to {most:,} for this text, not {len(said):,}"
             raise self._http.misfit(route.encode, what)
-        return ids
+        return self._http.read(route.encode, said, _Ids, route.ids)
 
     async def plan(self, texts: Sequence[str]) -> PromptPlan:
         """The tokens of each text of a prompt; nobody knows which of them the server holds."""
