@@ -36,3 +36,20 @@ async def test_escape_opens_nothing_and_an_address_that_is_kept_is_told(keeps: b
             await until(pilot, lambda: "?key=" not in screen_text(app))
             while await answers(port):
                 await pilot.pause(0.02)
+
+
+async def test_a_page_that_is_loaded_again_while_the_model_loads_is_no_trouble() -> None:
+    async with running() as (app, pilot):
+        session, away = app.session, "open in the browser, and read here"
+        assert session is not None
+        await until(pilot, lambda: session.engine.info is not None)
+        await enter(app, pilot, "/web")
+        await until(pilot, lambda: "?key=" in screen_text(app))
+        await app.in_browser._step_back()
+        await app.in_browser._come_back()
+        await until(pilot, lambda: app.main.status.doing.now != away)
+        await app.in_browser._step_back()
+        await until(pilot, lambda: app.main.status.doing.now == away)
+        await pilot.pause(0.2)
+        assert app.main.status.doing.now == away
+        assert not any("closed before" in each for each in heard(app))
